@@ -1,0 +1,1 @@
+"""pushforward: every family of generative models on one bench."""

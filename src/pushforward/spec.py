@@ -1,0 +1,69 @@
+"""What a model needs to know of the data in order to be built, and what a training step is given."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+BLOCK = 16
+"""Cycles in a block: data are gathered and noise is drawn once a block. It defines the streams of noise, so it never changes."""
+
+
+class Batch(NamedTuple):
+    """Images (or points) `x` of shape (n, *spec.shape), and class labels `y` of shape (n,) where the data have them."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+
+class Block(NamedTuple):
+    """The batches of up to `BLOCK` cycles: `x` is (m, n, *shape), `y` (m, n); `index` numbers the block from the run's start."""
+
+    index: int
+    x: Tensor
+    y: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Shape and range of the data, and how many values a dimension can take.
+
+    shape: (c, h, w) for images, (d,) for points.
+    levels: how many distinct values a pixel takes (digits 17, MNIST 256, binarised 2); None for real-valued data.
+    low, high: the range of x; infinite for points.
+    dequantized: x is (k + u) / levels with u uniform on [0, 1) already, not k / (levels − 1).
+    """
+
+    shape: tuple[int, ...]
+    levels: int | None
+    n_train: int
+    n_classes: int | None = None
+    factors: tuple[int, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    dequantized: bool = False
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of one image, D."""
+        return math.prod(self.shape)
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def dequantize(self, x: Tensor, u: Tensor) -> Tensor:
+        """(k + u) / levels on [0, 1) for x = k / (levels − 1) and u uniform on [0, 1). Uria, Murray & Larochelle 2013."""
+        if self.levels is None or self.dequantized:
+            return x
+        return (x * (self.levels - 1) + u) / self.levels
+
+    def bits_per_dim(self, nats: Tensor, *, density: bool) -> Tensor:
+        """Bits per dimension of `nats` = −log p(x). For the density of dequantised x this adds log2(levels)."""
+        bits = nats / (self.dim * math.log(2))
+        return bits + math.log2(self.levels) if density and self.levels else bits
