@@ -1,0 +1,209 @@
+"""There and back: encoder, bottleneck, decoder. The kinds differ in bottleneck, corruption and terms, never in the way."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bottlenecks import Bottleneck, Code
+from pushforward.errors import PushforwardError
+from pushforward.estimators.bounds import importance_weighted_bound
+from pushforward.estimators.gaussian import kl_standard_normal
+from pushforward.families.family import Family, Likelihoods, Loss, Noise
+from pushforward.families.players import Player, Tuning
+from pushforward.networks import Network
+from pushforward.objectives import Objective, Term
+from pushforward.priors import StandardNormal
+from pushforward.spec import Batch, DataSpec
+
+
+@dataclass
+class Passed:
+    """What one pass through an autoencoder gives its terms."""
+
+    x: Tensor
+    code: Code
+    params: Tensor
+    likelihood: Any
+    prior: Any
+
+
+class Autoencoder(Family):
+    """Encoder, bottleneck and decoder with one player, `model`. Abstract: the kinds are final.
+
+    network: gives encoder and decoder. bottleneck: waits for in_features and code_dim; likelihood waits for spec.
+    objective: name -> Term. pixels stay (n, *spec.shape); codes are (n, code_dim).
+    """
+
+    players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
+    has_prior: ClassVar[bool] = False
+    corruption: nn.Module | None = None
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Network,
+        code_dim: int,
+        bottleneck: Callable[..., Bottleneck],
+        likelihood: Callable[..., Any],
+        objective: Mapping[str, Term | None],
+        optimizers: Mapping[str, Tuning],
+    ) -> None:
+        super().__init__(spec, optimizers)
+        self.encoder = network.encoder(spec.shape)
+        self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
+        self.likelihood = likelihood(spec=spec)
+        self.decoder = network.decoder(code_dim, spec.shape, self.likelihood.parameters)
+        self.prior = StandardNormal(code_dim) if self.has_prior else None
+        given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
+        self.objective = Objective(objective, self.bottleneck.gives | given)
+
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        noise = self.bottleneck.noise(n, generator)
+        return {} if noise is None else {"code": noise}
+
+    def corrupted(self, x: Tensor, noise: Noise) -> Tensor:
+        """What the encoder sees while training."""
+        return x if self.corruption is None else self.corruption(x, noise["corruption"])
+
+    def passed(self, x: Tensor, noise: Noise) -> Passed:
+        code = self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code"))
+        return Passed(x, code, self.decoder(code.z), self.likelihood, self.prior)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        total, terms, _ = self.objective(self.passed(batch.x, noise), self.epochs)
+        return Loss(total, terms)
+
+    def describe(self) -> dict[str, str]:
+        return {"model": self.objective.describe(), "likelihood": self.likelihood.describe(), "kind": self.kind()}
+
+    @abstractmethod
+    def kind(self) -> str:
+        """What makes this kind of autoencoder its kind, in a phrase."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code of x, (n, code_dim); a posterior's mean."""
+        return self.bottleneck(self.encoder(x), None).z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The likelihood's mean at code z, (n, *shape)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """decode(encode(x)), (n, *shape)."""
+        return self.decode(self.encode(x))
+
+
+class PlainAutoencoder(Autoencoder):
+    """A deterministic code, nothing asked of it but to reconstruct. Hinton & Salakhutdinov 2006. Final."""
+
+    def kind(self) -> str:
+        return f"deterministic code of {self.bottleneck.code_dim} dimensions; no prior"
+
+
+class SparseAutoencoder(Autoencoder):
+    """Many units, few active at a time: by a target mean activation, an L1 penalty, or the k largest. Ng 2011. Final.
+
+    Raises PushforwardError where nothing makes the code sparse.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if len(self.objective.terms) == 1 and not hasattr(self.bottleneck, "k"):
+            raise PushforwardError(
+                "model: nothing makes this code sparse; add objective.sparsity, or use bottleneck TopK, or model=ae"
+            )
+
+    def kind(self) -> str:
+        how = f"the {self.bottleneck.k} largest of" if hasattr(self.bottleneck, "k") else "few active of"
+        return f"sparse code: {how} {self.bottleneck.code_dim} units; no prior"
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """Sees x̃ ~ c(x̃|x) and is asked for x. Vincent et al. 2008. Final. corruption: gaussian, masking or salt-and-pepper."""
+
+    def __init__(self, *args: Any, corruption: nn.Module, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.corruption = corruption
+
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        assert self.corruption is not None
+        corruption = self.corruption.draw((n, *self.spec.shape), generator)
+        return {**super().draw(player, n, generator), "corruption": corruption}
+
+    def denoise(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A corrupted x and what is made of it, (n, *shape) each."""
+        corrupted = self.corrupted(x, {"corruption": self.corruption.draw(tuple(x.shape), generator)})  # type: ignore
+        return corrupted, self.reconstruct(corrupted)
+
+    def kind(self) -> str:
+        return f"sees x under {self.corruption.describe()}, is asked for x; no prior"  # type: ignore[union-attr]
+
+
+class VariationalAutoencoder(Autoencoder):
+    """A Gaussian posterior, held to N(0, I) by the KL term of the ELBO. Kingma & Welling 2014. Final.
+
+    gradient: `reparameterized`, or `score`: the score function with the running mean distortion as baseline, so that
+    what reparameterisation buys can be measured (Williams 1992; Mnih & Gregor 2014).
+    """
+
+    criterion = ("reconstruction", "kl")
+    has_prior = True
+
+    def __init__(self, *args: Any, gradient: str = "reparameterized", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if gradient not in ("reparameterized", "score"):
+            raise PushforwardError(f"model.gradient={gradient}: choose from reparameterized, score")
+        if not set(self.criterion) <= set(self.objective.terms):
+            self.criterion = None  # type: ignore[misc]  # an ablated bound: the total is what is left to choose by
+        self.gradient = gradient
+        self.baseline: Tensor
+        self.register_buffer("baseline", torch.zeros(2))
+
+    def passed(self, x: Tensor, noise: Noise) -> Passed:
+        if self.gradient == "reparameterized" or "code" not in noise:
+            return super().passed(x, noise)
+        code = self.bottleneck(self.encoder(x), noise["code"])
+        code = Code(code.z.detach(), code.posterior)
+        return Passed(x, code, self.decoder(code.z), self.likelihood, self.prior)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        passed = self.passed(batch.x, noise)
+        total, terms, weighted = self.objective(passed, self.epochs)
+        if self.gradient == "reparameterized":
+            return Loss(total, terms)
+        cost = weighted["reconstruction"].detach()
+        centred = cost - self.baseline[0] / self.baseline[1].clamp(min=1e-12)
+        assert passed.code.posterior is not None
+        surrogate = total + (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
+        return Loss(surrogate, terms, {"cost": cost.mean()})
+
+    def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
+        if stats:  # a bias-corrected running mean: (Σ decay·cost, Σ decay)
+            self.baseline.lerp_(torch.stack([stats["cost"], torch.ones_like(stats["cost"])]), 0.1)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """The likelihood's mean at n draws from the prior, (n, *shape)."""
+        return self.decode(self.prior.sample(n, generator))
+
+    def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
+        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats per image. Burda et al. 2016."""
+        features = self.encoder(x)
+        distortion, rate, log_w = [], None, []
+        for _ in range(k):
+            code = self.bottleneck(features, self.bottleneck.noise(len(x), generator))
+            log_p = self.likelihood.log_prob(self.decoder(code.z), x)
+            distortion.append(-log_p)
+            if k > 1:
+                log_w.append(log_p + self.prior.log_prob(code.z) - code.posterior.log_prob(code.z))
+            rate = kl_standard_normal(code.posterior.mean, code.posterior.log_std).sum(-1)
+        assert rate is not None
+        parts = {"rate": rate, "distortion": torch.stack(distortion).mean(0)}
+        values = importance_weighted_bound(torch.stack(log_w, 1)) if k > 1 else -rate - parts["distortion"]
+        return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
+
+    def kind(self) -> str:
+        return f"Gaussian posterior over {self.bottleneck.code_dim} dimensions, prior N(0, I), {self.gradient} gradient"

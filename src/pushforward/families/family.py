@@ -1,0 +1,188 @@
+"""The contract of every family: its players, all randomness of a step as tensors, and a loss that is a function of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import PushforwardError
+from pushforward.families.players import Player, Tuning
+from pushforward.families.stepping import Stepper
+from pushforward.spec import Batch, Block, DataSpec
+
+Noise = dict[str, Tensor]
+
+
+class Loss(NamedTuple):
+    """What one player minimises, and what is reported of it.
+
+    total: the scalar that is differentiated, or a surrogate with the gradient wanted.
+    terms: the unweighted terms, (n,) per image, or () where a term couples the batch; never the surrogate.
+    stats: what `absorb` wants to know after the step.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    stats: dict[str, Tensor] = {}  # noqa: RUF012 - NamedTuple default, never written to
+
+
+class Likelihoods(NamedTuple):
+    """log p(x) in nats per image, (n,): `kind` is exact, lower bound or estimate; `density` tells a density from a mass.
+
+    parts: what the value is made of, such as rate and distortion, (n,) each. evaluations: network calls an image.
+    """
+
+    values: Tensor
+    kind: str
+    density: bool
+    parts: dict[str, Tensor] = {}  # noqa: RUF012
+    evaluations: int = 1
+
+
+@dataclass
+class Progress:
+    """Counters of a run: real images shown to any player, cycles of all players, optimiser steps of each."""
+
+    images_seen: int = 0
+    cycles: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+
+
+class Family(pl.LightningModule, ABC):
+    """A family of generative models on the bench. Abstract.
+
+    A final family sets `players`, `draw` and `loss`, and has those of `sample`, `encode`, `decode`, `reconstruct`
+    and `log_prob` that it is capable of: a capability is a method that exists.
+
+    Raises PushforwardError where the tunings do not fit the players.
+    """
+
+    players: tuple[Player, ...]
+    criterion: ClassVar[tuple[str, ...] | None] = None
+    """Validation terms whose sum chooses the best weights; None: the weighted total; (): nothing does."""
+    stackable: ClassVar[bool | str] = True
+    """True, or the reason why replicas cannot be trained as one."""
+    seed: int = 0
+    horizon: float = 1.0
+    """Epochs in the run's budget: where a schedule without an end of its own ends."""
+    hosted: bool = False
+    """Logging and validation are done by pushforward's callbacks, not by stock Lightning."""
+
+    def __init__(self, spec: DataSpec, optimizers: Mapping[str, Tuning]) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.spec = spec
+        self.tunings = dict(optimizers)
+        self.progress = Progress()
+        self.stepper: Stepper | None = None
+        self.epochs: Tensor
+        self.register_buffer("epochs", torch.zeros(()), persistent=False)
+        names = {player.name for player in self.players}
+        if names != set(self.tunings):
+            raise PushforwardError(
+                f"optimizer: {type(self).__name__} has the players {', '.join(sorted(names))}, "
+                f"but optimizers are given for {', '.join(sorted(self.tunings)) or 'nobody'}. One group per player: "
+                f"{' '.join(f'optimizer@optimizer.{n}=adam' for n in sorted(names))}"
+            )
+
+    @abstractmethod
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        """All randomness of `n` images' step, each tensor with leading n."""
+
+    @abstractmethod
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """What `player` minimises: a deterministic function of parameters, batch and noise."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """The objective of each player as an equation, and what it is read with (likelihood, σ)."""
+
+    def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
+        """Take in what a step learned beside gradients: in-place writes to the own player's buffers, once after its step."""
+
+    def forward(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """`loss`, where `torch.func.functional_call` finds it."""
+        return self.loss(player, batch, noise)
+
+    def can(self, capability: str) -> bool:
+        return callable(getattr(self, capability, None))
+
+    @property
+    def batches_per_cycle(self) -> int:
+        """Fresh batches that a cycle of all players draws from the data."""
+        return sum(player.steps for player in self.players if player.sees_data)
+
+    # Lightning's hooks -----------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        self.stepper = Stepper(self)
+        return list(self.stepper.optimizers.values())
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        assert self.stepper is not None
+        self.stepper.block(block)
+        if not self.hosted:
+            means, _ = self.stepper.history.take()
+            self.log_dict({f"train/{name}": value for name, value in means.items()})
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        for name, value in self.validation_terms(batch, batch_idx).items():
+            self.log(f"val/{name}", value.mean(), batch_size=len(batch.x))
+
+    def validation_terms(self, batch: Batch, position: int) -> dict[str, Tensor]:
+        """The first player's terms on held-out data, (n,) or (), with noise fixed by the batch's position.
+
+        `criterion` is among them where the family has one.
+        """
+        from pushforward.seeds import generator
+
+        player = self.players[0].name
+        noise = self.draw(player, len(batch.x), generator(self.device, self.seed, "validation", position))
+        loss = self.loss(player, batch, noise)
+        terms = {**loss.terms, "total": loss.total}
+        if self.criterion != ():
+            chosen = (
+                loss.total if self.criterion is None else torch.stack([terms[t].mean() for t in self.criterion]).sum()
+            )
+            terms["criterion"] = chosen
+        return {name: value.detach() for name, value in terms.items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.stepper is not None:
+            checkpoint["pushforward"] = self.stepper.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._restored = checkpoint.get("pushforward")
+
+    def on_fit_start(self) -> None:
+        restored = getattr(self, "_restored", None)
+        if restored is not None and self.stepper is not None:
+            self.stepper.load_state_dict(restored)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Stock Lightning's: needs the constructor's arguments beside the path. `pushforward.load(run)` needs none."""
+        if "spec" not in kwargs:
+            raise PushforwardError(
+                f"{cls.__name__}.load_from_checkpoint needs the constructor's arguments (spec=…, optimizers=…, …) beside "
+                f"the path; pushforward.load(run) builds the model from its run directory"
+            )
+        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+
+    # What players own ------------------------------------------------------------------------------------------------
+
+    def modules_of(self, player: Player) -> list[nn.Module]:
+        return [self.get_submodule(name) for name in player.modules]
+
+    def parameters_of(self, player: Player) -> dict[str, nn.Parameter]:
+        """The player's trained parameters under their full names."""
+        return {
+            f"{name}.{key}" if key else name: parameter
+            for name in player.modules
+            for key, parameter in self.get_submodule(name).named_parameters()
+            if parameter.requires_grad
+        }

@@ -1,0 +1,39 @@
+"""Who is optimised, how often, and by what rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+
+from pushforward.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Player:
+    """One party of a game: the submodules whose parameters it owns, and its part in a cycle.
+
+    steps: optimiser steps a cycle.
+    sees_data: each step draws a fresh batch; otherwise it is handed the last one drawn, which is not counted again.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    steps: int = 1
+    sees_data: bool = True
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a player is optimised.
+
+    rule: a torch optimiser, waiting for parameters and `lr`.
+    schedule: the factor on `lr` as a function of epochs seen; None: constant.
+    clip: the largest norm of the player's gradient; None: unbounded.
+    ema: the decay a step of the moving average of its weights, which evaluation uses; None: no average.
+    """
+
+    rule: Callable[..., Optimizer]
+    lr: float
+    schedule: Schedule | None = None
+    clip: float | None = None
+    ema: float | None = None

@@ -1,0 +1,210 @@
+"""One block of training: each player's batches, noise, gradient, step and average, with nothing that waits for the device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pushforward.families.players import Player
+from pushforward.networks.blocks import BatchNorm
+from pushforward.parallel import world
+from pushforward.seeds import generator
+from pushforward.spec import BLOCK, Batch, Block
+
+if TYPE_CHECKING:
+    from pushforward.families.family import Family
+
+
+class History:
+    """The terms of every step since it was last asked, kept on the device."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+        self.pending: dict[str, list[tuple[int, Tensor]]] = {}
+
+    def add(self, player: str, names: list[str], first_step: int, rows: list[Tensor]) -> None:
+        self.names[player] = names
+        self.pending.setdefault(player, []).append((first_step, torch.stack(rows)))
+
+    def steps(self) -> dict[str, Tensor]:
+        """Every pending step's terms, `player/term` -> (steps,), averaged over processes."""
+        columns = {}
+        for player, parts in self.pending.items():
+            matrix = torch.cat([part for _, part in parts])
+            if world()[1] > 1:
+                dist.all_reduce(matrix)
+                matrix = matrix / world()[1]
+            columns.update({f"{player}/{name}": matrix[:, i] for i, name in enumerate(self.names[player])})
+        return columns
+
+    def take(self) -> tuple[dict[str, float], tuple[str, int] | None]:
+        """Means of the pending steps' terms, and the first that was not finite as (player/term, that player's step)."""
+        columns, first = self.steps(), None
+        for name, column in columns.items():
+            bad = (~torch.isfinite(column)).nonzero()
+            if len(bad):
+                step = self.pending[name.split("/")[0]][0][0] + int(bad[0])
+                if first is None or step < first[1]:
+                    first = (name, step)
+        self.pending = {}
+        if not columns:
+            return {}, None
+        means = torch.stack([column.mean() for column in columns.values()]).tolist()
+        return dict(zip(columns, means, strict=True)), first
+
+
+class Stepper:
+    """The optimisers, averages and counters of a family's players."""
+
+    def __init__(self, family: "Family") -> None:
+        self.family = family
+        self.history = History()
+        self.owned = {player.name: family.parameters_of(player) for player in family.players}
+        self.parameters = {name: list(owned.values()) for name, owned in self.owned.items()}
+        self.optimizers = {
+            player.name: family.tunings[player.name].rule(
+                self.parameters[player.name], lr=family.tunings[player.name].lr
+            )
+            for player in family.players
+        }
+        self.averages = {
+            name: [p.detach().clone() for p in self.parameters[name]]
+            for name, tuning in family.tunings.items()
+            if tuning.ema is not None
+        }
+        self.norms = {
+            player.name: [m for part in family.modules_of(player) for m in part.modules() if isinstance(m, BatchNorm)]
+            for player in family.players
+        }
+
+    def block(self, block: Block) -> None:
+        """Train on one block: its batches in order, each player's noise drawn once for the whole of it."""
+        family, progress = self.family, self.family.progress
+        rank, size = world()
+        n = block.x.shape[1]
+        noises = {
+            player.name: family.draw(
+                player.name,
+                BLOCK * player.steps * n * size,
+                generator(family.device, family.seed, "noise", player.name, block.index),
+            )
+            for player in family.players
+        }
+        local = {
+            name: {k: v.view(-1, size, n, *v.shape[1:])[:, rank] for k, v in noise.items()}
+            for name, noise in noises.items()
+        }
+        rows: dict[str, list[Tensor]] = {player.name: [] for player in family.players}
+        names: dict[str, list[str]] = {}
+        first = {player.name: progress.steps.get(player.name, 0) for player in family.players}
+        position, batch = 0, None
+        for cycle in range(block.x.shape[0] // family.batches_per_cycle):
+            for player in family.players:
+                for repeat in range(player.steps):
+                    if player.sees_data or batch is None:
+                        batch = Batch(block.x[position], None if block.y is None else block.y[position])
+                    if player.sees_data:
+                        position += 1
+                        progress.images_seen += n * size
+                    step = cycle * player.steps + repeat
+                    noise = {k: v[step] for k, v in local[player.name].items()}
+                    terms = self.step(player, batch, noise)
+                    names[player.name] = list(terms)
+                    rows[player.name].append(torch.stack([t.detach().float().mean() for t in terms.values()]))
+            progress.cycles += 1
+        for name, player_rows in rows.items():
+            self.history.add(name, names[name], first[name], player_rows)
+
+    def step(self, player: Player, batch: Batch, noise: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One optimiser step of one player; its loss reaches its own parameters only."""
+        family, name = self.family, player.name
+        tuning, own, optimizer = family.tunings[name], self.parameters[name], self.optimizers[name]
+        epochs = family.progress.images_seen / family.spec.n_train
+        family.epochs.fill_(epochs)
+        if tuning.schedule is not None:
+            factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), family.horizon))
+            for group in optimizer.param_groups:
+                group["lr"] = tuning.lr * factor
+        with self.tracking(name):
+            loss = family.loss(name, batch, noise)
+        optimizer.zero_grad(set_to_none=True)
+        loss.total.backward(inputs=own)
+        if world()[1] > 1:
+            average_over_processes([p.grad for p in own if p.grad is not None] + list(loss.stats.values()))
+        if tuning.clip is not None:
+            torch.nn.utils.clip_grad_norm_(own, tuning.clip)
+        optimizer.step()
+        family.absorb(name, loss.stats)
+        if tuning.ema is not None:
+            torch._foreach_lerp_(self.averages[name], own, 1 - tuning.ema)
+        family.progress.steps[name] = family.progress.steps.get(name, 0) + 1
+        return loss.terms
+
+    @contextmanager
+    def tracking(self, name: str) -> Iterator[None]:
+        """Only the own player's batch statistics move."""
+        others = [norm for player, norms in self.norms.items() if player != name for norm in norms]
+        for norm in others:
+            norm.track = False
+        yield
+        for norm in others:
+            norm.track = True
+
+    @contextmanager
+    def averaged(self) -> Iterator[bool]:
+        """Within it, the players that have a moving average show it; yields whether any has."""
+        self.swap()
+        try:
+            yield bool(self.averages)
+        finally:
+            self.swap()
+
+    def swap(self) -> None:
+        with torch.no_grad():
+            for name, average in self.averages.items():
+                for parameter, mean in zip(self.parameters[name], average, strict=True):
+                    raw = parameter.detach().clone()
+                    parameter.copy_(mean)
+                    mean.copy_(raw)
+
+    def average_dict(self) -> dict[str, Tensor]:
+        """The moving averages under their parameters' names."""
+        return {
+            key: mean
+            for name, average in self.averages.items()
+            for key, mean in zip(self.owned[name], average, strict=True)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        progress = self.family.progress
+        return {
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "ema": self.average_dict(),
+            "progress": {
+                "images_seen": progress.images_seen,
+                "cycles": progress.cycles,
+                "steps": dict(progress.steps),
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        with torch.no_grad():
+            for key, mean in self.average_dict().items():
+                mean.copy_(state["ema"][key])
+        progress = self.family.progress
+        progress.images_seen, progress.cycles = state["progress"]["images_seen"], state["progress"]["cycles"]
+        progress.steps = dict(state["progress"]["steps"])
+
+
+def average_over_processes(tensors: list[Tensor]) -> None:
+    """Mean over processes, in place, in one flat all-reduce: a player's gradients with its step's stats."""
+    flat = torch.cat([t.detach().flatten() for t in tensors])
+    dist.all_reduce(flat)
+    flat /= world()[1]
+    for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.detach().copy_(part.view_as(tensor))

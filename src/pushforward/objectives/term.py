@@ -1,0 +1,76 @@
+"""The pieces of a loss: terms, their weights, and the objective that alone weighs, adds and averages them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+from torch import Tensor, nn
+
+from pushforward.errors import PushforwardError
+
+from pushforward.objectives.weighting import Constant, Weight
+
+
+class Term(nn.Module, ABC):
+    """One summand of an objective. Abstract.
+
+    Its value is (n,) per image in `unit`, or () where it couples the batch. `needs` names what the forward pass must
+    give; an objective refuses a term whose needs are not met when it is built.
+    """
+
+    symbol: ClassVar[str]
+    unit: ClassVar[str] = "nats"
+    couples_batch: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
+    remedy: ClassVar[str] = ""
+
+    def __init__(self, weight: float | Weight = 1.0) -> None:
+        super().__init__()
+        self.weight = weight if isinstance(weight, Weight) else Constant(weight)
+
+    @abstractmethod
+    def forward(self, passed: Any) -> Tensor:
+        """The term's value from what the family's forward pass gave: (n,), (n, d) in parts that add up, or ()."""
+
+
+class Objective(nn.Module):
+    """Σ weight · term, averaged over the batch.
+
+    terms: name -> Term; an entry set to null is left out, so that `~` and `null` both ablate.
+    gives: what the family's forward pass offers its terms.
+
+    Raises PushforwardError where a term needs what the pass does not give.
+    """
+
+    def __init__(self, terms: Mapping[str, Term | None], gives: frozenset[str]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term is not None})
+        if not self.terms:
+            raise PushforwardError("objective: it has no term; give at least one, such as objective.reconstruction")
+        for name, term in self.terms.items():
+            missing = sorted(term.needs - gives)
+            if missing:
+                raise PushforwardError(
+                    f"objective.{name}: {type(term).__name__} needs {' and '.join(missing)}, which this model does not "
+                    f"give (it gives {', '.join(sorted(gives))}). {term.remedy}".rstrip()
+                )
+
+    def forward(self, passed: Any, epochs: Tensor) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The total (), each term's unweighted value (n,) or (), and each term's weighted contribution likewise."""
+        values, contributions, total = {}, {}, None
+        for name, term in self.terms.items():
+            value = term(passed)
+            weighted = term.weight(value, epochs)
+            values[name] = value.sum(-1) if value.ndim == 2 else value
+            contributions[name] = weighted
+            mean = weighted.mean()
+            total = mean if total is None else total + mean
+        assert total is not None
+        return total, values, contributions
+
+    def describe(self) -> str:
+        """The objective as an equation: `−log p(x|z) + 4·KL(q(z|x)‖p(z))`."""
+        return " + ".join(term.weight.describe(term.symbol) for term in self.terms.values())
+
+

@@ -1,0 +1,117 @@
+"""Weights of a term as functions of the epochs seen: what β multiplies, and when."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.numbers import number
+from pushforward.parallel import gather_batch
+
+
+class Weight(nn.Module, ABC):
+    """Turns a term's value into its contribution to the objective. Abstract."""
+
+    @abstractmethod
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        """The weighted contribution, (n,) or (); `value` is (n,), (n, d) in parts that add up, or ()."""
+
+    @abstractmethod
+    def describe(self, symbol: str) -> str:
+        """The weighted term as it stands in an equation."""
+
+
+class Constant(Weight):
+    """β · term. Higgins et al. 2017 where the term is the KL."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        return self.beta * total_of(value)
+
+    def describe(self, symbol: str) -> str:
+        beta = float(self.beta)
+        return symbol if beta == 1 else f"{beta:g}·{symbol}"
+
+
+class Warmup(Weight):
+    """β(t) · term, β rising linearly from `start` to `beta` over the first `epochs` epochs. Bowman et al. 2016; Sønderby et al. 2016."""
+
+    def __init__(self, beta: float, epochs: float, start: float) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+        number(self, "over", epochs)
+        number(self, "start", start)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        share = (epochs / self.over.clamp(min=1e-12)).clamp(max=1.0)
+        return (self.start + (self.beta - self.start) * share) * total_of(value)
+
+    def describe(self, symbol: str) -> str:
+        return f"β(t)·{symbol} with β: {float(self.start):g} → {float(self.beta):g} over {float(self.over):g} epochs"
+
+
+class Cyclical(Weight):
+    """β(t) · term; in each `period` of epochs β rises from 0 to `beta` over the share `ramp`, then holds. Fu et al. 2019."""
+
+    def __init__(self, beta: float, period: float, ramp: float) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+        number(self, "period", period)
+        number(self, "ramp", ramp)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        phase = torch.remainder(epochs, self.period) / self.period
+        return self.beta * (phase / self.ramp.clamp(min=1e-12)).clamp(max=1.0) * total_of(value)
+
+    def describe(self, symbol: str) -> str:
+        return (
+            f"β(t)·{symbol} with β: 0 → {float(self.beta):g} over {float(self.ramp):.0%} of every "
+            f"{float(self.period):g} epochs"
+        )
+
+
+class Capacity(Weight):
+    """β · |term − C(t)|, C rising from 0 to `capacity` nats over `epochs` epochs. Burgess et al. 2018."""
+
+    def __init__(self, beta: float, capacity: float, epochs: float) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+        number(self, "capacity", capacity)
+        number(self, "over", epochs)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        allowed = self.capacity * (epochs / self.over.clamp(min=1e-12)).clamp(max=1.0)
+        return self.beta * (gather_batch(total_of(value)).mean() - allowed).abs()
+
+    def describe(self, symbol: str) -> str:
+        return (
+            f"{float(self.beta):g}·|{symbol} − C(t)| with C: 0 → {float(self.capacity):g} nats over "
+            f"{float(self.over):g} epochs"
+        )
+
+
+class FreeBits(Weight):
+    """β · Σ_j max(λ, mean over the batch of part j): each code dimension has `nats` for free. Kingma et al. 2016, eq. 15."""
+
+    def __init__(self, beta: float, nats: float) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+        number(self, "nats", nats)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        parts = value if value.ndim == 2 else value.reshape(-1, 1)
+        return self.beta * torch.maximum(gather_batch(parts).mean(0), self.nats).sum()
+
+    def describe(self, symbol: str) -> str:
+        bits = float(self.nats) / math.log(2)
+        factor = "" if float(self.beta) == 1 else f"{float(self.beta):g}·"
+        return f"{factor}Σⱼ max({float(self.nats):g} nats, {symbol}ⱼ) ({bits:.2g} bits free a dimension)"
+
+
+def total_of(value: Tensor) -> Tensor:
+    """Parts (n, d) summed to (n,); anything else as it is."""
+    return value.sum(-1) if value.ndim == 2 else value
