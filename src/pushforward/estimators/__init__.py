@@ -1,0 +1,1 @@
+"""Mathematics wanted by losses and metrics alike. Each estimator exists once."""

@@ -1,0 +1,115 @@
+"""Layers that the networks are made of."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.errors import PushforwardError
+from pushforward.parallel import gather, world
+
+T = TypeVar("T")
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of (n, c) or (n, c, h, w) over the GLOBAL batch. Ioffe & Szegedy 2015.
+
+    In training the moments are those of all processes' slices together (of equal size), and their gradient reaches all
+    of them. Running statistics move in place, when `training` and `track`; whoever runs a network for another player's
+    step sets `track = False`.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.eps, self.track = momentum, eps, True
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Float[Tensor, "n c *hw"]) -> Float[Tensor, "n c *hw"]:
+        if self.training and world()[1] > 1:
+            return self._over_processes(x)
+        # without running statistics F.batch_norm takes the batch's and moves nothing
+        known = not self.training or self.track
+        mean, var = (self.running_mean, self.running_var) if known else (None, None)
+        return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        axes = [0, *range(2, x.ndim)]
+        var_r, mean_r = torch.var_mean(x.float(), axes, correction=0)
+        moments = gather(torch.stack((mean_r, var_r)))  # (size, 2, c)
+        mean = moments[:, 0].mean(0)
+        # the variance within plus the variance between: no difference of large sums
+        var = (moments[:, 1] + (moments[:, 0] - mean).square()).mean(0)
+        if self.track:
+            with torch.no_grad():
+                m = moments.shape[0] * x.numel() // x.shape[1]
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(var * (m / (m - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(var + self.eps)
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        return ((x.float() - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}"
+
+
+class TimeFeatures(nn.Module):
+    """(sin ωᵢt, cos ωᵢt) for t in [0, 1], ωᵢ geometric from 1 to `highest`. Vaswani et al. 2017, sec. 3.5."""
+
+    frequencies: Tensor
+
+    def __init__(self, features: int, highest: float = 1000.0) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.logspace(0, math.log10(highest), features // 2), persistent=False)
+
+    def forward(self, t: Float[Tensor, "n"]) -> Float[Tensor, "n f"]:
+        # float32: in bf16 the phase ωt would have no digits left
+        phase = t.float().unsqueeze(-1) * self.frequencies
+        return torch.cat((phase.sin(), phase.cos()), -1)
+
+
+def _groups(channels: int) -> int:
+    """The most groups, at most 32, of at least 4 channels each. Wu & He 2018 take 32."""
+    return max(g for g in range(1, 33) if channels % g == 0 and (g == 1 or channels // g >= 4))
+
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": partial(nn.LeakyReLU, 0.2),
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "elu": nn.ELU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+NORMS: dict[str, Callable[[int], nn.Module | None]] = {
+    "none": lambda c: None,
+    "batch": BatchNorm,
+    "group": lambda c: nn.GroupNorm(_groups(c), c),
+    "layer": lambda c: nn.GroupNorm(1, c),  # one group: over c (h, w), affine per channel, on points and images alike
+}
+
+
+def choice(options: dict[str, T], what: str, name: str) -> T:
+    """The option called `name`, or the error that names them all."""
+    if name not in options:
+        raise PushforwardError(f"{what}={name} is unknown. Choose one of {', '.join(options)}.")
+    return options[name]
+
+
+def then(layer: Callable[..., nn.Module], channels: int, norm: str, activation: str) -> list[nn.Module]:
+    """[layer, norm, activation]; the layer has no bias where a batch norm would take it out again."""
+    normalise = choice(NORMS, "norm", norm)(channels)
+    act = choice(ACTIVATIONS, "activation", activation)()
+    return [layer(bias=norm != "batch"), *([normalise] if normalise is not None else []), act]

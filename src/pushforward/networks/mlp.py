@@ -1,0 +1,60 @@
+"""Fully connected networks."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.networks.blocks import TimeFeatures, then
+from pushforward.networks.network import Encoder
+
+_TIME = 32
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Layers of `hidden` units; the decoder has them in reverse. `hidden=()` gives linear maps."""
+
+    hidden: tuple[int, ...] = (512, 256)
+    activation: str = "relu"
+    norm: str = "none"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    def encoder(self, shape: tuple[int, ...]) -> Encoder:
+        layers, out_features = self._layers(math.prod(shape), self.hidden)
+        return Encoder([nn.Flatten(), *layers] if len(shape) > 1 else layers, out_features)
+
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+        layers, width = self._layers(in_features, self.hidden[::-1])
+        head = nn.Linear(width, parameters * math.prod(shape))
+        return nn.Sequential(*layers, head, nn.Unflatten(1, (parameters, *shape)))
+
+    def field(self, shape: tuple[int, ...]) -> nn.Module:
+        dim = math.prod(shape)
+        layers, width = self._layers(dim + _TIME, self.hidden)
+        return MLPField(nn.Sequential(*layers, nn.Linear(width, dim)))
+
+    def _layers(self, width: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
+        layers: list[nn.Module] = []
+        for units in hidden:
+            layers += then(partial(nn.Linear, width, units), units, self.norm, self.activation)
+            width = units
+        return layers, width
+
+
+class MLPField(nn.Module):
+    """(x, t) → layers([x, features of t])."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        # t enters the first layer as it is: low frequencies, so that the field is smooth in t
+        self.time = TimeFeatures(_TIME, highest=100.0)
+        self.layers = layers
+
+    def forward(self, x: Float[Tensor, "n *shape"], t: Float[Tensor, "n"]) -> Float[Tensor, "n *shape"]:
+        return self.layers(torch.cat((x.flatten(1), self.time(t)), 1)).reshape(x.shape)
