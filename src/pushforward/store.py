@@ -1,0 +1,189 @@
+"""Files that survive `kill -9`: written whole, locks that die with their owner, curves that can be cut back."""
+
+import csv
+import fcntl
+import io
+import os
+import struct
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ASIDE = ".aside-"
+"""Prefix of a file being written; what a killed process leaves behind is removed by `tidy`."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` (same suffix) to write to: it becomes `path` at the end, or goes on an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.parent / f"{ASIDE}{os.getpid()}-{path.name}"
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself must survive a power cut
+        finally:
+            os.close(folder)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Writes `data` to `path` so that a reader sees the old file or the new one, never a part."""
+    with whole(Path(path)) as aside:
+        aside.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def tidy(folder: Path) -> None:
+    """Removes what killed writers left below `folder`. Only the holder of the folder's lock may call it."""
+    for aside in folder.rglob(f"{ASIDE}*"):
+        aside.unlink(missing_ok=True)
+
+
+# struct flock of F_GETLK: (type, whence, start, length, pid) on Linux, (start, length, pid, type, whence) on macOS
+_BSD = sys.platform == "darwin" or "bsd" in sys.platform
+_FLOCK = "qqihh" if _BSD else "hhqqi4x"
+_held: dict[tuple[int, int], int] = {}
+"""Lock files held by this process: (device, inode) → pid. POSIX drops a process's locks on a file when it closes *any*
+descriptor of it, so a file held here is not opened again; the pid tells a fork's copy of this table from its own."""
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _held_here(file: Path) -> bool:
+    inode = _inode(file)
+    return inode is not None and _held.get(inode) == os.getpid()
+
+
+def holder(run: Path) -> int | None:
+    """Process id that holds `<run>/.lock` (0 if it runs on another machine), or None. Asks without locking."""
+    file = Path(run) / ".lock"
+    if _held_here(file):
+        return os.getpid()
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except (FileNotFoundError, PermissionError):
+        return None
+    try:
+        fields = (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET) if _BSD else (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_FLOCK, *fields)))
+    finally:
+        os.close(descriptor)
+    kind, pid = (answer[3], answer[2]) if _BSD else (answer[0], answer[4])
+    return None if kind == fcntl.F_UNLCK else max(pid, 0)
+
+
+def is_locked(run: Path) -> bool:
+    """Whether some process, this one included, holds the run's lock."""
+    return holder(run) is not None
+
+
+class Lock:
+    """A run directory's lock: POSIX `lockf` on `<run>/.lock`. Freed when its process dies; not inherited by forks."""
+
+    def __init__(self, run: Path):
+        self.file = Path(run) / ".lock"
+        self._descriptor: int | None = None
+
+    def acquire(self, blocking: bool = False) -> bool:
+        """True if this object now holds the lock. A second `Lock` in this process is refused like another process."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        while _held_here(self.file):
+            if not blocking:
+                return False
+            time.sleep(0.05)
+        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
+        except OSError:
+            os.close(descriptor)
+            return False
+        stat = os.fstat(descriptor)
+        _held[stat.st_dev, stat.st_ino] = os.getpid()
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is None:
+            return
+        stat = os.fstat(self._descriptor)
+        _held.pop((stat.st_dev, stat.st_ino), None)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    def __enter__(self) -> "Lock":
+        if self._descriptor is None:
+            self.acquire(blocking=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a curve file; a last line torn by a kill is left out."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return [], []
+    lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    return (lines[0], [line for line in lines[1:] if len(line) == len(lines[0])]) if lines else ([], [])
+
+
+def read_curves(path: Path) -> "dict[str, np.ndarray]":
+    """Columns of a curve file as float64 arrays of equal length, NaN where a row lacks the column."""
+    import numpy as np
+
+    header, rows = _rows(path)
+    return {name: np.array([float(row[i] or "nan") for row in rows], float) for i, name in enumerate(header)}
+
+
+class CurveWriter:
+    """Appends rows to a CSV file whose columns may grow. Each row is flushed; images_seen is the first column."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._start(*_rows(self.path))
+
+    def _start(self, header: list[str], rows: list[list[str]]) -> None:
+        self.header = header or ["images_seen"]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *rows])
+        write_whole(self.path, text.getvalue())
+        self._file = self.path.open("a", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+    def append(self, images_seen: int, values: Mapping[str, Any]) -> None:
+        new = [name for name in values if name not in self.header]
+        if new:
+            self._file.close()
+            _, rows = _rows(self.path)
+            self._start(self.header + new, [row + [""] * len(new) for row in rows])
+        cells = {"images_seen": int(images_seen)} | {k: repr(float(v)) for k, v in values.items() if v is not None}
+        self._writer.writerow([cells.get(name, "") for name in self.header])
+        self._file.flush()
+
+    def cut(self, images_seen: int) -> None:
+        """Drops the rows after `images_seen`: what a resumed run is about to write again."""
+        self._file.close()
+        header, rows = _rows(self.path)
+        self._start(header, [row for row in rows if int(row[0]) <= images_seen])
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,188 @@
+"""The run directory: states, locks, filters, fingerprints. What is expected follows from the contract in `runs`."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pushforward import runs
+from pushforward.errors import PushforwardError
+from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, write_whole
+
+CONFIG = {"choices": {"model": "vae", "data": "mnist", "network": "mlp", "model/prior": "vamp"}, "seed": 1}
+CONFIG |= {"model": {"_target_": "a.B", "lr": 0.001}, "weighting": {"beta": 4}, "sizes": [3, 5]}
+
+
+def make(root: Path, name: str, **changes: object) -> RunDir:
+    return RunDir.create(root / name, CONFIG | changes)
+
+
+def test_outputs_follow_the_environment_then_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PUSHFORWARD_OUTPUTS", raising=False)
+    assert runs.outputs() == tmp_path / "outputs"
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path / "there"))
+    assert runs.runs_dir() == tmp_path / "there" / "runs"
+
+
+def test_written_whole_or_not_at_all(tmp_path):
+    file = tmp_path / "deep" / "a.json"
+    write_whole(file, "old")
+    with pytest.raises(RuntimeError), runs.whole(file) as aside:
+        aside.write_text("half")
+        raise RuntimeError
+    assert file.read_text() == "old" and [p.name for p in file.parent.iterdir()] == ["a.json"]
+
+
+def test_run_reads_what_rundir_wrote(tmp_path):
+    run = make(tmp_path, "vae-mnist-s1-3f9a2c")
+    run.set_status(state="finished", images_seen=10)
+    run.set_status(images_seen=20, fingerprint="ab")
+    run.write_record({"mse": {"value": np.float32(0.5), "unit": "", "card": {"N": np.int64(3)}}}, improving=True)
+    run.update_record({"psnr": {"value": float("inf"), "unit": "dB", "card": {}}})
+    run.write_arrays("samples", x=np.zeros((2, 1, 4, 4)))
+    read = Run(run.path)
+    assert (read.id, read.state, read.status["images_seen"]) == ("vae-mnist-s1-3f9a2c", "finished", 20)
+    assert read.value("mse") == 0.5 and read.value("psnr") is None and read.value("other") is None
+    assert read.record["improving"] is True and read.metrics["mse"]["card"]["N"] == 3
+    assert read.stale("cd") and not read.stale("ab")
+    assert np.load(read.arrays / "samples.npz")["x"].shape == (2, 1, 4, 4)
+    assert read.when() is not None and read.when("started") is not None
+
+
+def test_keys_are_config_values_and_options(tmp_path):
+    run = make(tmp_path, "a")
+    keys = {"model": "vae", "model.prior": "vamp", "weighting.beta": 4, "model.lr": 0.001, "sizes.1": 5, "seed": 1}
+    assert {key: run.key(key) for key in keys} == keys and run.key("no.such") is None
+
+
+@pytest.mark.parametrize("how", ["lock", "pid"])
+def test_running_is_believed_only_while_its_process_lives(tmp_path, how):
+    run = make(tmp_path, "a")
+    hold = "import sys, time; from pushforward.runs import RunDir; r = RunDir(sys.argv[1]); "
+    hold += "r.lock.acquire(); " if how == "lock" else ""
+    hold += "r.set_status(state='running'); print('ready', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", hold, str(run.path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        assert Run(run.path).state == "running"
+        if how == "lock":
+            assert runs.holder(run.path) == process.pid and not Lock(run.path).acquire()
+    finally:
+        process.kill()
+        process.wait()
+    assert Run(run.path).state == KILLED
+    assert not is_locked(run.path) and Lock(run.path).acquire()
+
+
+def test_lock_is_exclusive_within_a_process_and_survives_being_asked(tmp_path):
+    first, second = Lock(tmp_path), Lock(tmp_path)
+    with first:
+        assert is_locked(tmp_path) and not second.acquire()
+        # another process still finds it held: asking above did not close, and so drop, the lock
+        ask = "import sys; from pushforward.runs import Lock; print(Lock(sys.argv[1]).acquire())"
+        assert subprocess.check_output([sys.executable, "-c", ask, str(tmp_path)], text=True) == "False\n"
+    assert not is_locked(tmp_path)
+    assert second.acquire()
+    second.release()
+
+
+def test_curves_grow_columns_and_are_cut_back(tmp_path):
+    file = tmp_path / "metrics.csv"
+    writer = CurveWriter(file)
+    writer.append(16, {"rate": 1.5})
+    writer.append(32, {"rate": 2.5, "val/neg_elbo": 9.0})
+    writer.append(48, {"rate": float("nan")})
+    writer.close()
+    with file.open("a") as torn:
+        torn.write("64,0.1")  # killed in the middle of a row
+    curves = Run(tmp_path).curves()
+    assert list(curves) == ["images_seen", "rate", "val/neg_elbo"]
+    np.testing.assert_array_equal(curves["images_seen"], [16, 32, 48])
+    np.testing.assert_array_equal(curves["val/neg_elbo"], [np.nan, 9, np.nan])
+    again = CurveWriter(file)
+    again.cut(32)
+    again.append(48, {"rate": 3.5})
+    np.testing.assert_array_equal(Run(tmp_path).curves()["rate"], [1.5, 2.5, 3.5])
+
+
+def test_find_by_folder_prefix_latest_and_filter(tmp_path):
+    for seed in (1, 2):
+        make(tmp_path, f"vae-mnist-s{seed}-aaa", seed=seed).set_status(state="finished", updated=f"2026-01-0{3 - seed}")
+    make(tmp_path, "ae-mnist-s1-bbb", choices={"model": "ae", "data": "mnist"}, weighting={"beta": 1e-3})
+    (tmp_path / "not-a-run").mkdir()
+    cases = {
+        str(tmp_path / "ae-mnist-s1-bbb"): ["ae-mnist-s1-bbb"],
+        "vae": ["vae-mnist-s1-aaa", "vae-mnist-s2-aaa"],
+        "latest": ["vae-mnist-s1-aaa"],
+        "model=vae,seed=2": ["vae-mnist-s2-aaa"],
+        "weighting.beta=4.0": ["vae-mnist-s1-aaa", "vae-mnist-s2-aaa"],
+        "weighting.beta=1e-3, data=mnist": ["ae-mnist-s1-bbb"],
+        "state=finished,seed=1": ["vae-mnist-s1-aaa"],
+    }
+    found = {spec: [run.id for run in runs.find(spec, tmp_path)] for spec in cases}
+    assert found == cases and len(cases) == 7
+    assert [r.id for r in runs.runs(tmp_path, model="vae", seed=[2, 3], weighting__beta=4)] == ["vae-mnist-s2-aaa"]
+    with pytest.raises(PushforwardError, match=r"No run matches 'vea-mnist'.*Nearest: (vae|ae)-mnist"):
+        runs.find("vea-mnist", tmp_path)
+    with pytest.raises(PushforwardError, match="KEY=VALUE"):
+        runs.find("model=vae,mnist", tmp_path)
+    with pytest.raises(PushforwardError, match="No runs in"):
+        runs.find("latest", tmp_path / "empty")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pandas") is not None, reason="pandas is here")
+def test_frame_without_pandas_says_so(tmp_path):
+    make(tmp_path, "a")
+    with pytest.raises(PushforwardError, match="pip install pandas"):
+        runs.runs(tmp_path).frame()
+
+
+def test_frame_has_options_varying_keys_and_metrics(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    for beta in (1, 4):
+        make(tmp_path, f"b{beta}", weighting={"beta": beta}).write_record({"mse": {"value": beta / 10}})
+    frame = runs.runs(tmp_path).frame()
+    assert isinstance(frame, pandas.DataFrame) and list(frame["weighting.beta"]) == [1, 4]
+    assert list(frame["mse"]) == [0.1, 0.4] and set(frame["model"]) == {"vae"} and "sizes.0" not in frame
+
+
+def test_fingerprint_follows_own_modules_and_is_quick(tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text("a = 1")
+    before = runs.source_fingerprint([own])
+    assert before == runs.source_fingerprint([own]) != runs.source_fingerprint()
+    own.write_text("a = 2")
+    assert runs.source_fingerprint([own]) != before
+    fastest = min(_timed(runs.source_fingerprint) for _ in range(5))
+    assert fastest < 0.02
+
+
+def test_status_of_a_thousand_runs_takes_under_two_seconds(tmp_path):
+    config = yaml.safe_dump(CONFIG)
+    status = json.dumps({"state": "running", "updated": "2026-01-01T00:00:00+00:00", "images_seen": 1})
+    for i in range(1000):
+        folder = tmp_path / f"vae-mnist-s{i}"
+        folder.mkdir()
+        (folder / "config.yaml").write_text(config)
+        (folder / "status.json").write_text(status)
+        (folder / ".lock").touch()
+    assert _timed(lambda: [(r.state, r.record) for r in runs.every_run(tmp_path)]) < 2
+    assert len(runs.every_run(tmp_path)) == 1000
+
+
+def test_runs_imports_neither_torch_nor_hydra():
+    code = "import sys, pushforward.runs; print({'torch', 'hydra', 'numpy'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def _timed(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
