@@ -1,7 +1,10 @@
 """Networks: frozen plain numbers that make modules of the data's shape. They take values, never a config."""
 
 from pushforward.networks.conv import Conv
+from pushforward.networks.lenet import LeNet
 from pushforward.networks.mlp import MLP
 from pushforward.networks.network import Encoder, Network
+from pushforward.networks.resnet import ResNet
+from pushforward.networks.unet import UNet
 
-__all__ = ["MLP", "Conv", "Encoder", "Network"]
+__all__ = ["MLP", "Conv", "Encoder", "LeNet", "Network", "ResNet", "UNet"]
