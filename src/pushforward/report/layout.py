@@ -1,0 +1,78 @@
+"""What a table is made of: cells over seeds, columns, rows, notes."""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+from pushforward.runs import Run
+
+IMPROVING, STALE, MIXED = "*", "†", "‡"
+"""Marks of a cell: improving at the end of its budget; trained by other source; a mean over unlike runs."""
+
+
+@dataclass
+class Cell:
+    """One number over seeds, or why there is none: `state` is value, n/a, missing, or the state of its runs."""
+
+    state: str = "missing"
+    values: tuple[float, ...] = ()
+    relation: str = ""
+    marks: str = ""
+    note: str = ""
+    bold: bool = False
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation over seeds, divisor n − 1; None for one seed."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+    @property
+    def standard_error(self) -> float:
+        return (self.std or 0.0) / math.sqrt(max(self.n, 1))
+
+
+@dataclass
+class Column:
+    name: str
+    unit: str = ""
+    better: str | None = None
+    ranked: bool = True
+
+
+@dataclass
+class Row:
+    key: tuple[Any, ...]
+    cells: list[Cell]
+    runs: list[Run] = field(default_factory=list)
+    reference: bool = False
+
+    @property
+    def label(self) -> str:
+        return " ".join(str(k) for k in self.key if k not in (None, ""))
+
+    @property
+    def n(self) -> int:
+        return max((cell.n for cell in self.cells), default=0)
+
+
+@dataclass
+class Table:
+    keys: tuple[str, ...]
+    columns: list[Column]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    title: str = ""
+
+    def cell(self, row: str, column: str) -> Cell:
+        """The cell of the row whose label (its keys with a space between) is `row`."""
+        names = [c.name for c in self.columns]
+        return next(r for r in self.rows if r.label == row).cells[names.index(column)]

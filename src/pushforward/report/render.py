@@ -1,0 +1,172 @@
+"""A table as Markdown, LaTeX, CSV and in the terminal."""
+
+import csv as csv_module
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from pushforward.report.layout import Cell, Column, Row, Table
+from pushforward.store import write_whole
+
+ARROW = {"lower": "↓", "higher": "↑", None: ""}
+
+
+def number(mean: float, std: float | None) -> str:
+    """`mean ± std` to two significant digits of std; four digits of the mean where there is none."""
+    if not std or std < 1e-9 * abs(mean):
+        if float(mean).is_integer() and abs(mean) >= 1000:
+            return f"{int(mean):,}"
+        return f"{mean:.4g}" + (" ± 0" if std is not None else "")
+    power = math.floor(math.log10(max(abs(mean), std)))
+    if not -3 <= power < 6:
+        scale = 10.0**power
+        return f"({number(mean / scale, std / scale)})e{power}"
+    places = 1 - math.floor(math.log10(float(f"{std:.1e}")))
+    mean, std = round(mean, places), round(std, places)
+    places = max(places, 0)
+    return f"{mean:.{places}f} ± {std:.{places}f}"
+
+
+def content(cell: Cell, row: Row) -> tuple[str, str, str]:
+    """What stands before the number, the number (or the state), and what stands after it."""
+    if not cell.n or cell.mean is None:
+        return "", {"missing": "–"}.get(cell.state, cell.state), ""
+    after = cell.marks
+    if cell.n != row.n:
+        after += f" (n={cell.n})"
+    if cell.note:
+        after += f" ({cell.note})"
+    return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std), after
+
+
+def heading(column: Column) -> str:
+    unit = f" [{column.unit}]" if column.unit else ""
+    arrow = f" {ARROW[column.better]}" if column.better in ARROW and column.better and column.ranked else ""
+    return f"{column.name}{unit}{arrow}" + ("" if column.ranked else " (not ranked)")
+
+
+def _grid(table: Table, bold: Callable[[str], str], plain: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of text, every piece passed through `plain` or `bold`."""
+    head = [plain(k) for k in table.keys] + [plain(heading(c)) for c in table.columns] + [plain("n")]
+    body = []
+    for row in table.rows:
+        line = [plain(str("–" if part is None else part)) for part in row.key]
+        for cell in row.cells:
+            before, middle, after = content(cell, row)
+            line.append(plain(before) + (bold(middle) if cell.bold else plain(middle)) + plain(after))
+        body.append([*line, "" if row.reference else str(row.n)])
+    return head, body
+
+
+def _notes(table: Table) -> list[str]:
+    return list(dict.fromkeys(table.notes))
+
+
+def markdown(table: Table) -> str:
+    head, body = _grid(table, lambda text: f"**{_md(text)}**", _md)
+    lines = [f"### {_md(table.title)}", ""] if table.title else []
+    align = [":--"] * len(table.keys) + ["--:"] * (len(head) - len(table.keys))
+    lines += ["| " + " | ".join(line) + " |" for line in (head, align, *body)]
+    # two spaces keep each note on its own line
+    return "\n".join([*lines, "", *(f"{_md(note)}  " for note in _notes(table))]) + "\n"
+
+
+def _md(text: str) -> str:
+    for character in "\\|*_<":
+        text = text.replace(character, "\\" + character)
+    return text.replace("\n", " ")
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
+    "[": "{[}", "]": "{]}",
+    "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+    "−": "$-$", "–": "--", "—": "---", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
+    "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$",
+    "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "μ": r"$\mu$", "²": r"$^2$", "‖": r"$\|$",
+    "’": "'", "…": r"\dots{}", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "ä": r'\"a', "\n": " ",
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    """Text that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
+    return "".join(_TEX.get(c) or (c if c.isascii() else "?") for c in text)
+
+
+def latex(table: Table) -> str:
+    r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}."""
+    head, body = _grid(table, lambda text: rf"\textbf{{{_tex(text)}}}", _tex)
+    columns = "l" * len(table.keys) + "r" * (len(head) - len(table.keys))
+    reference = [row.reference for row in table.rows]
+    lines = [r"\begin{table}", r"\centering", r"\small"]
+    lines += [rf"\caption{{{_tex(table.title)}}}"] if table.title else []
+    lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
+    for i, line in enumerate(body):
+        if reference[i] and i and not reference[i - 1]:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(line) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip\raggedright\footnotesize {_tex(note)}" for note in _notes(table)]
+    return "\n".join(["% needs \\usepackage{booktabs}", *lines, r"\end{table}", ""])
+
+
+def csv(table: Table) -> str:
+    """One line a cell, at full precision: mean, std, n, the values, and all that a printed cell shows by a mark."""
+    text = io.StringIO()
+    writer = csv_module.writer(text, lineterminator="\n")
+    head = "metric unit better state relation mean std n values best ranked marks note reference".split()  # noqa: SIM905
+    writer.writerow([*table.keys, *head])
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if row.reference and not cell.state:
+                continue
+            values = " ".join(map(repr, cell.values))
+            line = [
+                column.name,
+                column.unit,
+                column.better,
+                cell.state,
+                cell.relation,
+                cell.mean,
+                cell.std,
+                cell.n,
+                values,
+            ]
+            writer.writerow([*row.key, *line, cell.bold, column.ranked, cell.marks, cell.note, row.reference])
+    return text.getvalue()
+
+
+def rich(table: Table) -> RichTable:
+    """The table for `rich.print`; the notes are its caption."""
+    shown = RichTable(title=table.title or None, caption="\n".join(_notes(table)), caption_justify="left")
+    for key in table.keys:
+        shown.add_column(key)
+    for column in table.columns:
+        name = column.name.replace("_", "_\u200b")  # may break at underscores when the terminal is narrow
+        shown.add_column(Text(heading(column).replace(column.name, name)), justify="right")
+    shown.add_column("n", justify="right")
+    for i, row in enumerate(table.rows):
+        line = [Text(str("–" if part is None else part)) for part in row.key]
+        for cell in row.cells:
+            before, middle, after = content(cell, row)
+            style = "bold" if cell.bold else "" if cell.n else "red" if cell.state in ("failed", "diverged") else "dim"
+            line.append(Text.assemble(before, (middle, style), after))
+        last = i + 1 < len(table.rows) and table.rows[i + 1].reference and not row.reference
+        shown.add_row(
+            *line, "" if row.reference else str(row.n), style="dim" if row.reference else None, end_section=last
+        )
+    return shown
+
+
+def write(table: Table, folder: Path | str, name: str = "table") -> list[Path]:
+    """Writes `<name>.md`, `.tex` and `.csv` into `folder`, each whole; returns their paths."""
+    made = []
+    for suffix, text in {"md": markdown(table), "tex": latex(table), "csv": csv(table)}.items():
+        made.append(Path(folder) / f"{name}.{suffix}")
+        write_whole(made[-1], text)
+    return made

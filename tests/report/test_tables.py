@@ -1,0 +1,176 @@
+"""What the table says and refuses to say. Means and spreads are worked out by hand from the numbers given."""
+
+import csv
+import io
+import math
+
+import pytest
+
+from pushforward.errors import PushforwardError
+from pushforward.report import render
+from pushforward.report.tables import build
+
+
+def test_mean_std_and_n_over_seeds(make):
+    runs = [make("vae", seed, mse=value) for seed, value in ((1, 1.0), (2, 2.0), (3, 3.0))]
+    cell = build(runs).cell("vae", "mse")
+    assert (cell.mean, cell.std, cell.n) == (2.0, 1.0, 3)  # divisor n − 1
+
+
+def test_best_is_bold_of_three_seeds_with_ties_within_one_standard_error(make):
+    values = {"ae": (1.0, 1.1, 1.2), "vae": (1.05, 1.15, 1.25), "gan": (2.0, 2.1, 2.2)}
+    runs = [make(m, s, mse=v, psnr=v, parameters=v) for m, vs in values.items() for s, v in enumerate(vs)]
+    table = build(runs)
+    # std .1, so the difference of two means has a standard error of .1·√(2/3) = .082: .05 is a tie, .9 is not
+    assert [table.cell(m, "mse").bold for m in values] == [True, True, False]
+    assert [table.cell(m, "psnr").bold for m in values] == [False, False, True]
+    assert not any(table.cell(m, "parameters").bold for m in values)  # neither direction is better
+
+
+@pytest.mark.parametrize(("seeds_ae", "seeds_vae", "bold"), [(3, 3, True), (2, 3, False), (3, 2, False)])
+def test_nothing_is_bold_below_three_seeds_on_either_side(make, seeds_ae, seeds_vae, bold):
+    runs = [make("ae", s, mse=1 + s / 100) for s in range(seeds_ae)]
+    runs += [make("vae", s, mse=2 + s / 100) for s in range(seeds_vae)]
+    table = build(runs)
+    assert table.cell("ae", "mse").bold is bold and not table.cell("vae", "mse").bold
+
+
+def test_numbers_of_unequal_protocol_are_not_ranked(make):
+    runs = [make("ae", s, fd_lenet=(1.0 + s, {}), mse=1.0 + s / 100) for s in range(3)]
+    runs += [make("vae", s, fd_lenet=(9.0 + s, {"n": 1000}), mse=2.0) for s in range(3)]
+    table = build(runs)
+    assert not any(row.cells[1].bold for row in table.rows) and table.cell("ae", "mse").bold
+    assert [c.ranked for c in table.columns] == [True, False]
+    assert "fd_lenet is not ranked: cards differ in n = 360 (ae), 1000 (vae)" in table.notes
+    assert "fd_lenet (not ranked)" in render.markdown(table).replace("\\", "")
+
+
+def test_how_a_model_samples_bounds_or_averages_weights_is_its_own_affair(make):
+    runs = [make("gan", s, fd_lenet=(1.0 + s / 9, {"sampler": None})) for s in range(3)]
+    own = {"sampler": "heun", "function_evaluations": 50, "weights": "ema"}
+    runs += [make("ddpm", s, fd_lenet=(5.0 + s / 9, own)) for s in range(3)]
+    assert build(runs).cell("gan", "fd_lenet").bold
+    best = [make("vae", s, fd_lenet=(9.0, {"weights": "best"})) for s in range(3)]
+    assert "weights = best (vae), last (gan, ddpm)" in " ".join(build(runs + best).notes)
+
+
+def test_bits_carry_their_kind_and_are_ranked_within_one_data_protocol(make):
+    kinds = {"vae": "lower bound", "realnvp": "exact", "ddpm": "estimate"}
+    runs = [make(m, s, bpd=(2.0 + s / 10, {"kind": k, "likelihood": m})) for m, k in kinds.items() for s in range(3)]
+    table = build(runs)
+    assert {m: table.cell(m, "bpd").relation for m in kinds} == {"vae": "≤", "realnvp": "=", "ddpm": "≈"}
+    assert table.columns[0].ranked and "≤ **2.10 ± 0.10**" in render.markdown(table)
+    binary = [make("ae", s, bpd=(0.2, {"kind": "lower bound", "levels": 2})) for s in range(3)]
+    assert not build(runs + binary).columns[0].ranked
+
+
+def test_nats_of_unlike_likelihoods_are_not_ranked(make):
+    runs = [make(m, s, neg_elbo=(9.0, {"likelihood": m})) for m in ("vae", "beta_vae") for s in range(3)]
+    assert not build(runs).columns[0].ranked
+
+
+def test_each_data_set_is_ranked_for_itself(make):
+    runs = [make(m, s, data=d, mse=v + w + s / 100) for m, v in (("ae", 0), ("vae", 1))
+            for d, w in (("digits", 1), ("mnist", 5)) for s in range(3)]  # fmt: skip
+    table = build(runs, rows=("data", "model"))
+    assert [r.label for r in table.rows if r.cells[0].bold] == ["digits ae", "mnist ae"]
+
+
+def test_what_is_missing_can_be_seen(make):
+    runs = [
+        make("ae", mse=0.1, bpd=(None, "an autoencoder has no density")),
+        make("vae", mse=0.2),
+        make("gan", status={"state": "failed"}),
+        make("ddpm", 1, mse=0.3, bpd=3.0),
+        make("ddpm", 2, status={"state": "diverged"}),
+        make("realnvp", status={"state": "running", "host": "gone"}),
+    ]
+    table = build(runs)
+    states = {row.label: [cell.state for cell in row.cells] for row in table.rows}
+    assert states == {
+        "ae": ["value", "n/a"],
+        "vae": ["value", "missing"],
+        "gan": ["failed", "failed"],
+        "ddpm": ["value", "value"],
+        "realnvp": ["stopped (killed)", "stopped (killed)"],
+    }
+    text = render.markdown(table)
+    assert "n/a (ae: bpd): an autoencoder has no density" in text and "0.3 (1 diverged)" in text and "| – |" in text
+
+
+def test_marks_of_improving_stale_and_mixed(make):
+    runs = [make("ae", mse=1.0, improving=True), make("vae", mse=1.0, status={"fingerprint": "then"})]
+    runs += [make("beta_vae", 1, beta=b, mse=1.0) for b in (1, 4)]
+    table = build(runs, fingerprint="now")
+    assert [row.cells[0].marks for row in table.rows] == ["*", "†", "‡"]
+    assert "‡ beta_vae mixes runs that differ in weighting.beta: add it to --rows" in table.notes
+    apart = build(runs, rows=("model", "weighting.beta"), fingerprint="now")
+    assert [row.label for row in apart.rows if row.key[0] == "beta_vae"] == ["beta_vae 1", "beta_vae 4"]
+    assert not any("‡" in cell.marks for row in apart.rows for cell in row.cells)
+
+
+def test_the_floor_stands_below_as_a_row(make):
+    runs = [make(m, 1, mse=0.1, fd_lenet=(v, {"floor": 3.0, "references": {"Gaussian on pixels": 80.0}}))
+            for m, v in (("ae", 30.0), ("vae", 20.0))]  # fmt: skip
+    table = build(runs)
+    assert [(r.key, r.reference) for r in table.rows[2:]] == [
+        (("train vs test (floor)",), True),
+        (("Gaussian on pixels",), True),
+    ]
+    assert table.cell("train vs test (floor)", "fd_lenet").mean == 3.0
+    assert table.cell("Gaussian on pixels", "fd_lenet").mean == 80.0
+
+
+def test_models_come_in_the_order_in_which_they_are_taught_and_numbers_by_size(make):
+    runs = [make(m, mse=1.0) for m in ("zzz", "flow_matching", "vae", "ae")]
+    assert [r.label for r in build(runs).rows] == ["ae", "vae", "flow_matching", "zzz"]
+    runs = [make("vae", beta=b, mse=1.0) for b in (10, 2, 0.5)]
+    assert [r.label for r in build(runs, rows=("weighting.beta",)).rows] == ["0.5", "2", "10"]
+
+
+def test_mistakes_end_in_one_line(make):
+    runs = [make("vae", mse=1.0)]
+    with pytest.raises(PushforwardError, match=r"fd_lent.*Nearest: fd_lenet"):
+        build(runs, columns=("fd_lent",))
+    with pytest.raises(PushforwardError, match=r"--rows modle"):
+        build(runs, rows=("modle",))
+    with pytest.raises(PushforwardError, match="No runs"):
+        build([])
+    assert build(runs, columns=("fd_lenet",)).cell("vae", "fd_lenet").state == "missing"
+
+
+NUMBERS = {
+    (12.3456, 0.4321): "12.35 ± 0.43",
+    (12.3456, 0.0996): "12.35 ± 0.10",
+    (1234.5, 231.0): "1230 ± 230",
+    (0.012347, 0.00067): "0.01235 ± 0.00067",
+    (1.5e-5, 2e-6): "(1.50 ± 0.20)e-5",
+    (3.14159, None): "3.142",
+    (2.0, 0.0): "2 ± 0",
+    (1234567.0, 0.0): "1,234,567",
+}
+
+
+@pytest.mark.parametrize(("given", "shown"), NUMBERS.items())
+def test_two_significant_digits_of_the_spread(given, shown):
+    assert render.number(*given) == shown and len(NUMBERS) == 8
+
+
+def test_written_as_markdown_latex_and_csv(make, tmp_path):
+    runs = [make(m, s, mse=(v + s / 10, {"floor": 0.5}), bpd=(v, {"kind": "lower bound"}))
+            for m, v in (("ae", 1.0), ("beta_vae", 2.0)) for s in range(3)]  # fmt: skip
+    table = build(runs, title="50 % of a & b")
+    paths = render.write(table, tmp_path / "tables", "families")
+    assert [p.name for p in paths] == ["families.md", "families.tex", "families.csv"]
+    md, tex, text = (p.read_text() for p in paths)
+    lines = [line for line in md.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 3 and len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert "**1.10 ± 0.10**" in md
+    assert tex.isascii() and r"beta\_vae" in tex and r"\textbf{1.10 $\pm$ 0.10}" in tex and r"50 \% of a \& b" in tex
+    assert tex.count("{") == tex.count("}") and tex.count("$") % 2 == 0
+    ends = [line.count(" & ") for line in tex.splitlines() if line.endswith(r"\\")]
+    assert ends == [3] * 4  # head, two models, floor: model, mse, bpd, n
+    rows = list(csv.DictReader(io.StringIO(text)))
+    first = next(r for r in rows if r["model"] == "ae" and r["metric"] == "mse")
+    assert math.isclose(float(first["mean"]), 1.1) and math.isclose(float(first["std"]), 0.1) and first["n"] == "3"
+    assert first["best"] == "True" and len(rows) == 5  # 2 models × 2 metrics and one floor
