@@ -56,7 +56,7 @@ class Autoencoder(Family):
         self.encoder = network.encoder(spec.shape)
         self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
         self.likelihood = likelihood(spec=spec)
-        self.decoder = network.decoder(code_dim, spec.shape, self.likelihood.parameters)
+        self.decoder = network.decoder(code_dim, spec.shape, self.likelihood.n_parameters)
         self.prior = StandardNormal(code_dim) if self.has_prior else None
         given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
         self.objective = Objective(objective, self.bottleneck.gives | given)

@@ -1,0 +1,1 @@
+"""Hydra's launchers of pushforward. Hydra 1.3 finds plugins only below `hydra_plugins`."""

@@ -1,0 +1,220 @@
+"""The commands. Imports no torch: what a command needs is imported when it runs."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pushforward import runs
+from pushforward.errors import PushforwardError
+
+USAGE = """pushforward: every family of generative models on one bench
+
+  pushforward train model=vae data=mnist weighting.beta=4     one run
+  pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones go on
+  pushforward evaluate RUN...                                 measures again, from a run directory
+  pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
+  pushforward status                                          every run and how it stands
+  pushforward show model vae | run RUN                        equation and parts, or numbers
+  pushforward sample RUN --n 64 --out grid.png                samples of a trained run
+  pushforward list models|data|networks|…                     what there is, one line each
+  pushforward doctor                                          what this machine has, and what is missing
+
+RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist.
+Each command has --help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script: runs a command and exits with its code; a person's error is one line and code 2."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        sys.exit(0 if args else 2)
+    if args[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("pushforward"))
+        sys.exit(0)
+    command = COMMANDS.get(args[0])
+    if command is None:
+        import difflib
+
+        close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+        print(f"error: pushforward {args[0]}: there is no such command; {hint}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        sys.exit(command(args[1:]))
+    except PushforwardError as error:
+        if os.environ.get("PUSHFORWARD_FULL_ERROR"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+# train ---------------------------------------------------------------------------------------------------------------
+
+
+def expand(argument: str) -> str:
+    """`seed=0..4` as Hydra's `seed=0,1,2,3,4`; anything else as it is."""
+    found = re.fullmatch(r"([\w.@/+]+)=(-?\d+)\.\.(-?\d+)", argument)
+    if not found:
+        return argument
+    key, first, last = found.group(1), int(found.group(2)), int(found.group(3))
+    if last < first:
+        raise PushforwardError(f"{argument}: a range a..b runs upwards; write {key}={last}..{first}")
+    return f"{key}={','.join(map(str, range(first, last + 1)))}"
+
+
+def train(args: list[str]) -> int:
+    """pushforward train: one run, or with -m a grid of them, by Hydra's own command line."""
+    from pushforward.launch import hydra_train
+
+    return hydra_train([expand(a) for a in args])
+
+
+# What stands in run directories ------------------------------------------------------------------------------------
+
+
+def table(args: list[str]) -> int:
+    """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
+    parser = argparse.ArgumentParser("pushforward table", description=table.__doc__)
+    parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
+    parser.add_argument("--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta")
+    parser.add_argument("--columns", default="", help="metrics; default: those that the runs have")
+    parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
+    parser.add_argument("--out", type=Path, default=None, help="folder for the files")
+    asked = parser.parse_args(args)
+    from pushforward.report import tables, terminal
+
+    chosen = runs.RunList(r for spec in asked.runs for r in runs.find(spec)) if asked.runs else runs.every_run()
+    if not chosen:
+        raise PushforwardError(f"No runs in {runs.runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
+    built = chosen.table(rows=words(asked.rows), columns=words(asked.columns), fingerprint=runs.source_fingerprint())
+    terminal.show_table(built)
+    for path in tables.write(built, asked.out or runs.outputs() / "tables", asked.name):
+        print(path)
+    return 0
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def status(args: list[str]) -> int:
+    """pushforward status: every run and how it stands."""
+    parser = argparse.ArgumentParser("pushforward status", description=status.__doc__)
+    parser.add_argument("run", nargs="*", help="RUN: only these")
+    asked = parser.parse_args(args)
+    from pushforward.report import terminal
+
+    chosen = runs.RunList(r for spec in asked.run for r in runs.find(spec)) if asked.run else runs.every_run()
+    terminal.show_status(chosen)
+    return 0
+
+
+def show(args: list[str]) -> int:
+    """pushforward show model NAME | run RUN: equation, parts, parameters; or a run's numbers."""
+    parser = argparse.ArgumentParser("pushforward show", description=show.__doc__)
+    parser.add_argument("kind", choices=["model", "run"])
+    parser.add_argument("what", nargs="?", default="latest", help="the model's name, or RUN")
+    parser.add_argument("overrides", nargs="*", help="data=…, network=… for a model")
+    asked = parser.parse_args(args)
+    if asked.kind == "run":
+        from pushforward.report import terminal
+
+        for run in runs.find(asked.what):
+            terminal.show_run(run)
+        return 0
+    from pushforward.training.show import show_model
+
+    print(show_model(asked.what, asked.overrides))
+    return 0
+
+
+def evaluate(args: list[str]) -> int:
+    """pushforward evaluate RUN...: measures trained runs again, without training."""
+    parser = argparse.ArgumentParser("pushforward evaluate", description=evaluate.__doc__)
+    parser.add_argument("run", nargs="+", help="RUN")
+    parser.add_argument("--metrics", default=None, help="an option of the group metrics; default: the run's own")
+    asked = parser.parse_args(args)
+    from pushforward.training.again import evaluate_again
+
+    for spec in asked.run:
+        for run in runs.find(spec):
+            print(evaluate_again(run, asked.metrics))
+    return 0
+
+
+def sample(args: list[str]) -> int:
+    """pushforward sample RUN: samples of a trained run as a picture."""
+    parser = argparse.ArgumentParser("pushforward sample", description=sample.__doc__)
+    parser.add_argument("run", help="RUN")
+    parser.add_argument("--n", type=int, default=64, help="how many")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("samples.png"))
+    asked = parser.parse_args(args)
+    if asked.n < 1:
+        raise PushforwardError(f"--n {asked.n}: it must be at least 1")
+    found = runs.find(asked.run)
+    if len(found) > 1:
+        raise PushforwardError(f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
+    from pushforward.report.figures import save_grid
+    from pushforward.training.again import load
+
+    save_grid(load(found[0]).sample(asked.n, seed=asked.seed).numpy(), asked.out)
+    print(asked.out)
+    return 0
+
+
+# What there is -------------------------------------------------------------------------------------------------------
+
+LISTS = {"models": "model", "data": "data", "networks": "network", "metrics": "metrics"}
+
+
+def list_(args: list[str]) -> int:
+    """pushforward list WHAT: the options of a config group, one line each."""
+    from pushforward.config import conf_dir
+
+    groups = sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
+    names = {**LISTS, **{g: g for g in groups}}
+    parser = argparse.ArgumentParser("pushforward list", description=list_.__doc__)
+    parser.add_argument("what", choices=sorted(names), metavar="WHAT", help=", ".join(sorted(names)))
+    group = names[parser.parse_args(args).what]
+    for path in sorted((conf_dir() / group).glob("*.yaml")):
+        comments = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
+        comments = [line for line in comments if not line.startswith("@package")]
+        first = (comments or [""])[0].removeprefix(f"{path.stem}:").strip()
+        print(f"{path.stem:<22} {first}")
+    return 0
+
+
+def doctor(args: list[str]) -> int:
+    """pushforward doctor: what this machine has and what is missing, with the remedy."""
+    argparse.ArgumentParser("pushforward doctor", description=doctor.__doc__).parse_args(args)
+    from pushforward.doctor import examine
+
+    lines, healthy = examine()
+    print("\n".join(lines))
+    return 0 if healthy else 1
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "table": table,
+    "status": status,
+    "show": show,
+    "sample": sample,
+    "list": list_,
+    "doctor": doctor,
+}
+
+
+if __name__ == "__main__":
+    main()

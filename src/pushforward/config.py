@@ -1,0 +1,219 @@
+"""The config tree's typed root, where it lies, and the identity of a run. Imports no torch."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from pushforward import runs
+from pushforward.errors import PushforwardError
+
+RESULTS = 1
+"""Raised by a change marked [results]: runs from before it have another identity."""
+
+HASHED = (
+    "results",
+    "seed",
+    "data",
+    "network",
+    "model",
+    "weighting",
+    "optimizer",
+    "budget",
+    "batch_size",
+    "precision",
+    "selection",
+)
+PLACES = ("root", "workers", "resident_limit_mb", "download")
+"""Keys of `data` that say where data lie or how they move, never what they are."""
+
+
+@dataclass
+class Budget:
+    epochs: float | None = None
+    images: int | None = None
+
+
+@dataclass
+class Selection:
+    metric: str = "auto"
+    every: float = 1.0
+
+
+@dataclass
+class Trainer:
+    accelerator: str = "cpu"
+    devices: int = 1
+    strategy: str = "auto"
+    threads: int | None = None
+    log_every: float = 0.1
+    pictures_every: float | None = None
+    progress: bool = True
+    num_nodes: int = 1
+
+
+@dataclass
+class Config:
+    """Every key a run may have at its root. Component nodes (`_target_`) are free in form and bound to signatures later."""
+
+    results: int = RESULTS
+    seed: int = 1
+    batch_size: int = 64
+    precision: str = "fp32"
+    data: Any = MISSING
+    network: Any = MISSING
+    likelihood: Any = None
+    corruption: Any = None
+    weighting: Any = MISSING
+    optimizer: Any = MISSING
+    model: Any = MISSING
+    budget: Budget = field(default_factory=Budget)
+    selection: Selection = field(default_factory=Selection)
+    trainer: Trainer = field(default_factory=Trainer)
+    logger: Any = None
+    features: Any = None
+    metrics: Any = None
+    tags: list[str] = field(default_factory=list)
+    retry: str | None = None
+
+
+def register() -> None:
+    """Make the root schema and the resolvers known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("outputs", lambda: str(runs.outputs()), replace=True)
+
+
+def conf_dir() -> Path:
+    """The config tree: inside the wheel, else beside the checkout's src."""
+    package = Path(__file__).resolve().parent
+    for folder in (package.parents[1] / "conf", package / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise PushforwardError(f"the config tree is missing from {package}: install pushforward again")
+
+
+def options(group: str) -> list[str]:
+    """The options of a config group that come with the package."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
+    """The config with every interpolation resolved, as plain data, and the group options it was composed from."""
+    plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    kept = {group: option for group, option in choices.items() if "hydra/" not in group and option is not None}
+    frozen = {"choices": dict(sorted(kept.items())), **{str(key): value for key, value in plain.items()}}
+    check_values(frozen)
+    return frozen
+
+
+def check_values(frozen: dict[str, Any]) -> None:
+    """Refuse what the types allow and no run can mean."""
+    budget = frozen["budget"]
+    given = [key for key in ("epochs", "images") if budget[key] is not None]
+    if len(given) != 1:
+        raise PushforwardError(
+            f"budget: give one of epochs and images, not {' and '.join(given) or 'neither'}; "
+            f"for images say budget.images=500000 budget.epochs=null"
+        )
+    if not budget[given[0]] > 0:
+        raise PushforwardError(f"budget.{given[0]}={budget[given[0]]}: it must be above 0")
+    for key, least in (("batch_size", 1),):
+        if frozen[key] < least:
+            raise PushforwardError(f"{key}={frozen[key]}: it must be at least {least}")
+    if frozen["selection"]["every"] <= 0:
+        raise PushforwardError("selection.every: epochs between validations, above 0, such as 1.0")
+    for key, value, allowed in (
+        ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
+        ("retry", frozen["retry"], (None, "stale", "failed")),
+    ):
+        if value not in allowed:
+            raise PushforwardError(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
+
+
+def canonical(value: Any) -> Any:
+    """Integral floats as ints, nulls dropped, keys sorted: what equals stays equal."""
+    if isinstance(value, dict):
+        return {str(k): canonical(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0])) if v is not None}
+    if isinstance(value, list | tuple):
+        return [canonical(v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def identity(frozen: dict[str, Any]) -> str:
+    """Hash of the training config by allowlist, 16 hex digits; a person's own data enter by content, not by path."""
+    hashed = {key: frozen.get(key) for key in HASHED}
+    hashed["data"] = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
+    source = dict(hashed["data"].get("source") or {})
+    if source.get("path") is not None:
+        source["path"] = content_fingerprint(Path(source["path"]))
+        hashed["data"]["source"] = source
+    text = json.dumps(canonical(hashed), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_id(frozen: dict[str, Any]) -> str:
+    """A readable, unique name: `vae-mnist-s1-3f9a2c`."""
+    choices = frozen["choices"]
+    return f"{choices['model']}-{choices['data']}-s{frozen['seed']}-{identity(frozen)[:6]}".replace("/", "_")
+
+
+def content_fingerprint(path: Path) -> str:
+    """sha256 over the names and contents of a person's data. Raises PushforwardError where there is nothing."""
+    path = path.expanduser()
+    if not path.exists():
+        raise PushforwardError(f"data.source.path={path}: there is no such file or folder; give one that exists")
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
+    for file in files:
+        digest.update(b"" if file == path else str(file.relative_to(path)).encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def own_modules(frozen: dict[str, Any]) -> list[str]:
+    """Names of the modules that targets outside this package and its libraries come from."""
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            target = node.get("_target_")
+            if isinstance(target, str) and "." in target:
+                found.add(target.split(".")[0])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(frozen)
+    return sorted(found - {"pushforward", "torch", "zuko", "pytorch_lightning", "torchmetrics", "sklearn"})
+
+
+def source_fingerprint(frozen: dict[str, Any]) -> str:
+    """The fingerprint of the source as it is now; of a person's own modules where they can be found without importing."""
+    own = []
+    for name in own_modules(frozen):
+        found = find_spec(name)
+        if found and found.origin:
+            own.append(Path(found.origin).parent if found.submodule_search_locations else Path(found.origin))
+    return runs.source_fingerprint(own)
+
+
+def devices(frozen: dict[str, Any]) -> int:
+    """Processes that a run takes."""
+    return int(frozen["trainer"]["devices"]) * int(frozen["trainer"].get("num_nodes") or 1)
+
+
+def threads(frozen: dict[str, Any]) -> int:
+    """CPU threads of each of the run's processes."""
+    return int(frozen["trainer"]["threads"] or max(1, (os.cpu_count() or 1) // devices(frozen)))

@@ -1,0 +1,63 @@
+"""From a frozen config to objects."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+
+from pushforward.data import DataModule
+from pushforward.errors import PushforwardError
+from pushforward.families import Family
+from pushforward.seeds import derive_seed
+from pushforward.spec import DataSpec
+from pushforward.training.bind import check_targets
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
+
+
+def make(node: Mapping[str, Any], **values: Any) -> Any:
+    """Instantiates a config node; what its parts refuse is said in one line."""
+    from hydra.errors import InstantiationException
+
+    try:
+        return instantiate(dict(node), **values)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, PushforwardError):
+                raise cause from None
+            cause = cause.__cause__
+        raise PushforwardError(str(error).splitlines()[0]) from error
+
+
+def build_data(frozen: Mapping[str, Any]) -> DataModule:
+    """The run's data, set up, with the run's seed for order and data noise."""
+    data: DataModule = make(frozen["data"])
+    data.setup()
+    data.seed = int(frozen["seed"])
+    return data
+
+
+def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:
+    """The run's model, initialised from the run's seed and from nothing else."""
+    check_targets(frozen)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(int(frozen["seed"]), "initialisation"))
+        family: Family = make(frozen["model"], _partial_=True)(spec=spec)
+    family.seed = int(frozen["seed"])
+    family.horizon = budget_images(frozen, spec) / spec.n_train
+    return family
+
+
+def budget_images(frozen: Mapping[str, Any], spec: DataSpec) -> int:
+    """Real images that the run may see."""
+    budget = frozen["budget"]
+    return int(budget["images"]) if budget["images"] is not None else round(float(budget["epochs"]) * spec.n_train)
+
+
+def budget_cycles(frozen: Mapping[str, Any], family: Family) -> int:
+    """Cycles of all players in the budget; the last may pass it by a part of a cycle."""
+    images = budget_images(frozen, family.spec)
+    return math.ceil(images / (int(frozen["batch_size"]) * family.batches_per_cycle))

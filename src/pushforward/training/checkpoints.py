@@ -1,0 +1,37 @@
+"""Checkpoints that `kill -9` cannot break: written whole or not at all, and all that a run needs to go on bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pushforward.families import Family
+from pushforward.runs import whole
+
+
+def save(path: Path, family: Family, **more: Any) -> None:
+    """Weights, EMA weights beside the raw ones, optimisers, counters, and what else is named.
+
+    Noise and data order are functions of (seed, position), so no generator state is among them.
+    """
+    assert family.stepper is not None
+    state = {"state_dict": family.state_dict(), **family.stepper.state_dict(), **more}
+    with whole(path) as aside:
+        torch.save(state, aside)
+
+
+def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """The checkpoint at `path`, without running any code it may hold."""
+    return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def restore(family: Family, state: dict[str, Any]) -> None:
+    """Puts weights, optimisers, averages and counters back."""
+    family.load_state_dict(state["state_dict"])
+    assert family.stepper is not None
+    family.stepper.load_state_dict(state)
+
+
+def weights(state: dict[str, Any], ema: bool = True) -> dict[str, Any]:
+    """The weights to evaluate: the moving averages where there are any (and `ema` asks for them), else the raw ones."""
+    return {**state["state_dict"], **(state["ema"] if ema else {})}

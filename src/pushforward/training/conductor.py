@@ -1,0 +1,213 @@
+"""What happens between blocks of training: curves, validation, best weights, checkpoints, pictures, signals, status."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+
+from pushforward.data import DataModule
+from pushforward.families import Family
+from pushforward.parallel import world
+from pushforward.runs import CurveWriter, RunDir
+from pushforward.training import checkpoints, loggers
+from pushforward.training.selection import Selector
+
+STATUS_SECONDS = 1.0
+"""How often the status file is written at the most."""
+
+
+@dataclass
+class Plan:
+    """When things happen, in images seen; and how far the run goes."""
+
+    cycles: int
+    images: int
+    log_blocks: int
+    validate_images: float
+    pictures_images: float | None
+
+
+@dataclass
+class Outcome:
+    """How training ended: finished, stopped (by a signal) or diverged, and what to say of it."""
+
+    state: str = "finished"
+    reason: str | None = None
+    seconds: float = 0.0
+    images: int = 0
+    signal: int = 0
+
+
+@dataclass
+class Best:
+    """The best validation value so far, where it was seen, and the values of every validation."""
+
+    value: float = math.inf
+    images_seen: int = 0
+    history: list[float] = field(default_factory=list)
+
+
+class Conductor(pl.Callback):
+    """Runs between blocks. All that it decides is a function of images seen, so a resumed run does the same."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        data: DataModule,
+        plan: Plan,
+        selector: Selector,
+        mirrors: list[Logger],
+        restored: dict[str, Any] | None,
+        draw_pictures: Callable[[Family, int], None],
+    ) -> None:
+        self.run, self.data, self.plan, self.selector, self.mirrors = run, data, plan, selector, mirrors
+        self.restored, self.draw_pictures = restored, draw_pictures
+        self.outcome = Outcome()
+        self.best = Best(**restored["best"]) if restored else Best()
+        self.chief = world()[0] == 0
+        self.curves: CurveWriter | None = None
+        self.latest: dict[str, float] = {}
+        self.signal = 0
+        self.written = 0.0
+
+    # Start -----------------------------------------------------------------------------------------------------------
+
+    def on_fit_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
+        self.chief = world()[0] == 0
+        if self.restored is not None:
+            checkpoints.restore(family, self.restored)
+            self.outcome.seconds = self.restored["seconds"]
+        if self.chief:
+            self.curves = self.run.curve_writer()
+            self.curves.cut(family.progress.images_seen)
+
+    def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
+        """Signals are taken here because Lightning sets its own handlers before."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.take_signal)
+        self.clock = time.perf_counter()
+
+    def take_signal(self, number: int, frame: Any) -> None:
+        if self.signal:  # asked twice: at once
+            raise KeyboardInterrupt
+        self.signal = number
+
+    # Between blocks --------------------------------------------------------------------------------------------------
+
+    def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
+        seen = family.progress.images_seen
+        last = family.progress.cycles >= self.plan.cycles
+        before = seen - args[1].x.shape[0] * args[1].x.shape[1] * world()[1]
+        validate = last or self.passed(before, seen, self.plan.validate_images)
+        stop = self.stopping()
+        if validate or stop or (args[2] + 1) % self.plan.log_blocks == 0:
+            self.log_terms(family, seen)
+        if self.outcome.state == "diverged":
+            trainer.should_stop = True
+            return
+        if validate:
+            self.validate(family, seen)
+        if validate or stop:
+            self.checkpoint(family)
+        if self.plan.pictures_images and self.chief and self.passed(before, seen, self.plan.pictures_images) and not last:
+            self.draw_pictures(family, seen)
+        if stop and not last:
+            self.outcome.state, self.outcome.signal = "stopped", self.signal
+            self.outcome.reason = f"stopped by {signal.Signals(self.signal).name if self.signal else 'another process'}"
+            trainer.should_stop = True
+        self.tell(family)
+
+    @staticmethod
+    def passed(before: int, seen: int, every: float) -> bool:
+        return math.floor(seen / every) > math.floor(before / every)
+
+    def stopping(self) -> bool:
+        """Whether any process was asked to stop."""
+        if world()[1] == 1:
+            return bool(self.signal)
+        flag = torch.tensor(float(bool(self.signal)))
+        torch.distributed.all_reduce(flag)
+        return bool(flag)
+
+    def log_terms(self, family: Family, seen: int) -> None:
+        """A row of means since the last one; the first value that is not finite ends the run."""
+        assert family.stepper is not None
+        means, bad = family.stepper.history.take()
+        if bad is not None:
+            name, step = bad
+            self.outcome.state = "diverged"
+            self.outcome.reason = f"{name.split('/')[-1]} of player {name.split('/')[0]} is not finite from step {step} on"
+        if means:
+            row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
+            row.update({f"lr/{name}": o.param_groups[0]["lr"] for name, o in family.stepper.optimizers.items()})
+            self.write(row, seen)
+
+    def validate(self, family: Family, seen: int) -> None:
+        values = self.selector.measure(family, self.data)
+        if not values:
+            return
+        value = values.pop("criterion", math.nan)
+        self.best.history.append(value)
+        self.write({f"val/{name}": v for name, v in values.items()} | {"val/criterion": value}, seen)
+        if value < self.best.value:
+            self.best.value, self.best.images_seen = value, seen
+            if self.chief:
+                checkpoints.save(self.run.checkpoints / "best.ckpt", family, best=asdict(self.best))
+
+    def checkpoint(self, family: Family) -> None:
+        if self.chief:
+            seconds = self.outcome.seconds + time.perf_counter() - self.clock
+            path = self.run.checkpoints / "last.ckpt"
+            checkpoints.save(path, family, best=asdict(self.best), seconds=seconds)
+
+    def write(self, row: dict[str, float], seen: int) -> None:
+        self.latest.update(row)
+        if self.chief:
+            assert self.curves is not None
+            self.curves.append(seen, row)
+            for mirror in self.mirrors:
+                loggers.log_numbers(mirror, row, seen)
+
+    def tell(self, family: Family) -> None:
+        """The status file, at most once a second."""
+        now = time.monotonic()
+        if self.chief and now - self.written > STATUS_SECONDS:
+            self.written = now
+            self.run.set_status(state="running", images_seen=family.progress.images_seen, latest=self.shown())
+
+    def shown(self) -> dict[str, float]:
+        return {k.split("/", 1)[1]: v for k, v in self.latest.items() if k.startswith("train/") and math.isfinite(v)}
+
+    def already_trained(self, family: Family) -> None:
+        """The run was killed after its last step and before its record: nothing is left to train."""
+        assert self.restored is not None
+        family.configure_optimizers()
+        checkpoints.restore(family, self.restored)
+        self.outcome.seconds, self.outcome.images = self.restored["seconds"], family.progress.images_seen
+
+    # End -------------------------------------------------------------------------------------------------------------
+
+    def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
+        elapsed = time.perf_counter() - self.clock
+        self.outcome.seconds += elapsed
+        self.outcome.images = family.progress.images_seen
+        if self.curves is not None:
+            self.curves.close()
+
+    @property
+    def improving(self) -> bool:
+        """Whether the last fifth of the validations still lowered the best value by more than 1 % of all that was gained."""
+        values = [v for v in self.best.history if math.isfinite(v)]
+        if len(values) < 5:
+            return False
+        tail = max(1, len(values) // 5)
+        before, after = min(values[:-tail]), min(values[-tail:])
+        return before - after > 0.01 * max(values[0] - before, 1e-12)

@@ -1,0 +1,134 @@
+"""Weights & Biases and TensorBoard as mirrors of the run directory; a run is never lost to them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+
+from pushforward.errors import PushforwardError
+
+
+def wandb_logger(
+    run: Path,
+    frozen: dict[str, Any],
+    project: str,
+    entity: str | None,
+    group: str | None,
+    mode: str,
+    init_timeout: float,
+    log_model: bool,
+    job_type: str = "train",
+) -> Logger:
+    """A W&B run named and identified by the run directory, so that a resumed run goes on in it.
+
+    mode: auto is online where there is a key, offline where there is none or no answer within `init_timeout` seconds.
+    """
+    import wandb
+    from pytorch_lightning.loggers import WandbLogger
+
+    if mode not in ("auto", "online", "offline"):
+        raise PushforwardError(f"logger.mode={mode}: choose from auto, online, offline")
+    wanted = os.environ.get("WANDB_MODE") or mode
+    if wanted == "auto":
+        wanted = "online" if has_key() else "offline"
+    choices = frozen["choices"]
+    arguments: dict[str, Any] = {
+        "id": run.name,
+        "name": run.name,
+        "project": project,
+        "entity": entity,
+        "group": group,
+        "job_type": job_type,
+        "dir": str(run),
+        "resume": "allow",
+        "tags": [choices["model"], choices["data"], *frozen["tags"]],
+        "config": frozen,
+    }
+
+    def start(mode: str) -> Any:
+        settings = wandb.Settings(init_timeout=init_timeout, console="off", x_disable_stats=True, silent=True)
+        return wandb.init(mode=mode, settings=settings, **arguments)  # type: ignore[arg-type]
+
+    try:
+        experiment = start(wanted)
+    except Exception as error:
+        if wanted != "online":
+            raise
+        print(f"wandb: no answer ({str(error).splitlines()[0]}); this run is logged offline. Later: wandb sync {run}/wandb/offline-*")
+        wandb.teardown()
+        experiment = start("offline")
+    experiment.define_metric("images_seen")
+    experiment.define_metric("*", step_metric="images_seen")
+    logger = WandbLogger(experiment=experiment, save_dir=str(run), log_model=False)
+    logger.pushforward_log_model = log_model and not experiment.settings._offline  # type: ignore[attr-defined]
+    return logger
+
+
+def has_key() -> bool:
+    """Whether W&B has a key to log in with."""
+    import wandb
+
+    try:
+        return bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+    except Exception:
+        return False
+
+
+def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Logger:
+    """TensorBoard event files in `<run>/tensorboard`."""
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise PushforwardError("logger=tensorboard needs tensorboard: pip install 'pushforward[tensorboard]'") from None
+    return TensorBoardLogger(str(run), name="tensorboard", version="")
+
+
+def finish(logger: Logger, failed: bool) -> None:
+    """Closes W&B's run with the right exit code, so that the next job of a process does not land in it."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    if isinstance(logger, WandbLogger):
+        logger.experiment.finish(exit_code=int(failed))
+    else:
+        logger.finalize("failed" if failed else "success")
+
+
+def log_pictures(logger: Logger, pictures: list[Path], images_seen: int) -> None:
+    """Pictures of the run directory as media."""
+    from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+    if isinstance(logger, WandbLogger):
+        import wandb
+
+        media = {f"pictures/{path.stem}": wandb.Image(str(path)) for path in pictures}
+        logger.experiment.log({**media, "images_seen": images_seen})
+    elif isinstance(logger, TensorBoardLogger):
+        import numpy as np
+        from PIL import Image
+
+        for path in pictures:
+            image = np.asarray(Image.open(path).convert("RGB"))
+            logger.experiment.add_image(f"pictures/{path.stem}", image, images_seen, dataformats="HWC")
+
+
+def log_numbers(logger: Logger, numbers: dict[str, float], images_seen: int) -> None:
+    """A row of the curves against images seen."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    if isinstance(logger, WandbLogger):
+        logger.experiment.log({**numbers, "images_seen": images_seen})
+    else:
+        logger.log_metrics(numbers, step=images_seen)
+
+
+def log_checkpoint(logger: Logger, path: Path) -> None:
+    """The final checkpoint as an artifact, where W&B is online and asked for it."""
+    if getattr(logger, "pushforward_log_model", False):
+        import wandb
+
+        artifact = wandb.Artifact(f"model-{path.parents[1].name}", type="model")
+        artifact.add_file(str(path))
+        logger.experiment.log_artifact(artifact)  # type: ignore[attr-defined]

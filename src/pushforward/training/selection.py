@@ -1,0 +1,63 @@
+"""Which weights are the best: a named validation value, lower is better, measured on the validation split alone."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pushforward.data import DataModule
+from pushforward.errors import PushforwardError
+from pushforward.families import Family
+from pushforward.metrics.sample import frechet
+from pushforward.seeds import generator
+from pushforward.training.evaluate import raw_images
+
+FD_IMAGES = 1000
+
+
+@dataclass
+class Selector:
+    """metric: auto (what the family names), a validation term, fd_lenet, or none."""
+
+    metric: str
+    features: Any = None
+
+    def measure(self, family: Family, data: DataModule) -> dict[str, float]:
+        """Validation terms, per image, with EMA weights where there are any; `criterion` is what chooses. {} where nothing does."""
+        if self.metric == "none" or (self.metric == "auto" and family.criterion == ()):
+            return {}
+        assert family.stepper is not None
+        was_training = family.training
+        family.eval()
+        with family.stepper.averaged(), torch.no_grad():
+            values = self.samples(family, data) if self.metric.startswith("fd_") else self.terms(family, data)
+        family.train(was_training)
+        return values
+
+    def terms(self, family: Family, data: DataModule) -> dict[str, float]:
+        sums: dict[str, torch.Tensor] = {}
+        count = 0
+        for position, batch in enumerate(data.batches("val")):
+            batch = batch._replace(x=batch.x.to(family.device))
+            n = len(batch.x)
+            for name, value in family.validation_terms(batch, position).items():
+                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.double().mean().cpu() * n
+            count += n
+        values = {name: float(total) / count for name, total in sums.items()}
+        if self.metric != "auto":
+            if self.metric not in values:
+                raise PushforwardError(
+                    f"selection.metric={self.metric}: this model validates {', '.join(sorted(values))}; "
+                    f"choose one of them, auto, fd_lenet or none"
+                )
+            values["criterion"] = values[self.metric]
+        return values
+
+    def samples(self, family: Family, data: DataModule) -> dict[str, float]:
+        if self.features is None or not family.can("sample"):
+            raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
+        real = raw_images(data, "val", FD_IMAGES)
+        fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
+        value = frechet(self.features(fake), self.features(real))
+        return {"criterion": value if math.isfinite(value) else math.inf}

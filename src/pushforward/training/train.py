@@ -1,0 +1,288 @@
+"""One run from its frozen config to its record."""
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from pushforward import config
+from pushforward.data import DataModule
+from pushforward.errors import PushforwardError
+from pushforward.families import Family
+from pushforward.runs import RunDir
+from pushforward.training import build, checkpoints, loggers
+from pushforward.training.conductor import Conductor, Plan
+from pushforward.training.evaluate import choose, evaluate
+from pushforward.training.features import features_for
+from pushforward.training.pictures import draw
+from pushforward.training.progress import Bar
+from pushforward.training.selection import Selector
+from pushforward.training.strategy import SlicedDDP
+
+EXIT = {"finished": 0, "diverged": 1, "failed": 1, "stopped": 130}
+
+
+def rank() -> int:
+    """This process's rank, known before processes have met."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_PROCID") or 0)
+
+
+def train(frozen: dict[str, Any], path: Path) -> int:
+    """Trains, evaluates and records the run at `path`, going on from its last checkpoint. Returns the exit code.
+
+    Raises PushforwardError where another process is training it, or where input is bad (the run is then `failed`).
+    """
+    run = RunDir(path)
+    if rank() == 0 and not run.lock.acquire():
+        raise PushforwardError(f"{path}: another process is training this run; see pushforward status")
+    try:
+        return _train(frozen, run)
+    except BaseException as error:
+        if rank() == 0:
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+            line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            run.set_status(state="stopped" if stopped else "failed", error=line)
+            note(run, traceback.format_exc())
+        if isinstance(error, KeyboardInterrupt):
+            return EXIT["stopped"]
+        raise
+    finally:
+        run.lock.release()
+
+
+def _train(frozen: dict[str, Any], run: RunDir) -> int:
+    quiet()
+    chief = rank() == 0
+    status = run.status
+    threads = int(status.get("threads") or config.threads(frozen))  # they change bits, so a resumed run keeps them
+    torch.set_num_threads(threads)
+    if chief:
+        run = reopen(run, frozen)
+        run.set_status(
+            state="running", error=None, threads=threads, identity=config.identity(frozen), commit=commit(),
+            fingerprint=config.source_fingerprint(frozen), command=" ".join(sys.argv),
+        )  # fmt: skip
+    data = build.build_data(frozen)
+    family = build.build_family(frozen, data.spec)
+    images = build.budget_images(frozen, data.spec)
+    cycles = build.budget_cycles(frozen, family)
+    restored = last_checkpoint(run, family)
+    data.per_cycle, data.cycles = family.batches_per_cycle, cycles
+    data.start_block = restored["blocks"] if restored else 0
+    if chief:
+        run.set_status(budget_images=images, images_seen=restored["progress"]["images_seen"] if restored else 0)
+        say(run, *opening(frozen, family, data, run, images, restored))
+
+    wanted = frozen["selection"]["metric"]
+    features = features_for(data, frozen["features"]) if chief or wanted.startswith("fd_") else None
+    mirrors = make_mirrors(frozen, run) if chief else []
+    conductor = Conductor(
+        run, data, plan(frozen, family, cycles, images), Selector(wanted, features), mirrors, restored,
+        lambda family, seen: mirror_pictures(mirrors, draw(run, family, data), seen),
+    )  # fmt: skip
+    outcome, failed = conductor.outcome, True
+    try:
+        fit(frozen, family, data, conductor, images)
+        if not chief:
+            return EXIT[outcome.state]
+        if outcome.state == "finished":
+            say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s; measuring …")
+            record(frozen, run, family, data, features, conductor)
+            mirror_pictures(mirrors, draw(run, family, data), outcome.images)
+            for mirror in mirrors:
+                loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
+                numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
+                loggers.log_numbers(mirror, numbers, outcome.images)
+        failed = outcome.state in ("failed", "diverged")
+    finally:
+        for mirror in mirrors:
+            loggers.finish(mirror, failed)
+    run.set_status(state=outcome.state, error=outcome.reason, images_seen=family.progress.images_seen)
+    if outcome.state == "finished":
+        say(run, summary(run))
+    else:
+        say(run, f"{outcome.state}: {outcome.reason}" + ("; the same command goes on" if outcome.state == "stopped" else ""))
+    return 128 + outcome.signal if outcome.signal else EXIT[outcome.state]
+
+
+def reopen(run: RunDir, frozen: dict[str, Any]) -> RunDir:
+    """The run directory with its config, under the lock that `run` holds."""
+    opened = RunDir.create(run.path, frozen)
+    opened.lock = run.lock
+    return opened
+
+
+def fit(frozen: dict[str, Any], family: Family, data: DataModule, conductor: Conductor, images: int) -> None:
+    """Lightning hosts: devices, processes and precision are its own; what happens between blocks is the conductor's."""
+    settings = frozen["trainer"]
+    family.hosted = True
+    callbacks: list[pl.Callback] = [conductor]
+    if settings["progress"] and rank() == 0:
+        callbacks.append(Bar(conductor, images))
+    if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
+        conductor.already_trained(family)
+        return
+    strategy: Any = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
+    trainer = pl.Trainer(
+        accelerator=settings["accelerator"],
+        devices=settings["devices"],
+        num_nodes=settings.get("num_nodes") or 1,
+        strategy=strategy,
+        precision=build.PRECISIONS[frozen["precision"]],  # type: ignore[arg-type]
+        max_epochs=1,  # one long epoch: the loader is the budget
+        logger=False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        barebones=False,
+    )
+    trainer.fit(family, datamodule=data)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # what is measured now is measured by one process
+
+
+def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Plan:
+    """When to log, validate and draw, in images seen."""
+    from pushforward.spec import BLOCK
+
+    n = family.spec.n_train
+    per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
+    pictures = frozen["trainer"]["pictures_every"]
+    return Plan(
+        cycles=cycles,
+        images=images,
+        log_blocks=max(1, round(frozen["trainer"]["log_every"] * n / per_block)),
+        validate_images=frozen["selection"]["every"] * n,
+        pictures_images=pictures * n if pictures else None,
+    )
+
+
+def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
+    """The state to go on from, or None at the start."""
+    from pushforward.spec import BLOCK
+
+    path = run.checkpoints / "last.ckpt"
+    if not path.is_file():
+        return None
+    state = checkpoints.load(path)
+    done = state["progress"]["cycles"]
+    return {**state, "blocks": -(-done // BLOCK)}
+
+
+def record(
+    frozen: dict[str, Any], run: RunDir, family: Family, data: DataModule, features: Any, conductor: Conductor
+) -> None:
+    """Measures the chosen weights and writes record.json."""
+    outcome = conductor.outcome
+    card = choose(run, family, conductor.best.images_seen, frozen)
+    started = time.perf_counter()
+    metrics = evaluate(family, data, features, frozen["metrics"] or {}, card)
+    run.write_record(
+        metrics,
+        improving=conductor.improving,
+        objective=family.describe(),
+        cost={
+            "parameters": sum(p.numel() for p in family.parameters()),
+            "images_per_second": outcome.images / outcome.seconds if outcome.seconds else None,
+            "train_seconds": outcome.seconds,
+            "evaluate_seconds": time.perf_counter() - started,
+            "images_seen": outcome.images,
+            "steps": dict(family.progress.steps),
+        },
+        execution={
+            "threads": torch.get_num_threads(), "devices": config.devices(frozen), "executed": "alone",
+            "accelerator": frozen["trainer"]["accelerator"], "precision": frozen["precision"],
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+            "torch": torch.__version__, "lightning": pl.__version__, "python": platform.python_version(),
+        },
+    )  # fmt: skip
+
+
+# What a person reads -------------------------------------------------------------------------------------------------
+
+
+def opening(
+    frozen: dict[str, Any], family: Family, data: DataModule, run: RunDir, images: int, restored: dict[str, Any] | None
+) -> list[str]:
+    """What a run says at its start: objective, likelihood and σ, budget, folder."""
+    described = family.describe()
+    labels = {"model": "min"} if len(family.players) == 1 else {p.name: f"{p.name} min" for p in family.players}
+    width = max(9, *(len(labels.get(key, key)) for key in described)) + 1
+    lines = [f"{'run':<{width}}{run.id}"]
+    lines += [f"{labels.get(key, key):<{width}}{text}" for key, text in described.items()]
+    spec = data.spec
+    epochs = images / spec.n_train
+    lines.append(
+        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training images"
+        + (f", {spec.levels} levels" if spec.levels else "")
+    )
+    steps = build.budget_cycles(frozen, family)
+    lines.append(
+        f"{'budget':<{width}}{images:,} images = {epochs:g} epochs = {steps:,} cycles at global batch {frozen['batch_size']}; "
+        f"{sum(p.numel() for p in family.parameters()):,} parameters"
+    )
+    lines.append(f"{'folder':<{width}}{run.path}")
+    if restored:
+        lines.append(f"{'goes on':<{width}}from {restored['progress']['images_seen']:,} images seen")
+    return lines
+
+
+def summary(run: RunDir) -> str:
+    """The run's numbers on one line."""
+    parts = [f"{name} {m['value']:.4g} {m['unit']}" for name, m in run.metrics.items() if m["value"] is not None]
+    return f"finished {run.id}: " + " · ".join(parts)
+
+
+def say(run: RunDir, *lines: str) -> None:
+    """Prints lines, and keeps them in the run's console log."""
+    print(*lines, sep="\n", flush=True)
+    note(run, "\n".join(lines) + "\n")
+
+
+def note(run: RunDir, text: str) -> None:
+    with contextlib.suppress(OSError), (run.path / "console.log").open("a") as log:
+        log.write(text)
+
+
+def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Any]:
+    node = frozen["logger"]
+    return [build.make(node, run=run.path, frozen=dict(frozen))] if node and "_target_" in node else []
+
+
+def mirror_pictures(mirrors: list[Any], pictures: list[Path], seen: int) -> None:
+    for mirror in mirrors:
+        loggers.log_pictures(mirror, pictures, seen)
+
+
+def commit() -> str | None:
+    """The commit of the checkout that the package runs from, if any."""
+    asked = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
+    )
+    return asked.stdout.strip() or None if asked.returncode == 0 else None
+
+
+def quiet() -> None:
+    """Lightning's advice about loaders and loggers does not concern a person who trains by config."""
+    import logging
+
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torchmetrics")
+    warnings.filterwarnings("ignore", message=r".*(isinstance\(treespec|does not have many workers|GPU available).*")
+
+
