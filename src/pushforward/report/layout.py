@@ -8,7 +8,7 @@ from typing import Any
 from pushforward.runs import Run
 
 IMPROVING, STALE, MIXED = "*", "†", "‡"
-"""Marks of a cell: improving at the end of its budget; trained by other source; a mean over unlike runs."""
+"""Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
 
 
 @dataclass
@@ -18,7 +18,6 @@ class Cell:
     state: str = "missing"
     values: tuple[float, ...] = ()
     relation: str = ""
-    marks: str = ""
     note: str = ""
     bold: bool = False
 
@@ -54,6 +53,9 @@ class Row:
     cells: list[Cell]
     runs: list[Run] = field(default_factory=list)
     reference: bool = False
+    marks: str = ""
+    others: str = ""
+    """Runs without numbers, such as `1 diverged`."""
 
     @property
     def label(self) -> str:

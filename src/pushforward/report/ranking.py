@@ -29,7 +29,7 @@ def rank(i: int, column: Column, rows: Sequence[Row], notes: list[str]) -> None:
         parts = "; ".join(protocol.grouped(key, items, names) for key in differ)
         notes.append(f"{column.name} is not ranked: cards differ in {parts}")
         return
-    cells = [row.cells[i] for row in measured if MIXED not in row.cells[i].marks]
+    cells = [row.cells[i] for row in measured if MIXED not in row.marks]
     if column.better not in ("lower", "higher") or len(cells) < 2:
         return
     sign = 1 if column.better == "lower" else -1

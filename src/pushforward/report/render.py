@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -35,12 +37,18 @@ def content(cell: Cell, row: Row) -> tuple[str, str, str]:
     """What stands before the number, the number (or the state), and what stands after it."""
     if not cell.n or cell.mean is None:
         return "", {"missing": "–"}.get(cell.state, cell.state), ""
-    after = cell.marks
-    if cell.n != row.n:
-        after += f" (n={cell.n})"
-    if cell.note:
-        after += f" ({cell.note})"
+    after = f" (n={cell.n})" if cell.n != row.n and not row.reference else ""
     return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std), after
+
+
+def names(row: Row) -> list[str]:
+    """The row's keys, its marks behind the last."""
+    parts = ["–" if part is None else str(part) for part in row.key]
+    return [*parts[:-1], parts[-1] + row.marks]
+
+
+def seeds(row: Row) -> str:
+    return "" if row.reference else str(row.n) + (f" ({row.others})" if row.others else "")
 
 
 def heading(column: Column) -> str:
@@ -54,11 +62,11 @@ def _grid(table: Table, bold: Callable[[str], str], plain: Callable[[str], str])
     head = [plain(k) for k in table.keys] + [plain(heading(c)) for c in table.columns] + [plain("n")]
     body = []
     for row in table.rows:
-        line = [plain(str("–" if part is None else part)) for part in row.key]
+        line = [plain(name) for name in names(row)]
         for cell in row.cells:
             before, middle, after = content(cell, row)
             line.append(plain(before) + (bold(middle) if cell.bold else plain(middle)) + plain(after))
-        body.append([*line, "" if row.reference else str(row.n)])
+        body.append([*line, plain(seeds(row))])
     return head, body
 
 
@@ -137,29 +145,59 @@ def csv(table: Table) -> str:
                 cell.n,
                 values,
             ]
-            writer.writerow([*row.key, *line, cell.bold, column.ranked, cell.marks, cell.note, row.reference])
+            writer.writerow(
+                [*row.key, *line, cell.bold, column.ranked, row.marks, cell.note or row.others, row.reference]
+            )
     return text.getvalue()
 
 
-def rich(table: Table) -> RichTable:
-    """The table for `rich.print`; the notes are its caption."""
-    shown = RichTable(title=table.title or None, caption="\n".join(_notes(table)), caption_justify="left")
+def rich(table: Table, width: int = 100) -> Group:
+    """The table for `rich.print`. Columns that do not fit into `width` go into a second table below, and so on."""
+    key_width = sum(2 + max(len(key), *(len(names(row)[i]) for row in table.rows)) for i, key in enumerate(table.keys))
+    last = 2 + max(len(seeds(row)) for row in table.rows)
+    parts: list[list[int]] = [[]]
+    used = free = width - key_width - 2
+    for i, column in enumerate(table.columns):
+        texts = [len("".join(content(row.cells[i], row))) for row in table.rows]
+        wide = 2 + max(*texts, *map(len, _broken(column).split("\n")))
+        if parts[-1] and wide + last * (i + 1 == len(table.columns)) > used:
+            parts.append([])
+            used = free
+        parts[-1].append(i)
+        used -= wide
+    tables = [_rich(table, part, table.title if part is parts[0] else "") for part in parts]
+    return Group(*tables, *(Text(f" {note}", style="dim") for note in _notes(table)))
+
+
+def _broken(column: Column) -> str:
+    """The heading on several lines: a long name breaks at its last underscore, the unit has a line of its own."""
+    name, _, rest = heading(column).partition(" ")
+    if len(name) > 10 and "_" in name:
+        name = "_\n".join(name.rsplit("_", 1))
+    arrow = ARROW.get(column.better, "") if column.ranked else ""
+    unit = rest.removesuffix(arrow).strip()
+    return name + (f" {arrow}" if arrow else "") + (f"\n{unit}" if unit else "")
+
+
+def _rich(table: Table, part: list[int], title: str) -> RichTable:
+    shown = RichTable(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for key in table.keys:
-        shown.add_column(key)
-    for column in table.columns:
-        name = column.name.replace("_", "_\u200b")  # may break at underscores when the terminal is narrow
-        shown.add_column(Text(heading(column).replace(column.name, name)), justify="right")
-    shown.add_column("n", justify="right")
-    for i, row in enumerate(table.rows):
-        line = [Text(str("–" if part is None else part)) for part in row.key]
-        for cell in row.cells:
+        shown.add_column(Text(key), no_wrap=True)
+    for i in part:
+        shown.add_column(Text(_broken(table.columns[i])), justify="right", no_wrap=True)
+    with_n = part[-1:] == [len(table.columns) - 1]
+    if with_n:
+        shown.add_column("n", justify="right", no_wrap=True)
+    rows = [row for row in table.rows if not row.reference or any(row.cells[k].state for k in part)]
+    for i, row in enumerate(rows):
+        line = [Text(name) for name in names(row)]
+        for cell in (row.cells[k] for k in part):
             before, middle, after = content(cell, row)
             style = "bold" if cell.bold else "" if cell.n else "red" if cell.state in ("failed", "diverged") else "dim"
             line.append(Text.assemble(before, (middle, style), after))
-        last = i + 1 < len(table.rows) and table.rows[i + 1].reference and not row.reference
-        shown.add_row(
-            *line, "" if row.reference else str(row.n), style="dim" if row.reference else None, end_section=last
-        )
+        line += [Text(seeds(row))] * with_n
+        end = i + 1 < len(rows) and rows[i + 1].reference and not row.reference
+        shown.add_row(*line, style="dim" if row.reference else None, end_section=end)
     return shown
 
 

@@ -50,7 +50,7 @@ def build(
     table = Table(keys, [_column(name, runs) for name in names], [], notes, title)
     for key in sorted(groups, key=lambda key: tuple(map(_order, key))):
         table.rows.append(_row(key, groups[key], table.columns, fingerprint, notes))
-    used = {mark for row in table.rows for cell in row.cells for mark in cell.marks}
+    used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
     by_data = protocol.partition(table.rows, lambda row: row.runs[0].key("data"))
     for i, column in enumerate(table.columns):
@@ -100,33 +100,40 @@ def _column(name: str, runs: Sequence[Run]) -> Column:
 
 
 def _row(key: tuple[Any, ...], runs: list[Run], columns: list[Column], source: str | None, notes: list[str]) -> Row:
-    row = Row(key, [_cell(runs, column, source) for column in columns], runs)
+    row = Row(key, [_cell(runs, column) for column in columns], runs)
+    finished = [run for run in runs if run.metrics]
+    if any(run.record.get("improving") for run in finished):
+        row.marks += IMPROVING
+    if source is not None and any(run.stale(source) for run in finished):
+        row.marks += STALE
+    others = Counter(run.state for run in runs if run not in finished)
+    row.others = ", ".join(f"{count} {state}" for state, count in others.items()) if finished else ""
     differ = [k for k in protocol.mixed(runs) if k not in columns]
     if differ:
-        for cell in row.cells:
-            cell.marks += MIXED if cell.n else ""
+        row.marks += MIXED
         notes.append(f"{MIXED} {row.label} mixes runs that differ in {', '.join(differ)}: add it to --rows")
     return row
 
 
-def _cell(runs: Sequence[Run], column: Column, source: str | None) -> Cell:
+def _cell(runs: Sequence[Run], column: Column) -> Cell:
     with_value = [run for run in runs if run.value(column.name) is not None]
-    others = Counter(run.state for run in runs if run not in with_value and run.state != "finished")
     found = [run.metrics[column.name] for run in runs if column.name in run.metrics]
     if not with_value:
         reason = next((str(m["na"]) for m in found if m.get("na")), "")
         if reason:
             return Cell("n/a", note=reason)
-        return Cell(next((s for s in ("diverged", "failed", *others) if others[s]), "missing"))
+        states = {run.state for run in runs}
+        return Cell("missing" if found or "finished" in states else min(states, key=_gravity))
     cell = Cell("value", tuple(float(run.metrics[column.name]["value"]) for run in with_value))
     kinds = {str((m.get("card") or {}).get("kind") or "") for m in found}
     cell.relation = _relation(kinds, column.better)
-    if any(run.record.get("improving") for run in with_value):
-        cell.marks += IMPROVING
-    if source is not None and any(run.stale(source) for run in with_value):
-        cell.marks += STALE
-    cell.note = ", ".join(f"{count} {state}" for state, count in others.items())
     return cell
+
+
+def _gravity(state: str) -> int:
+    """The state that stands for several runs comes first."""
+    order = ["diverged", "failed", "stopped (killed)", "stopped", "running"]
+    return order.index(state) if state in order else len(order)
 
 
 def _relation(kinds: set[str], better: str | None) -> str:
