@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pushforward import priors
 from pushforward.data import DataModule
+from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.metrics import reconstruction, sparsity
 from pushforward.metrics.card import measurement, not_applicable
@@ -48,9 +50,14 @@ def evaluate(family: Family, data: DataModule, features: Any, settings: Mapping[
     family.eval()
     card = {"split": "test", "data": data.card, **card}
     entries: Entries = {}
-    for measure in (reconstructions, denoising, sparse_code, likelihoods):
-        entries.update(measure(family, data, settings, card))
-    entries.update(samples(family, data, features, settings, card))
+    measures: dict[str, Any] = {
+        "reconstructions": reconstructions, "denoising": denoising, "sparse_code": sparse_code,
+        "likelihoods": likelihoods, "samples": partial(samples, features=features),
+    }  # fmt: skip
+    for name in settings.get("measure") or ():
+        if name not in measures:
+            raise PushforwardError(f"metrics.measure: {name} is not known; choose from {', '.join(measures)}")
+        entries.update(measures[name](family, data, settings=settings, card=card))
     return entries
 
 
@@ -164,7 +171,7 @@ def no_bits(family: Family, data: DataModule, density: bool) -> str | None:
     return None
 
 
-def samples(family: Family, data: DataModule, features: Any, settings: Mapping[str, Any], card: dict[str, Any]) -> Entries:
+def samples(family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any) -> Entries:
     """FD-lenet from the family's own sampler and from densities over codes; the least share of a class among samples.
 
     Never "FID": the features are those of a small classifier trained on the data's labels.
@@ -177,13 +184,13 @@ def samples(family: Family, data: DataModule, features: Any, settings: Mapping[s
     n = protocol_size(sizes["test"], sizes["train"], int(settings.get("fd_images") or 10_000))
     test = features(subset(raw_images(data, "test"), n, 0, "test"))
     train = features(subset(raw_images(data, "train"), n, 0, "train"))
-    card = {**card, "n": n, "features": features.name, "features_hash": features.hash, "features_accuracy": features.accuracy}
+    card = {**card, "n": n, **features.card}
     reconstructs = family.can("reconstruct")
     codes = codes_of(family, data) if reconstructs else None
     entries: Entries = {}
     for name in names:
         kind = name.removeprefix("fd_lenet").strip("_") or "own"
-        sampler = sampler_of(kind, family, codes)
+        sampler = sampler_of(kind, family, codes, int(settings.get("mixture_components") or 10))
         if isinstance(sampler, str):
             entries[name] = not_applicable(sampler, "squared feature units", better="lower", **card)
             continue
@@ -214,7 +221,7 @@ def codes_of(family: Family, data: DataModule) -> Tensor:
     return torch.cat([family.encode(b.x.to(family.device)).cpu() for b in data.batches("train", size=CHUNK)])  # type: ignore
 
 
-def sampler_of(kind: str, family: Family, codes: Tensor | None) -> Any:
+def sampler_of(kind: str, family: Family, codes: Tensor | None, components: int) -> Any:
     """(description, draw(n, generator)) of one way to sample the family, or the reason why there is none."""
     if kind == "own":
         if not family.can("sample"):
@@ -229,6 +236,6 @@ def sampler_of(kind: str, family: Family, codes: Tensor | None) -> Any:
     elif kind == "gaussian":
         prior = priors.FittedGaussian.fit(codes)
     else:
-        prior = priors.FittedMixture.fit(codes, components=10, seed=MEASURE_SEED)
+        prior = priors.FittedMixture.fit(codes, components=components, seed=MEASURE_SEED)
     prior = prior.to(family.device)
     return prior.describe(), lambda n, g: family.decode(prior.sample(n, g))  # type: ignore[operator]

@@ -9,7 +9,7 @@ import torch
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.metrics.sample import frechet
+from pushforward.metrics.sample import frechet_distance_of
 from pushforward.seeds import generator
 from pushforward.training.evaluate import raw_images
 
@@ -59,5 +59,5 @@ class Selector:
             raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
         real = raw_images(data, "val", FD_IMAGES)
         fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
-        value = frechet(self.features(fake), self.features(real))
+        value = frechet_distance_of(self.features(fake), self.features(real))
         return {"criterion": value if math.isfinite(value) else math.inf}
