@@ -45,8 +45,8 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, mean, var, self.weight, self.bias, self.training, self.momentum, self.eps)
 
     def _over_processes(self, x: Tensor) -> Tensor:
-        axes = [0, *range(2, x.ndim)]
-        var_r, mean_r = torch.var_mean(x.float(), axes, correction=0)
+        wide, axes = x.to(self.weight.dtype), [0, *range(2, x.ndim)]  # x may be bf16
+        var_r, mean_r = torch.var_mean(wide, axes, correction=0)
         moments = gather(torch.stack((mean_r, var_r)))  # (size, 2, c)
         mean = moments[:, 0].mean(0)
         # the variance within plus the variance between: no difference of large sums
@@ -58,7 +58,7 @@ class BatchNorm(nn.Module):
                 self.running_var.lerp_(var * (m / (m - 1)), self.momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        return ((x.float() - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+        return ((wide - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}"

@@ -30,7 +30,7 @@ class ResNet:
     def encoder(self, shape: tuple[int, ...]) -> Encoder:
         c, h, w = image_shape("resnet", shape)
         sizes, channels = self._sizes(h, w)
-        layers: list[nn.Module] = [conv(c, channels[0])]
+        layers: list[nn.Module] = [conv(c, channels[0], bias=self.norm != "batch")]
         for i, out in enumerate(channels):
             if i:
                 # the size rounds up, so that no pixel of an odd image is left out
@@ -71,19 +71,23 @@ class ResNet:
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x)))))), with a 1×1 convolution of x where the channels change."""
+    """x + conv(act(norm(conv(act(norm(x)))))), with a 1×1 convolution of x where the channels change.
+
+    With batch norms no convolution has a bias: even what is added to x goes into a later norm, which takes it out.
+    """
 
     def __init__(self, channels: int, out: int, norm: str, activation: str) -> None:
         super().__init__()
         first = choice(NORMS, "norm", norm)(channels)
         act = choice(ACTIVATIONS, "activation", activation)
         _, *middle = then(nn.Identity, out, norm, activation)
+        bias = norm != "batch"
         self.layers = nn.Sequential(
             *([first] if first is not None else []),
             act(),
-            conv(channels, out, bias=norm != "batch"),
+            conv(channels, out, bias=bias),
             *middle,
-            conv(out, out),
+            conv(out, out, bias=bias),
         )
         self.skip = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1, bias=False)
 

@@ -49,24 +49,21 @@ class UNetField(nn.Module):
         self.time = nn.Sequential(TimeFeatures(width * 2), nn.Linear(width * 2, time), nn.SiLU(), nn.Linear(time, time))
         self.first = conv(c, width)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        skips, channels = [width], width
+        skips, attends, channels = [width], list[bool](), width
         for level, multiplier in enumerate(multipliers):
-            attend = max(h, w) <= attention
+            attends.append(max(h, w) <= attention)
             for _ in range(blocks):
-                self.down.append(TimedBlock(channels, width * multiplier, time, attend))
+                self.down.append(TimedBlock(channels, width * multiplier, time, attends[-1]))
                 channels = width * multiplier
                 skips.append(channels)
             if level < len(multipliers) - 1:
                 self.down.append(conv(channels, channels, stride=2))
                 h, w = -(-h // 2), -(-w // 2)
                 skips.append(channels)
-        self.middle = TimedBlock(channels, channels, time, max(h, w) <= attention)
-        sides = [max(shape[1:])]
-        for _ in multipliers[1:]:
-            sides.append(-(-sides[-1] // 2))
-        for multiplier, side in zip(reversed(multipliers), reversed(sides), strict=True):
+        self.middle = TimedBlock(channels, channels, time, attends[-1])
+        for multiplier, attend in reversed(list(zip(multipliers, attends, strict=True))):
             for _ in range(blocks + 1):
-                self.up.append(TimedBlock(channels + skips.pop(), width * multiplier, time, side <= attention))
+                self.up.append(TimedBlock(channels + skips.pop(), width * multiplier, time, attend))
                 channels = width * multiplier
         self.last = nn.Sequential(group_norm(channels), nn.SiLU(), zero(conv(channels, c)))
 
