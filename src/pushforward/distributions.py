@@ -58,7 +58,7 @@ class Likelihood(nn.Module, ABC):
         if (self.spec.low, self.spec.high) != (0.0, 1.0):
             raise PushforwardError(
                 f"{name} is a likelihood of data in [0, 1]; these are in [{self.spec.low:g}, {self.spec.high:g}]. "
-                "Use model.likelihood=gaussian."
+                "Use likelihood=gaussian."
             )
 
 
@@ -197,7 +197,7 @@ class DiscretizedLogistic(Likelihood):
         if spec.levels is None or spec.dequantized:
             raise PushforwardError(
                 "DiscretizedLogistic needs pixels of a known number of levels, and these are real-valued. "
-                "Use data.dequantize=false, or model.likelihood=gaussian."
+                "Use data.dequantize=false, or likelihood=gaussian."
             )
         self.levels = spec.levels
 
