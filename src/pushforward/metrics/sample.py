@@ -1,0 +1,132 @@
+"""How good samples are, seen through a classifier: Fréchet distance of its features, and which classes it sees."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from pushforward.errors import PushforwardError
+from pushforward.metrics import moments
+from pushforward.seeds import generator
+
+
+def frechet_distance(
+    mean1: Float[Tensor, " d"], cov1: Float[Tensor, "d d"], mean2: Float[Tensor, " d"], cov2: Float[Tensor, "d d"]
+) -> Float[Tensor, ""]:
+    """Squared 2-Wasserstein distance between two Gaussians, in squared feature units, float64. Dowson & Landau 1982.
+
+    ‖μ₁−μ₂‖² + tr(S₁ + S₂ − 2(S₁^½ S₂ S₁^½)^½): the root's trace is the sum of the roots of eigenvalues of a symmetric
+    matrix, which, unlike the root of the product S₁S₂, has no imaginary part to throw away.
+    """
+    mean1, cov1, mean2, cov2 = (t.double() for t in (mean1, cov1, mean2, cov2))
+    values, vectors = torch.linalg.eigh(cov1)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    overlap = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * overlap
+    return distance.clamp(min=0)  # rounding alone can take it below
+
+
+def frechet_distance_of(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float:
+    """Fréchet distance between two sets of features, each as a Gaussian of its mean and covariance (divisor n − 1)."""
+    for features in (first, second):
+        _require_two(len(features))
+    a, b = (moments.mean_and_covariance(moments.of(f)) for f in (first, second))
+    return float(frechet_distance(*a, *b))
+
+
+class FrechetDistance(Metric):
+    """Fréchet distance between generated and real features, over batches and processes, float64.
+
+    The extractor stays outside: inside a Metric it would enter `parameters()` and follow `.train()`.
+    """
+
+    full_state_update = False
+    real: Tensor
+    generated: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.add_state("real", moments.empty(features), dist_reduce_fx=moments.merge)
+        self.add_state("generated", moments.empty(features), dist_reduce_fx=moments.merge)
+
+    def update(self, features: Float[Tensor, "n d"], *, real: bool) -> None:
+        side = "real" if real else "generated"
+        setattr(self, side, moments.merge(torch.stack([getattr(self, side), moments.of(features)])))
+
+    def compute(self) -> Float[Tensor, ""]:
+        for side in (self.real, self.generated):
+            _require_two(int(side[0]))
+        return frechet_distance(*moments.mean_and_covariance(self.generated), *moments.mean_and_covariance(self.real))
+
+
+class FrechetProtocol(NamedTuple):
+    """value: generated against test; floor: train against test at the same n, what a perfect model would score."""
+
+    value: float
+    floor: float
+    n: int
+
+
+def protocol_size(n_test: int, n_train: int, limit: int = 10_000) -> int:
+    """How many images stand on each side of every Fréchet distance of a table: min(test, train, limit)."""
+    return min(n_test, n_train, limit)
+
+
+def fd_protocol(
+    generated: Float[Tensor, "g d"],
+    test: Float[Tensor, "t d"],
+    train: Float[Tensor, "m d"],
+    limit: int = 10_000,
+    seed: int = 0,
+) -> FrechetProtocol:
+    """Fréchet distance of generated to test features with its floor, at one N for every row of a table.
+
+    The bias at N samples is about d(d+1)/2N for whitened features, so numbers at different N say nothing of each other.
+    Test and train images are chosen by a fixed `seed`; of the generated, the first N count.
+    """
+    n = protocol_size(len(test), len(train), limit)
+    if len(generated) < n:
+        raise PushforwardError(
+            f"Fréchet distance: {len(generated)} generated images, but the protocol compares {n} with {n}; "
+            f"generate {n}, or set metrics.fd_images={len(generated)} for every row of the table."
+        )
+    test, train = subset(test, n, seed, "test"), subset(train, n, seed, "train")
+    return FrechetProtocol(frechet_distance_of(generated[:n], test), frechet_distance_of(train, test), n)
+
+
+def subset(x: Float[Tensor, "m ..."], n: int, seed: int, split: str) -> Float[Tensor, "n ..."]:
+    """`n` of a split's images, the same for every run, in their order; all of them where n is all."""
+    if n >= len(x):
+        return x
+    chosen = torch.randperm(len(x), generator=generator("cpu", seed, "frechet", split))[:n].sort().values
+    return x[chosen.to(x.device)]
+
+
+def mode_histogram(logits: Float[Tensor, "n k"]) -> Float[Tensor, " k"]:
+    """Share of images that a classifier takes for each class, float64, sums to 1."""
+    n, k = logits.shape
+    return torch.bincount(logits.argmax(1), minlength=k).double() / max(n, 1)
+
+
+class ModeHistogram(Metric):
+    """Share of images taken for each of `classes`, over batches and processes, float64."""
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, logits: Float[Tensor, "n k"]) -> None:
+        self.counts += torch.bincount(logits.argmax(1), minlength=len(self.counts))
+
+    def compute(self) -> Float[Tensor, " k"]:
+        return self.counts.double() / self.counts.sum().clamp(min=1)
+
+
+def _require_two(n: int) -> None:
+    if n < 2:
+        raise PushforwardError(f"Fréchet distance: {n} images on one side; a covariance needs at least 2.")

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from pushforward.errors import PushforwardError
+from pushforward.metrics.sample import (
+    FrechetDistance,
+    ModeHistogram,
+    fd_protocol,
+    frechet_distance,
+    frechet_distance_of,
+    mode_histogram,
+    protocol_size,
+    subset,
+)
+
+D = 12
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def gaussian(seed: int, d: int = D) -> tuple[torch.Tensor, torch.Tensor]:
+    a = normal(d, 2 * d, seed=seed)
+    return normal(d, seed=seed + 100), a @ a.T / (2 * d)
+
+
+def rotation(seed: int) -> torch.Tensor:
+    return torch.linalg.qr(normal(D, D, seed=seed)).Q
+
+
+def test_commuting_covariances():
+    """‖Δμ‖² + Σ(√λ₁ − √λ₂)²."""
+    q, l1, l2 = rotation(0), torch.linspace(0, 3, D).double(), torch.linspace(2, 0.1, D).double()
+    m1, m2 = normal(D, seed=1), normal(D, seed=2)
+    expected = (m1 - m2).square().sum() + (l1.sqrt() - l2.sqrt()).square().sum()
+    found = frechet_distance(m1, q @ l1.diag() @ q.T, m2, q @ l2.diag() @ q.T)
+    # an eigenvalue 0 comes out as ~1e-16·λmax, whose root is 1e-8
+    assert float(found) == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_root_is_scipys(seed):
+    (m1, s1), (m2, s2) = gaussian(seed), gaussian(seed + 10)
+    root = scipy.linalg.sqrtm(s1.numpy() @ s2.numpy())
+    expected = (m1 - m2).square().sum() + torch.trace(s1 + s2) - 2 * np.trace(root).real
+    assert float(frechet_distance(m1, s1, m2, s2)) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_invariances():
+    (m1, s1), (m2, s2) = gaussian(1), gaussian(2)
+    value, q, c = float(frechet_distance(m1, s1, m2, s2)), rotation(3), 2.5
+    rotated = frechet_distance(q @ m1, q @ s1 @ q.T, q @ m2, q @ s2 @ q.T)
+    scaled = frechet_distance(c * m1, c**2 * s1, c * m2, c**2 * s2)
+    assert float(rotated) == pytest.approx(value, rel=1e-10)
+    assert float(scaled) == pytest.approx(c**2 * value, rel=1e-10)
+    assert float(frechet_distance(m2, s2, m1, s1)) == pytest.approx(value, rel=1e-10)
+    assert 0 <= float(frechet_distance(m1, s1, m1, s1)) < 1e-10
+
+
+def test_fewer_images_than_features_are_well_behaved():
+    x, y = normal(5, 40), normal(5, 40, seed=1)
+    assert frechet_distance_of(x, y) > 0
+    assert frechet_distance_of(x, x) == pytest.approx(0, abs=1e-5)  # 36 null eigenvalues of ~1e-16, roots of 1e-8
+
+
+def test_bias_of_equal_whitened_distributions():
+    """E = d(d+1)/2N + 2d/N to first order; over 40 repetitions within 4 standard errors and a second order of 1 %."""
+    d, n = 10, 1000
+    values = torch.tensor(
+        [frechet_distance_of(normal(n, d, seed=2 * i), normal(n, d, seed=2 * i + 1)) for i in range(40)]
+    )
+    expected = d * (d + 1) / (2 * n) + 2 * d / n
+    assert float(values.mean()) == pytest.approx(expected, abs=4 * float(values.std()) / 40**0.5 + 0.01 * expected)
+
+
+def test_the_metric_is_the_function_whatever_the_batches():
+    x, y = normal(50, D), 2 * normal(40, D, seed=1) + 1
+    metric = FrechetDistance(D)
+    for part in x.float().split(7):
+        metric.update(part, real=True)
+    for part in y.float().split(9):
+        metric.update(part, real=False)
+    assert float(metric.compute()) == pytest.approx(frechet_distance_of(x.float(), y.float()), rel=1e-10)
+    assert metric.real.dtype == torch.float64 and not list(metric.parameters())
+    metric.reset()
+    with pytest.raises(PushforwardError, match="at least 2"):
+        metric.compute()
+
+
+def test_the_protocol_compares_equal_numbers():
+    train, test = normal(300, 3), normal(100, 3, seed=1)
+    found = fd_protocol(normal(500, 3, seed=2) + 1, test, train)
+    assert found.n == 100 == protocol_size(100, 300)
+    assert found.floor == frechet_distance_of(subset(train, 100, 0, "train"), test)
+    assert found.value > found.floor
+    assert fd_protocol(train[:50], test, train, limit=50).n == 50
+    with pytest.raises(PushforwardError, match="generate 100"):
+        fd_protocol(train[:99], test, train)
+
+
+def test_subsets_are_fixed_and_leave_global_randomness_alone():
+    x, before = torch.arange(100), torch.get_rng_state()
+    chosen = subset(x, 10, 0, "train")
+    assert chosen.equal(subset(x, 10, 0, "train")) and len(chosen.unique()) == 10
+    assert not chosen.equal(subset(x, 10, 0, "test")) and not chosen.equal(subset(x, 10, 1, "train"))
+    assert subset(x, 100, 0, "train").equal(x)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_mode_histogram():
+    logits = torch.eye(4)[[0, 0, 0, 2]]
+    assert mode_histogram(logits).tolist() == [0.75, 0, 0.25, 0]
+    metric = ModeHistogram(4)
+    for part in logits.split(3):
+        metric.update(part)
+    assert metric.compute().tolist() == [0.75, 0, 0.25, 0]
