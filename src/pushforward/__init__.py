@@ -1,1 +1,48 @@
-"""pushforward: every family of generative models on one bench."""
+"""pushforward: every family of generative models on one bench.
+
+    import pushforward as pf
+    pf.train("model=vae", "data=digits")        # the run, trained or as it was
+    pf.runs(model="vae").frame()                # what there is
+    pf.load("latest").sample(64)                # a trained model
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pushforward.errors import PushforwardError
+from pushforward.runs import Run, RunList, find, runs
+
+if TYPE_CHECKING:
+    from pushforward.training.again import Trained
+
+__all__ = ["PushforwardError", "Run", "RunList", "find", "load", "runs", "train"]
+
+
+def load(run: "Run | str") -> "Trained":
+    """The trained model of a run: `sample`, `encode`, `decode`, `reconstruct`, and `family` and `data` themselves.
+
+    run: a Run, or RUN as on the command line. Raises PushforwardError where it means none or several runs.
+    """
+    from pushforward.training.again import load as load_run
+
+    if isinstance(run, str):
+        found = find(run)
+        if len(found) != 1:
+            raise PushforwardError(f"'{run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
+        run = found[0]
+    return load_run(run)
+
+
+def train(*overrides: str, **more: Any) -> Run:
+    """Trains one run as `pushforward train OVERRIDES` does, or finds it finished; returns it.
+
+    Raises PushforwardError for bad input, and where training ended otherwise than finished.
+    """
+    from pushforward import config, launch
+    from pushforward.runs import runs_dir
+
+    frozen = launch.compose([*overrides, *(f"{key}={value}" for key, value in more.items())])
+    code = launch.start(frozen)
+    run = Run(runs_dir() / config.run_id(frozen))
+    if code:
+        raise PushforwardError(f"{run.id}: {run.state}: {run.status.get('error')}")
+    return run

@@ -140,14 +140,14 @@ def show(args: list[str]) -> int:
 def evaluate(args: list[str]) -> int:
     """pushforward evaluate RUN...: measures trained runs again, without training."""
     parser = argparse.ArgumentParser("pushforward evaluate", description=evaluate.__doc__)
-    parser.add_argument("run", nargs="+", help="RUN")
-    parser.add_argument("--metrics", default=None, help="an option of the group metrics; default: the run's own")
+    parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
     asked = parser.parse_args(args)
+    overrides = [word for word in asked.run if word.lstrip("+~").startswith(("metrics=", "metrics."))]
     from pushforward.training.again import evaluate_again
 
-    for spec in asked.run:
+    for spec in (word for word in asked.run if word not in overrides):
         for run in runs.find(spec):
-            print(evaluate_again(run, asked.metrics))
+            print(evaluate_again(run, overrides))
     return 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from pushforward import config
 from pushforward.errors import PushforwardError
 
 
@@ -12,6 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Trains the run whose directory holds the given frozen config. Returns the exit code."""
     path = Path((arguments if arguments is not None else sys.argv[1:])[0])
     frozen = yaml.safe_load(path.read_text())
+    config.calm(frozen)
     from pushforward.training.train import train
 
     try:

@@ -103,6 +103,7 @@ def start(frozen: dict[str, Any]) -> int:
         return done
     if config.devices(frozen) > 1 or frozen["trainer"]["strategy"] != "auto":
         return fresh(frozen, path)
+    config.calm(frozen)
     from pushforward.training.train import train
 
     return train(frozen, path)

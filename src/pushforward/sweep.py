@@ -99,7 +99,7 @@ def begin(job: Job) -> Job:
     """Starts a job in a session of its own, its output in its log."""
     file = freeze_to(job.frozen, job.path)
     threads = str(job.frozen["trainer"]["threads"])
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     with job.log.open("ab") as log:
         job.process = subprocess.Popen(
             [sys.executable, "-m", "pushforward.job", str(file)],
