@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pushforward.errors import PushforwardError
 from pushforward.families.players import Player, Tuning
 from pushforward.families.stepping import Stepper
-from pushforward.spec import Batch, Block, DataSpec
+from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
 Noise = dict[str, Tensor]
 
@@ -125,6 +125,8 @@ class Family(pl.LightningModule, ABC):
     def training_step(self, block: Block, batch_idx: int) -> None:
         assert self.stepper is not None
         self.stepper.block(block)
+        # with raw optimisers `global_step` would stay 0, and then ModelCheckpoint writes nothing: it counts cycles
+        self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = self.progress.cycles
         if not self.hosted:
             means, _ = self.stepper.history.take()
             self.log_dict({f"train/{name}": value for name, value in means.items()})
@@ -151,17 +153,36 @@ class Family(pl.LightningModule, ABC):
             terms["criterion"] = chosen
         return {name: value.detach() for name, value in terms.items()}
 
+    def on_validation_epoch_start(self) -> None:
+        if self.stepper is not None:
+            self.stepper.swap()
+
+    def on_validation_epoch_end(self) -> None:
+        """The raw weights are back before ModelCheckpoint saves."""
+        if self.stepper is not None:
+            self.stepper.swap()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.stepper is not None:
             checkpoint["pushforward"] = self.stepper.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._restored = checkpoint.get("pushforward")
+        if self._restored is not None:
+            self.progress = Progress(**self._restored["progress"])
 
     def on_fit_start(self) -> None:
+        if isinstance(self.trainer.strategy.model, nn.parallel.DistributedDataParallel):
+            raise PushforwardError(
+                "Trainer(strategy='ddp'): its wrapper expects one loss for all parameters, and players have their own; "
+                "use strategy=pushforward.training.strategy.SlicedDDP()"
+            )
         restored = getattr(self, "_restored", None)
         if restored is not None and self.stepper is not None:
             self.stepper.load_state_dict(restored)
+        data = getattr(self.trainer, "datamodule", None)
+        if not self.hosted and hasattr(data, "start_block"):  # Lightning restores a loader in mid-epoch only
+            data.start_block = -(-self.progress.cycles // BLOCK)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
