@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pushforward import runs
 from pushforward.errors import PushforwardError
+from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
 
 USAGE = """pushforward: every family of generative models on one bench
 
@@ -85,19 +85,21 @@ def table(args: list[str]) -> int:
     """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
     parser = argparse.ArgumentParser("pushforward table", description=table.__doc__)
     parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
-    parser.add_argument("--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta")
+    parser.add_argument(
+        "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
+    )
     parser.add_argument("--columns", default="", help="metrics; default: those that the runs have")
     parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
     parser.add_argument("--out", type=Path, default=None, help="folder for the files")
     asked = parser.parse_args(args)
     from pushforward.report import tables, terminal
 
-    chosen = runs.RunList(r for spec in asked.runs for r in runs.find(spec)) if asked.runs else runs.every_run()
+    chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
     if not chosen:
-        raise PushforwardError(f"No runs in {runs.runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
-    built = chosen.table(rows=words(asked.rows), columns=words(asked.columns), fingerprint=runs.source_fingerprint())
+        raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
+    built = chosen.table(rows=words(asked.rows), columns=words(asked.columns), fingerprint=source_fingerprint())
     terminal.show_table(built)
-    for path in tables.write(built, asked.out or runs.outputs() / "tables", asked.name):
+    for path in tables.write(built, asked.out or outputs() / "tables", asked.name):
         print(path)
     return 0
 
@@ -113,7 +115,7 @@ def status(args: list[str]) -> int:
     asked = parser.parse_args(args)
     from pushforward.report import terminal
 
-    chosen = runs.RunList(r for spec in asked.run for r in runs.find(spec)) if asked.run else runs.every_run()
+    chosen = RunList(r for spec in asked.run for r in find(spec)) if asked.run else every_run()
     terminal.show_status(chosen)
     return 0
 
@@ -128,7 +130,7 @@ def show(args: list[str]) -> int:
     if asked.kind == "run":
         from pushforward.report import terminal
 
-        for run in runs.find(asked.what):
+        for run in find(asked.what):
             terminal.show_run(run)
         return 0
     from pushforward.training.show import show_model
@@ -146,7 +148,7 @@ def evaluate(args: list[str]) -> int:
     from pushforward.training.again import evaluate_again
 
     for spec in (word for word in asked.run if word not in overrides):
-        for run in runs.find(spec):
+        for run in find(spec):
             print(evaluate_again(run, overrides))
     return 0
 
@@ -161,9 +163,11 @@ def sample(args: list[str]) -> int:
     asked = parser.parse_args(args)
     if asked.n < 1:
         raise PushforwardError(f"--n {asked.n}: it must be at least 1")
-    found = runs.find(asked.run)
+    found = find(asked.run)
     if len(found) > 1:
-        raise PushforwardError(f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
+        raise PushforwardError(
+            f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …"
+        )
     from pushforward.report.figures import save_grid
     from pushforward.training.again import load
 

@@ -11,8 +11,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pushforward import runs
 from pushforward.errors import PushforwardError
+from pushforward.runs import outputs, source_fingerprint
 
 RESULTS = 1
 """Raised by a change marked [results]: runs from before it have another identity."""
@@ -86,7 +86,7 @@ class Config:
 def register() -> None:
     """Make the root schema and the resolvers known to Hydra."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("outputs", lambda: str(runs.outputs()), replace=True)
+    OmegaConf.register_new_resolver("outputs", lambda: str(outputs()), replace=True)
 
 
 def conf_dir() -> Path:
@@ -199,14 +199,14 @@ def own_modules(frozen: dict[str, Any]) -> list[str]:
     return sorted(found - {"pushforward", "torch", "zuko", "pytorch_lightning", "torchmetrics", "sklearn"})
 
 
-def source_fingerprint(frozen: dict[str, Any]) -> str:
-    """The fingerprint of the source as it is now; of a person's own modules where they can be found without importing."""
+def fingerprint(frozen: dict[str, Any]) -> str:
+    """Fingerprint of the source as it is now, a person's own modules included (found without importing them)."""
     own = []
     for name in own_modules(frozen):
         found = find_spec(name)
         if found and found.origin:
             own.append(Path(found.origin).parent if found.submodule_search_locations else Path(found.origin))
-    return runs.source_fingerprint(own)
+    return source_fingerprint(own)
 
 
 def devices(frozen: dict[str, Any]) -> int:

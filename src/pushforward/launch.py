@@ -1,50 +1,85 @@
 """From Hydra's command line to runs: composes, identifies, says what is done already, and starts what is not."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pushforward import config, runs
+from pushforward import config
 from pushforward.errors import PushforwardError
+from pushforward.runs import Run, outputs, runs_dir, write_whole
 
 
 def hydra_train(args: list[str]) -> int:
     """`pushforward train ARGS`: Hydra composes and, with -m, its launcher starts the jobs. Returns the exit code.
 
-    Raises PushforwardError, in one line, for whatever Hydra refuses.
+    Raises PushforwardError, in one line, for whatever Hydra refuses; nothing has been written then.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
     from pushforward import complaints
+    from pushforward.sweep import CODES
 
     config.register()
-    full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us; what a person reads is ours to say
+    CODES.clear()
     codes: list[int] = []
-    sys.argv = ["pushforward train", *args]
+    refused: list[PushforwardError] = []  # raised below: Hydra prints lines of its own about what a task raises
+    before, folder = (sys.argv, os.environ.get("HYDRA_FULL_ERROR")), sweep_folder(args)
+    sys.argv = ["pushforward train", *args, *([f"hydra.sweep.dir='{folder}'"] if folder else [])]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us; what a person reads is ours to say
 
     @hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="train")
     def task(cfg: Any) -> int:
-        codes.append(start(frozen_now(cfg)))
-        return codes[-1]
+        try:
+            codes.append(start(frozen_now(cfg)))
+        except complaints.REFUSALS as error:
+            refused.append(PushforwardError(complaints.explain(error, compose_without_errors(args))))
+        except PushforwardError as error:
+            refused.append(error)
+        return max(codes, default=2)
 
     try:
         task()
+        if refused:
+            raise refused[0]
     except complaints.REFUSALS as error:
-        if full:
+        tidy(folder)
+        if before[1] == "1":
             raise
-        complaints.COMPOSED.update(compose_without_errors(args))
-        raise PushforwardError(complaints.explain(error)) from None
+        raise PushforwardError(complaints.explain(error, compose_without_errors(args))) from None
+    except PushforwardError:
+        tidy(folder)
+        raise
     finally:
-        if not full:
-            del os.environ["HYDRA_FULL_ERROR"]
-    from pushforward.sweep import CODES
-
+        GlobalHydra.instance().clear()
+        sys.argv = before[0]
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if before[1] is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before[1]
     return max([*codes, *(int(code != 0) for code in CODES)], default=0)
+
+
+def sweep_folder(args: list[str]) -> Path | None:
+    """Where Hydra is to write what it composed a sweep from; None for a single run, or where a person names the place."""
+    if not {"-m", "--multirun"} & set(args) or any(a.startswith("hydra.sweep.dir=") for a in args):
+        return None
+    return outputs() / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
+
+
+def tidy(folder: Path | None) -> None:
+    """A sweep that was refused leaves nothing behind."""
+    if folder is None:
+        return
+    (folder / "multirun.yaml").unlink(missing_ok=True)
+    for empty in (folder, folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):
+            empty.rmdir()
 
 
 def frozen_now(cfg: Any) -> dict[str, Any]:
@@ -71,25 +106,25 @@ def compose(overrides: list[str]) -> dict[str, Any]:
             del cfg["hydra"]
         return config.freeze(cfg, choices)
     except complaints.REFUSALS as error:
-        complaints.COMPOSED.update(compose_without_errors(overrides))
-        raise PushforwardError(complaints.explain(error)) from None
+        raise PushforwardError(complaints.explain(error, compose_without_errors(overrides))) from None
 
 
-def compose_without_errors(overrides: list[str]) -> dict[str, Any]:
-    """What composes of these overrides: those that are refused are left out. For naming what was meant."""
+def compose_without_errors(args: list[str]) -> dict[str, Any]:
+    """What composes of a command line, what is refused left out: for naming what was meant."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
-    groups = [o for o in overrides if "=" in o and not o.startswith(("-", "+", "~")) and "." not in o.split("=")[0]]
-    for kept in (groups, [g for g in groups if g.startswith("model=")], []):
+    choices = [a.split(",")[0] for a in args if "=" in a and "." not in a.split("=")[0] and a[0] not in "-+~"]
+    models = [c for c in choices if c.startswith("model=")]
+    for kept in (choices, models, []):
         try:
             with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-                cfg = hydra_compose("train", overrides=[g.split(",")[0] for g in kept])
-            found = OmegaConf.to_container(cfg, resolve=False)
-            return found if isinstance(found, dict) else {}  # type: ignore[return-value]
+                cfg = hydra_compose("train", overrides=kept)
+            found: Any = OmegaConf.to_container(cfg, resolve=False)
+            return found
         except Exception:
             continue
     return {}
@@ -97,10 +132,13 @@ def compose_without_errors(overrides: list[str]) -> dict[str, Any]:
 
 def start(frozen: dict[str, Any]) -> int:
     """One run: done already, or trained here and now. Returns the exit code."""
-    path = runs.runs_dir() / config.run_id(frozen)
+    path = runs_dir() / config.run_id(frozen)
     done = standing(path, frozen)
     if done is not None:
         return done
+    from pushforward.training.rehearsal import rehearse
+
+    rehearse([frozen])
     if config.devices(frozen) > 1 or frozen["trainer"]["strategy"] != "auto":
         return fresh(frozen, path)
     config.calm(frozen)
@@ -118,24 +156,24 @@ def fresh(frozen: dict[str, Any], path: Path) -> int:
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
     """Writes the frozen config into the run directory, where `pushforward.job` takes it from."""
     file = path / "frozen.yaml"
-    runs.write_whole(file, yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
+    write_whole(file, yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
     return file
 
 
 def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     """Exit code of a run that needs no training now, having said how it stands; None where there is something to do."""
-    run, retry = runs.Run(path), frozen["retry"]
+    run, retry = Run(path), frozen["retry"]
     state = run.state
     if state == "running":
         raise PushforwardError(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
     if state in ("failed", "diverged"):
-        if retry == "failed" or state == "failed" and not run.status.get("images_seen"):
+        if retry == "failed" or (state == "failed" and not run.status.get("images_seen")):
             return renew(path)
         print(f"{run.id}: {state}: {run.status.get('error')}. To try again: retry=failed")
         return 1
     if state != "finished":
         return None
-    if run.stale(config.source_fingerprint(frozen)):
+    if run.stale(config.fingerprint(frozen)):
         if retry == "stale":
             return renew(path)
         print(f"{run.id}: stale: the source has changed since it was trained. To train it again: retry=stale")

@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pushforward import config, runs
+from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to, standing
+from pushforward.runs import Run, runs_dir
 
 CODES: list[int] = []
 """Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
@@ -32,7 +33,7 @@ class Job:
     code: int = 0
 
     def __post_init__(self) -> None:
-        self.path = runs.runs_dir() / config.run_id(self.frozen)
+        self.path = runs_dir() / config.run_id(self.frozen)
 
     @property
     def log(self) -> Path:
@@ -52,11 +53,15 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], folder: Path, p
         if job.frozen["trainer"]["threads"] is None:
             job.frozen["trainer"]["threads"] = max(1, cores // min(at_once, len(jobs)) // config.devices(job.frozen))
     waiting = [job for job in unique(jobs) if not settled(job)]
+    if waiting:
+        from pushforward.training.rehearsal import rehearse
+
+        rehearse([job.frozen for job in waiting])
     show(jobs, waiting, at_once)
     stop = Stop()
     with stop, bars(jobs) as (progress, tasks):
         running: list[Job] = []
-        while waiting and not stop.asked or running:
+        while (waiting and not stop.asked) or running:
             while waiting and len(running) < at_once and not stop.asked:
                 running.append(begin(waiting.pop(0)))
             if stop.asked:
@@ -91,7 +96,7 @@ def settled(job: Job) -> bool:
         return True
     if code is None:
         return False
-    job.state, job.code = ("skipped (finished)" if code == 0 else f"skipped ({runs.Run(job.path).state})"), code
+    job.state, job.code = ("skipped (finished)" if code == 0 else f"skipped ({Run(job.path).state})"), code
     return True
 
 
@@ -116,7 +121,7 @@ def ended(job: Job) -> None:
     if code is None:
         return
     job.code = code
-    state = runs.Run(job.path).state
+    state = Run(job.path).state
     job.state = state if state in ("finished", "failed", "diverged", "stopped") else f"killed by signal {-code}"
     if code and state == "finished":
         job.state = "failed"
@@ -156,7 +161,7 @@ def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
     print(f"{len(jobs)} jobs: {done} finished before, {len(waiting)} to run, {at_once} at a time", flush=True)
 
 
-class bars:  # noqa: N801 - reads as a verb where it is used
+class bars:
     """A bar for the sweep and one for each running job; plain lines where the output is no terminal."""
 
     def __init__(self, jobs: list[Job]) -> None:
@@ -181,7 +186,7 @@ def update(progress: Progress, tasks: dict[Path, TaskID], jobs: list[Job]) -> No
     progress.update(tasks[Path()], completed=over)
     for job in jobs:
         if job.state == "running":
-            status = runs.Run(job.path).status
+            status = Run(job.path).status
             if job.path not in tasks:
                 tasks[job.path] = progress.add_task(job.path.name, total=None, note="")
             terms = "  ".join(f"{k} {v:.4g}" for k, v in (status.get("latest") or {}).items())
@@ -204,7 +209,7 @@ def summarise(jobs: list[Job]) -> None:
     print("sweep: " + ", ".join(f"{n} {state}" for state, n in counts.items()), flush=True)
     for job in unique(jobs):
         if job.code:
-            error = runs.Run(job.path).status.get("error") or last_line(job.log) or f"exit code {job.code}"
+            error = Run(job.path).status.get("error") or last_line(job.log) or f"exit code {job.code}"
             print(f"  {job.state}: {job.path.name} ({job.overrides}): {error}\n    log: {job.log}", flush=True)
 
 

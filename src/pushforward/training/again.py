@@ -36,7 +36,9 @@ class Trained:
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """n samples, (n, *shape), in the data's range."""
         if not self.family.can("sample"):
-            raise PushforwardError(f"{self.run.id}: {self.run.key('model')} has no prior to sample from; its codes need a density")
+            raise PushforwardError(
+                f"{self.run.id}: {self.run.key('model')} has no prior to sample from; its codes need a density"
+            )
         g = generator(self.family.device, seed, "samples")
         return torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
 
@@ -58,7 +60,7 @@ class Trained:
         return getattr(self.family, capability)(value)
 
 
-class own_modules_in_reach:  # noqa: N801 - reads as a phrase where it is used
+class own_modules_in_reach:
     """A person's own modules are found from the working directory, as they were when the run was trained."""
 
     def __enter__(self) -> None:
@@ -80,7 +82,7 @@ def evaluate_again(run: Run, overrides: list[str]) -> str:
     from pushforward.training.train import quiet, summary
 
     quiet()
-    wrong = [o for o in overrides if not o.split("=")[0].split(".")[0].lstrip("+~") == "metrics"]
+    wrong = [o for o in overrides if o.split("=")[0].split(".")[0].lstrip("+~") != "metrics"]
     if wrong:
         raise PushforwardError(f"evaluate {wrong[0]}: only metrics=… and metrics.…=… can change after training")
     settings: dict[str, Any] = launch.compose(overrides)["metrics"] if overrides else run.config["metrics"]

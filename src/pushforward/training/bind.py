@@ -1,12 +1,12 @@
 """Every `_target_` of a config held against its constructor's signature before anything runs; all errors in one message."""
 
 import difflib
+import importlib
 import inspect
+import json
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Union, get_args, get_origin, get_type_hints
-
-from hydra.utils import get_object
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pushforward.errors import PushforwardError
 
@@ -15,31 +15,59 @@ RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 def check_targets(frozen: Mapping[str, Any]) -> None:
     """Raises PushforwardError with every mistyped argument and value of the config's components, and what was meant."""
-    errors = list(dict.fromkeys(error for path, node in nodes(dict(frozen), "") for error in check(path, node)))
+    groups = sorted(frozen.items(), key=lambda item: item[0] == "model")
+    seen: set[str] = set()  # a model repeats what it takes from other groups: that is checked, and named, where it is set
+    errors: list[str] = []
+    for path, node in nodes(dict(groups), ""):
+        content = json.dumps(node, sort_keys=True, default=str)
+        if content not in seen:
+            errors += check(path, node)
+        seen.add(content)
     if errors:
-        raise PushforwardError("; ".join(errors))
+        raise PushforwardError("; ".join(dict.fromkeys(errors)))
 
 
 def nodes(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every component below `node` with its dotted path; what only repeats another group is left to it."""
+    """Every component below `node` with its dotted path."""
     if isinstance(node, dict):
         if isinstance(node.get("_target_"), str):
             yield path, node
         for key, value in node.items():
-            if path == "model" and key in ("network", "optimizers", "likelihood", "corruption"):
-                continue  # interpolated from its own group, where it is checked
             yield from nodes(value, f"{path}.{key}" if path else str(key))
     elif isinstance(node, list):
         for i, value in enumerate(node):
             yield from nodes(value, f"{path}.{i}")
 
 
+def locate(target: str) -> Any:
+    """The object that a dotted path names. Raises PushforwardError that says which part is missing, and what was meant."""
+    parts = target.split(".")
+    for i in range(len(parts), 0, -1):
+        name = ".".join(parts[:i])
+        try:
+            found = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+                continue  # this part is no module: it may be a name inside one
+            raise PushforwardError(f"it imports {error.name}, which is not installed") from None
+        except Exception as error:
+            raise PushforwardError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
+        for part in parts[i:]:
+            if not hasattr(found, part):
+                close = difflib.get_close_matches(part, dir(found), n=3, cutoff=0.5)
+                hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                raise PushforwardError(f"{getattr(found, '__name__', found)} has no {part}{hint}")
+            found = getattr(found, part)
+        return found
+    raise PushforwardError(f"there is no module {parts[0]}; put its folder on PYTHONPATH")
+
+
 def check(path: str, node: dict[str, Any]) -> Iterator[str]:
     """What is wrong with one component."""
     try:
-        target = get_object(node["_target_"])
-    except Exception as error:
-        yield f"{path}._target_={node['_target_']}: it cannot be imported ({str(error).splitlines()[0]})"
+        target = locate(node["_target_"])
+    except PushforwardError as error:
+        yield f"{path}._target_={node['_target_']}: {error}"
         return
     parameters = inherited_parameters(target)
     if parameters is None:
@@ -48,10 +76,10 @@ def check(path: str, node: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in parameters:
             near = difflib.get_close_matches(key, parameters, n=3, cutoff=0.5)
-            known = ", ".join(near or parameters)
-            yield f"{path}.{key}: {target.__name__} has no such argument; {'did you mean' if near else 'it has'} {known}"
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(parameters) or 'none'}"
+            yield f"{path}.{key}: {target.__name__} has no such argument; {hint}"
         elif not fits(value, parameters[key][0]):
-            yield f"{path}.{key}={value!r}: {target.__name__} wants {name_of(parameters[key][0])}"
+            yield f"{path}.{key}={value}: {target.__name__} wants {name_of(parameters[key][0])}"
     if not node.get("_partial_") and path != "model":
         for key, (_, required) in parameters.items():
             if required and key not in given:
@@ -91,7 +119,10 @@ def parameters_of(function: Any, skip: int = 0) -> dict[str, tuple[Any, bool]] |
 
 def fits(value: Any, annotation: Any) -> bool:
     """Whether a scalar from YAML fits an annotation; what is not scalar is left to the constructor."""
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    options = alternatives(annotation)
+    if value in [option for option in options if isinstance(option, str)]:
+        return True
+    options = tuple(option for option in options if not isinstance(option, str)) or (type(None),)
     scalars = [option for option in options if option in (int, float, bool, str, type(None))]
     if len(scalars) != len(options) and (isinstance(value, dict | list) or value is None):
         return True
@@ -109,6 +140,14 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def name_of(annotation: Any) -> str:
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    options = alternatives(annotation)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    return " or ".join(words.get(option, getattr(option, "__name__", str(option))) for option in options)
+    named = (option if isinstance(option, str) else words.get(option, getattr(option, "__name__", "")) for option in options)
+    return " or ".join(named)
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """What an annotation allows: types, and the words of a Literal."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(a for option in get_args(annotation) for a in alternatives(option))
+    return get_args(annotation) if get_origin(annotation) is Literal else (annotation,)

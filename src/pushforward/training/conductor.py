@@ -117,7 +117,12 @@ class Conductor(pl.Callback):
             self.validate(family, seen)
         if validate or stop:
             self.checkpoint(family)
-        if self.plan.pictures_images and self.chief and self.passed(before, seen, self.plan.pictures_images) and not last:
+        if (
+            self.plan.pictures_images
+            and self.chief
+            and self.passed(before, seen, self.plan.pictures_images)
+            and not last
+        ):
             self.draw_pictures(family, seen)
         if stop and not last:
             self.outcome.state, self.outcome.signal = "stopped", self.signal
@@ -144,7 +149,9 @@ class Conductor(pl.Callback):
         if bad is not None:
             name, step = bad
             self.outcome.state = "diverged"
-            self.outcome.reason = f"{name.split('/')[-1]} of player {name.split('/')[0]} is not finite from step {step} on"
+            self.outcome.reason = (
+                f"{name.split('/')[-1]} of player {name.split('/')[0]} is not finite from step {step} on"
+            )
         if means:
             row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
             row.update({f"lr/{name}": o.param_groups[0]["lr"] for name, o in family.stepper.optimizers.items()})

@@ -45,7 +45,9 @@ def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any])
 
 
 @torch.no_grad()
-def evaluate(family: Family, data: DataModule, features: Any, settings: Mapping[str, Any], card: dict[str, Any]) -> Entries:
+def evaluate(
+    family: Family, data: DataModule, features: Any, settings: Mapping[str, Any], card: dict[str, Any]
+) -> Entries:
     """Every number of the protocol that the settings ask for and the family is capable of; n/a with its reason elsewhere."""
     family.eval()
     card = {"split": "test", "data": data.card, **card}
@@ -145,7 +147,9 @@ def likelihoods(family: Family, data: DataModule, settings: Mapping[str, Any], c
         if part in first.parts:
             entries[part] = entry(part, torch.cat([r.parts[part] for r in results]).cpu())
         else:
-            why = "an exact likelihood has no such parts" if first.kind == "exact" else "not taken apart for this family"
+            why = (
+                "an exact likelihood has no such parts" if first.kind == "exact" else "not taken apart for this family"
+            )
             entries[part] = not_applicable(why, "nats", better=None, **card)
     if first.kind == "lower bound":
         entries["neg_elbo"] = entry("neg_elbo", nats)
@@ -171,7 +175,9 @@ def no_bits(family: Family, data: DataModule, density: bool) -> str | None:
     return None
 
 
-def samples(family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any) -> Entries:
+def samples(
+    family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any
+) -> Entries:
     """FD-lenet from the family's own sampler and from densities over codes; the least share of a class among samples.
 
     Never "FID": the features are those of a small classifier trained on the data's labels.
@@ -198,7 +204,9 @@ def samples(family: Family, data: DataModule, settings: Mapping[str, Any], card:
         g = generator(family.device, MEASURE_SEED, "samples", kind)
         fake = torch.cat([draw(min(CHUNK, n - done), g).float().cpu() for done in range(0, n, CHUNK)])
         if not math.isfinite(float(fake.abs().max())):
-            entries[name] = not_applicable("its samples are not finite", "squared feature units", better="lower", **card)
+            entries[name] = not_applicable(
+                "its samples are not finite", "squared feature units", better="lower", **card
+            )
             continue
         found = fd_protocol(features(fake), test, train, n)
         entries[name] = measurement(
@@ -206,7 +214,9 @@ def samples(family: Family, data: DataModule, settings: Mapping[str, Any], card:
         )
         if kind == "own":
             shares = features.classes(fake)
-            entries["least_class_share"] = measurement(float(shares.min()), "share", better="higher", sampler=described, **card)
+            entries["least_class_share"] = measurement(
+                float(shares.min()), "share", better="higher", sampler=described, **card
+            )
     return entries
 
 

@@ -23,7 +23,10 @@ def show_model(name: str, overrides: list[str]) -> str:
         for part in player.modules:
             size = sum(p.numel() for p in family.get_submodule(part).parameters())
             if size:
-                lines.append(f"  {part:<12}{size:>12,} parameters" + (f", of player {player.name}" if len(family.players) > 1 else ""))
+                lines.append(
+                    f"  {part:<12}{size:>12,} parameters"
+                    + (f", of player {player.name}" if len(family.players) > 1 else "")
+                )
     able = [c for c in ("sample", "encode", "decode", "reconstruct", "denoise", "log_prob") if family.can(c)]
     lines.append(f"  {'can':<12}{', '.join(able)}")
     lines.append(f"  {'an epoch':<12}about {seconds_an_epoch(family, data):.1f} s on this machine's CPU")

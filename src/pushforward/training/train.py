@@ -55,6 +55,11 @@ def train(frozen: dict[str, Any], path: Path) -> int:
             note(run, traceback.format_exc())
         if isinstance(error, KeyboardInterrupt):
             return EXIT["stopped"]
+        if isinstance(error, Exception) and not isinstance(error, PushforwardError):
+            print(
+                f"failed: {type(error).__name__}: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr
+            )
+            return EXIT["failed"]
         raise
     finally:
         run.lock.release()
@@ -70,7 +75,7 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
         run = reopen(run, frozen)
         run.set_status(
             state="running", error=None, threads=threads, identity=config.identity(frozen), commit=commit(),
-            fingerprint=config.source_fingerprint(frozen), command=" ".join(sys.argv),
+            fingerprint=config.fingerprint(frozen), command=" ".join(sys.argv),
         )  # fmt: skip
     data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
@@ -111,7 +116,10 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
     if outcome.state == "finished":
         say(run, summary(run))
     else:
-        say(run, f"{outcome.state}: {outcome.reason}" + ("; the same command goes on" if outcome.state == "stopped" else ""))
+        say(
+            run,
+            f"{outcome.state}: {outcome.reason}" + ("; the same command goes on" if outcome.state == "stopped" else ""),
+        )
     return 128 + outcome.signal if outcome.signal else EXIT[outcome.state]
 
 
@@ -284,5 +292,3 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torchmetrics")
     warnings.filterwarnings("ignore", message=r".*(isinstance\(treespec|does not have many workers|GPU available).*")
-
-
