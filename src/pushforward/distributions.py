@@ -243,3 +243,12 @@ class DiscretizedLogistic(Likelihood):
     @staticmethod
     def _split(params: Tensor) -> tuple[Tensor, Tensor]:
         return params[:, 0].float(), params[:, 1].float().clamp(-7.0, 7.0)
+
+
+def auto(*, spec: DataSpec) -> Likelihood:
+    """The likelihood under which −log p(x|z) is a number of bits for these data: a mass where they have levels."""
+    if spec.levels == 2 and not spec.dequantized:
+        return Bernoulli(spec=spec)
+    if spec.levels is not None and not spec.dequantized:
+        return DiscretizedLogistic(spec=spec)
+    return Gaussian(1.0, learned=True, spec=spec)
