@@ -107,9 +107,11 @@ class Conductor(pl.Callback):
         last = family.progress.cycles >= self.plan.cycles
         before = seen - args[1].x.shape[0] * args[1].x.shape[1] * world()[1]
         validate = last or self.passed(before, seen, self.plan.validate_images)
-        stop = self.stopping()
-        if validate or stop or (args[2] + 1) % self.plan.log_blocks == 0:
+        stop = self.stopping(family.device)
+        if validate or stop or (args[1].index + 1) % self.plan.log_blocks == 0:
             self.log_terms(family, seen)
+        if validate or stop:
+            self.check_weights(family)
         if self.outcome.state == "diverged":
             trainer.should_stop = True
             return
@@ -134,11 +136,11 @@ class Conductor(pl.Callback):
     def passed(before: int, seen: int, every: float) -> bool:
         return math.floor(seen / every) > math.floor(before / every)
 
-    def stopping(self) -> bool:
+    def stopping(self, device: torch.device) -> bool:
         """Whether any process was asked to stop."""
         if world()[1] == 1:
             return bool(self.signal)
-        flag = torch.tensor(float(bool(self.signal)))
+        flag = torch.tensor(float(bool(self.signal)), device=device)
         torch.distributed.all_reduce(flag)
         return bool(flag)
 
@@ -156,6 +158,15 @@ class Conductor(pl.Callback):
             row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
             row.update({f"lr/{name}": o.param_groups[0]["lr"] for name, o in family.stepper.optimizers.items()})
             self.write(row, seen)
+
+    def check_weights(self, family: Family) -> None:
+        """A last step may spoil weights and leave every term finite: what is not finite is never saved."""
+        assert family.stepper is not None
+        for name, parameters in family.stepper.parameters.items():
+            if self.outcome.state != "diverged" and not all(bool(p.isfinite().all()) for p in parameters):
+                self.outcome.state = "diverged"
+                step = family.progress.steps[name] - 1
+                self.outcome.reason = f"the weights of player {name} are not finite after step {step}"
 
     def validate(self, family: Family, seen: int) -> None:
         values = self.selector.measure(family, self.data)
