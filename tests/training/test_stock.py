@@ -20,7 +20,9 @@ Compose = Callable[..., dict[str, Any]]
 
 def trainer(folder: Path, **options: Any) -> pl.Trainer:
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return pl.Trainer(**{"logger": False, "enable_checkpointing": False, **quiet, "default_root_dir": folder, **options})
+    return pl.Trainer(
+        **{"logger": False, "enable_checkpointing": False, **quiet, "default_root_dir": folder, **options}
+    )
 
 
 def built(frozen: dict[str, Any]) -> tuple[Family, Any]:
@@ -60,7 +62,10 @@ def test_model_checkpoint_writes_and_resumes(small: Compose, tmp_path: Path) -> 
     host.fit(resumed, data, ckpt_path=best.best_model_path)
     assert host.global_step == whole.progress.cycles == resumed.progress.cycles
     assert whole.stepper is not None and resumed.stepper is not None
-    for a, b in ((whole.state_dict(), resumed.state_dict()), (whole.stepper.average_dict(), resumed.stepper.average_dict())):
+    for a, b in (
+        (whole.state_dict(), resumed.state_dict()),
+        (whole.stepper.average_dict(), resumed.stepper.average_dict()),
+    ):
         assert a and all(torch.equal(a[k], b[k]) for k in a)
 
 
@@ -88,7 +93,9 @@ def test_load_from_checkpoint(small: Compose, tmp_path: Path) -> None:
     host.fit(family, data)
     path = tmp_path / "it.ckpt"
     host.save_checkpoint(path)
-    with pytest.raises(PushforwardError, match=r"^VariationalAutoencoder.load_from_checkpoint needs .*pushforward.load") as e:
+    with pytest.raises(
+        PushforwardError, match=r"^VariationalAutoencoder.load_from_checkpoint needs .*pushforward.load"
+    ) as e:
         type(family).load_from_checkpoint(path)
     assert "\n" not in str(e.value)
     node = {k: v for k, v in frozen["model"].items() if k not in ("_target_", "_convert_")}
