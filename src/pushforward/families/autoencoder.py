@@ -40,7 +40,7 @@ class Autoencoder(Family):
 
     players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
     has_prior: ClassVar[bool] = False
-    corruption: nn.Module | None = None
+    corruption: nn.Module | None
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Autoencoder(Family):
         optimizers: Mapping[str, Tuning],
     ) -> None:
         super().__init__(spec, optimizers)
+        self.corruption = None
         self.encoder = network.encoder(spec.shape)
         self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
         self.likelihood = likelihood(spec=spec)
