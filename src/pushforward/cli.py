@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
@@ -29,32 +30,60 @@ Each command has --help."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: runs a command and exits with its code; a person's error is one line and code 2."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    if not args or args[0] in ("-h", "--help", "help"):
-        print(USAGE)
-        sys.exit(0 if args else 2)
-    if args[0] == "--version":
-        from importlib.metadata import version
-
-        print(version("pushforward"))
-        sys.exit(0)
-    command = COMMANDS.get(args[0])
-    if command is None:
-        import difflib
-
-        close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
-        print(f"error: pushforward {args[0]}: there is no such command; {hint}", file=sys.stderr)
-        sys.exit(2)
     try:
-        sys.exit(command(args[1:]))
+        code = run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough: `pushforward status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def run(args: list[str]) -> int:
+    """The exit code of a command line."""
+    name = args[0] if args else ""
+    try:
+        if name in ("", "-h", "--help", "help"):
+            return usage(0 if name else 2)
+        if name == "--version":
+            return print_version()
+        return COMMANDS[name](args[1:]) if name in COMMANDS else unknown(name)
     except PushforwardError as error:
         if os.environ.get("PUSHFORWARD_FULL_ERROR"):
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as done:  # argparse, after --help
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+
+
+def usage(code: int) -> int:
+    print(USAGE)
+    return code
+
+
+def print_version() -> int:
+    from importlib.metadata import version
+
+    print(version("pushforward"))
+    return 0
+
+
+def unknown(name: str) -> int:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+    raise PushforwardError(f"pushforward {name}: there is no such command; {hint}")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise PushforwardError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
 # train ---------------------------------------------------------------------------------------------------------------
@@ -83,7 +112,7 @@ def train(args: list[str]) -> int:
 
 def table(args: list[str]) -> int:
     """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
-    parser = argparse.ArgumentParser("pushforward table", description=table.__doc__)
+    parser = Parser("pushforward table", description=table.__doc__)
     parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
     parser.add_argument(
         "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
@@ -91,16 +120,22 @@ def table(args: list[str]) -> int:
     parser.add_argument("--columns", default="", help="metrics; default: those that the runs have")
     parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
     parser.add_argument("--out", type=Path, default=None, help="folder for the files")
+    parser.add_argument("--pictures", action="store_true", help="also one picture: a row of samples for each row")
     asked = parser.parse_args(args)
-    from pushforward.report import tables, terminal
+    from pushforward.report import render, terminal
 
     chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     built = chosen.table(rows=words(asked.rows), columns=words(asked.columns), fingerprint=source_fingerprint())
     terminal.show_table(built)
-    for path in tables.write(built, asked.out or outputs() / "tables", asked.name):
-        print(path)
+    folder = asked.out or outputs() / "tables"
+    written = render.write(built, folder, asked.name)
+    if asked.pictures:
+        from pushforward.report.figures import comparison
+
+        written.append(comparison(chosen, folder / f"{asked.name}.png"))
+    print("\n".join(str(path) for path in written))
     return 0
 
 
@@ -110,7 +145,7 @@ def words(text: str) -> tuple[str, ...]:
 
 def status(args: list[str]) -> int:
     """pushforward status: every run and how it stands."""
-    parser = argparse.ArgumentParser("pushforward status", description=status.__doc__)
+    parser = Parser("pushforward status", description=status.__doc__)
     parser.add_argument("run", nargs="*", help="RUN: only these")
     asked = parser.parse_args(args)
     from pushforward.report import terminal
@@ -122,7 +157,7 @@ def status(args: list[str]) -> int:
 
 def show(args: list[str]) -> int:
     """pushforward show model NAME | run RUN: equation, parts, parameters; or a run's numbers."""
-    parser = argparse.ArgumentParser("pushforward show", description=show.__doc__)
+    parser = Parser("pushforward show", description=show.__doc__)
     parser.add_argument("kind", choices=["model", "run"])
     parser.add_argument("what", nargs="?", default="latest", help="the model's name, or RUN")
     parser.add_argument("overrides", nargs="*", help="data=…, network=… for a model")
@@ -141,7 +176,7 @@ def show(args: list[str]) -> int:
 
 def evaluate(args: list[str]) -> int:
     """pushforward evaluate RUN...: measures trained runs again, without training."""
-    parser = argparse.ArgumentParser("pushforward evaluate", description=evaluate.__doc__)
+    parser = Parser("pushforward evaluate", description=evaluate.__doc__)
     parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
     asked = parser.parse_args(args)
     overrides = [word for word in asked.run if word.lstrip("+~").startswith(("metrics=", "metrics."))]
@@ -155,7 +190,7 @@ def evaluate(args: list[str]) -> int:
 
 def sample(args: list[str]) -> int:
     """pushforward sample RUN: samples of a trained run as a picture."""
-    parser = argparse.ArgumentParser("pushforward sample", description=sample.__doc__)
+    parser = Parser("pushforward sample", description=sample.__doc__)
     parser.add_argument("run", help="RUN")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0)
@@ -187,7 +222,7 @@ def list_(args: list[str]) -> int:
 
     groups = sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
     names = {**LISTS, **{g: g for g in groups}}
-    parser = argparse.ArgumentParser("pushforward list", description=list_.__doc__)
+    parser = Parser("pushforward list", description=list_.__doc__)
     parser.add_argument("what", choices=sorted(names), metavar="WHAT", help=", ".join(sorted(names)))
     group = names[parser.parse_args(args).what]
     for path in sorted((conf_dir() / group).glob("*.yaml")):
@@ -200,7 +235,7 @@ def list_(args: list[str]) -> int:
 
 def doctor(args: list[str]) -> int:
     """pushforward doctor: what this machine has and what is missing, with the remedy."""
-    argparse.ArgumentParser("pushforward doctor", description=doctor.__doc__).parse_args(args)
+    Parser("pushforward doctor", description=doctor.__doc__).parse_args(args)
     from pushforward.doctor import examine
 
     lines, healthy = examine()

@@ -296,6 +296,8 @@ def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
     def same(found: Any, wanted: Any) -> bool:
         if isinstance(wanted, list | tuple | set | range):
             return any(same(found, one) for one in wanted)
+        if isinstance(found, list):  # tags=demo: one of them
+            return any(same(one, wanted) for one in found)
         found, wanted = _scalar(found), _scalar(wanted)
         return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 

@@ -1,7 +1,7 @@
 """The protocol: what is measured of a trained family, each number with its card, the same for every family."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from pushforward import priors
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.metrics import reconstruction, sparsity
+from pushforward.metrics import baselines, reconstruction, sparsity
 from pushforward.metrics.card import measurement, not_applicable
 from pushforward.metrics.likelihood import estimate
 from pushforward.metrics.sample import fd_protocol, protocol_size, subset
@@ -21,6 +21,7 @@ from pushforward.seeds import generator
 from pushforward.training import checkpoints
 
 Entries = dict[str, dict[str, Any]]
+Keep = Callable[[str, Tensor], Any]
 CHUNK = 1000
 MEASURE_SEED = 0
 """Noise of every measurement comes from this seed, not the run's: runs differ by training alone."""
@@ -46,15 +47,23 @@ def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any])
 
 @torch.no_grad()
 def evaluate(
-    family: Family, data: DataModule, features: Any, settings: Mapping[str, Any], card: dict[str, Any]
+    family: Family,
+    data: DataModule,
+    features: Any,
+    settings: Mapping[str, Any],
+    card: dict[str, Any],
+    keep: Keep | None = None,
 ) -> Entries:
-    """Every number of the protocol that the settings ask for and the family is capable of; n/a with its reason elsewhere."""
+    """Every number of the protocol that the settings ask for and the family is capable of; n/a with its reason elsewhere.
+
+    keep: is handed (name, samples) of densities over codes, for pictures.
+    """
     family.eval()
     card = {"split": "test", "data": data.card, **card}
     entries: Entries = {}
     measures: dict[str, Any] = {
         "reconstructions": reconstructions, "denoising": denoising, "sparse_code": sparse_code,
-        "likelihoods": likelihoods, "samples": partial(samples, features=features),
+        "likelihoods": likelihoods, "samples": partial(samples, features=features, keep=keep),
     }  # fmt: skip
     for name in settings.get("measure") or ():
         if name not in measures:
@@ -191,6 +200,8 @@ def samples(
     test = features(subset(raw_images(data, "test"), n, 0, "test"))
     train = features(subset(raw_images(data, "train"), n, 0, "train"))
     card = {**card, "n": n, **features.card}
+    pixels = baselines.gaussian_pixels(raw_images(data, "train"), n, generator("cpu", MEASURE_SEED, "references"))
+    references = {"Gaussian on pixels": fd_protocol(features(pixels), test, train, n).value}
     reconstructs = family.can("reconstruct")
     codes = codes_of(family, data) if reconstructs else None
     entries: Entries = {}
@@ -210,8 +221,11 @@ def samples(
             continue
         found = fd_protocol(features(fake), test, train, n)
         entries[name] = measurement(
-            found.value, "squared feature units", better="lower", floor=found.floor, sampler=described, **card
-        )
+            found.value, "squared feature units", better="lower",
+            floor=found.floor, references=references, sampler=described, **card,
+        )  # fmt: skip
+        if kind != "own" and keep is not None and not family.can("sample"):
+            keep(f"samples_{kind}", fake[:64])
         if kind == "own":
             shares = features.classes(fake)
             entries["least_class_share"] = measurement(

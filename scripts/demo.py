@@ -1,0 +1,11 @@
+"""What `make demo` runs: every kind of family on scikit-learn's digits, then the table and one picture of their samples."""
+
+import sys
+
+from pushforward import cli
+
+COLUMNS = "mse,psnr,rate,distortion,neg_elbo,bpd,fd_lenet,fd_lenet_normal,fd_lenet_gaussian,fd_lenet_mixture"
+
+failed = cli.train(["-m", "experiment=demo"])
+cli.table(["demo", "--runs", "tags=demo", "--rows", "model", "--columns", COLUMNS, "--pictures"])
+sys.exit(failed)
