@@ -1,0 +1,61 @@
+# `make demo` and `make test` each work as the first command after cloning: they need Python 3.11 or newer and nothing else.
+#   make test PYTHON=/opt/python3.12/bin/python      another Python for the environment in .venv
+#   make demo TORCH_INDEX=URL                        an index with another build of torch (CPU, CUDA, ROCm)
+#   make test WORKERS=8                              tests side by side
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt \
+  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help demo test lint slow wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train every kind of family on real digits, and compare them"
+	@echo "make test    lint, types and tests"
+	@echo "make slow    the tests that take minutes"
+	@echo "make wheel   dist/*.whl"
+	@echo "make clean   remove the environment and what was built; outputs/ stays"
+
+demo: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/demo.py
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+slow: $(VENV)/.installed-dev
+	PYTHON=$(BIN)/python scripts/test_slow.sh
+
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+
+# The environment: the version is checked first, and a stamp is touched last, so that what was interrupted starts again.
+
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	  if $$python -c "$(NEW_ENOUGH)" >/dev/null 2>&1; then \
+	    echo "making $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "error: no Python 3.11 or newer with its venv module$(if $(PYTHON), at $(PYTHON)): install one (on Debian and Ubuntu also python3-venv), or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV): once, some minutes"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV): once, some minutes"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
