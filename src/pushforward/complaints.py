@@ -2,84 +2,137 @@
 
 import difflib
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from pushforward.config import Config, options
+from pushforward.config import conf_dir, options
 
 REFUSALS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
 
 
 def near(word: str, known: list[str]) -> str:
-    """`nearest: a, b`, or all there are where nothing is near."""
+    """`did you mean a or b?`, or all there are where nothing is near."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
 
 
-def explain(error: BaseException) -> str:
-    """One line for a person: what, where, remedy."""
+def explain(error: BaseException, composed: Mapping[str, Any] | None = None) -> str:
+    """One line for a person: what, where, remedy. `composed` is the config without the overrides that were refused."""
     text = str(error)
     cause: BaseException | None = error.__cause__
     while cause is not None:
         text += "\n" + str(cause)
         cause = cause.__cause__
+    known = composed or {}
     return (
-        missing_option(text) or missing_group(text) or missing_key(text) or wrong_type(error, text) or wrong_override(text)
+        wrong_override(error)
+        or missing_option(text)
+        or missing_group(text, known)
+        or missing_key(text, known)
+        or missing_value(text)
+        or wrong_reference(text)
+        or wrong_type(text)
         or " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    )  # fmt: skip
+    )
+
+
+def wrong_override(error: BaseException) -> str | None:
+    if not isinstance(error, OverrideParseException):
+        return None
+    return f"{error.override}: this cannot be read; write key=value, and quote braces, brackets, ~ and spaces for the shell"
 
 
 def missing_option(text: str) -> str | None:
-    found = re.search(r"Could not find '([\w@.]+)/([^']+)'", text)
+    found = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if not found:
         return None
     group, option = found.groups()
-    return f"{group}={option}: there is no such option; {near(option, options(group.split('@')[0]))}"
+    there = re.search(r"Available options in '[^']+':\n((?:\t.*\n?)+)", text)
+    known = there.group(1).split() if there else options(group.split("@")[0])
+    hint = near(option, known) if known else "there is none yet; name the folder of your own with --config-dir"
+    return f"{group}={option}: there is no such option; {hint}"
 
 
-def missing_group(text: str) -> str | None:
+def missing_group(text: str, composed: Mapping[str, Any]) -> str | None:
     found = re.search(r"Could not override '([^']+)'", text) or re.search(r"Could not append '?([\w./@=+~-]+)", text)
+    if not found:
+        found = re.search(r"Could not delete[^']*'([^'=]+)", text)
     if not found:
         return None
     key = found.group(1).split("=")[0]
-    return key_line(key, text)
+    players = re.search(r"Did you mean to override (.+?)\?", text)
+    if players:
+        return f"{key}: there is one for each player; say whose: {players.group(1)}=…"
+    if (conf_dir() / key).is_dir():
+        models = [model for model in options("model") if takes(conf_dir() / "model", model, key)]
+        hint = f"the models that take one are {', '.join(models)}" if models else "no model takes one"
+        return f"{key}: this model takes no {key}; {hint}"
+    return key_line(key, composed)
 
 
-def missing_key(text: str) -> str | None:
-    found = re.search(r"Key '([^']+)' (?:is )?not in '?(\w+)", text) or re.search(r"Key '([^']+)' is not in struct", text)
+def takes(folder: Path, model: str, group: str) -> bool:
+    """Whether a recipe, or a recipe that it starts from, chooses an option of a group."""
+    text = (folder / f"{model}.yaml").read_text()
+    parents = [p for p in re.findall(r"^  - (\w+)$", text, re.MULTILINE) if p != "_self_" and p != model]
+    return bool(re.search(rf"^  - (override )?/{group}\b", text, re.MULTILINE)) or any(
+        takes(folder, parent, group) for parent in parents if (folder / f"{parent}.yaml").is_file()
+    )
+
+
+def missing_key(text: str, composed: Mapping[str, Any]) -> str | None:
+    found = re.search(r"Key '([^']+)' (?:is )?not in '?\w+", text)
     if not found:
         return None
     where = re.search(r"full_key: (\S+)", text)
-    return key_line(where.group(1) if where else found.group(1), text)
+    return key_line(where.group(1) if where else found.group(1), composed)
 
 
-def key_line(key: str, text: str) -> str:
-    head, _, last = key.rpartition(".")
-    known = siblings(head)
+def key_line(key: str, composed: Mapping[str, Any]) -> str:
+    head, last = deepest(key, composed)
+    known = siblings(head, composed)
     hint = near(last, known) if known else "see the whole with --cfg job"
     return f"{key}: there is no such key; {hint}" + (f" (in {head})" if head and known else "")
 
 
-def siblings(head: str) -> list[str]:
-    """The keys beside a mistyped one, from what was composed without the mistyped override."""
-    from omegaconf import OmegaConf
+def deepest(key: str, composed: Mapping[str, Any]) -> tuple[str, str]:
+    """The part of a dotted key that exists, and the first that does not."""
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if part not in siblings(".".join(parts[:i]), composed):
+            return ".".join(parts[:i]), part
+    return ".".join(parts[:-1]), parts[-1]
 
-    node: Any = OmegaConf.create(COMPOSED) if COMPOSED else OmegaConf.structured(Config)
+
+def siblings(head: str, composed: Mapping[str, Any]) -> list[str]:
+    """The keys below `head`."""
+    node: Any = composed
     for part in head.split(".") if head else []:
-        try:
-            node = node[part]
-        except Exception:
-            return []
-    return [str(key) for key in node] if hasattr(node, "keys") else []
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return [str(key) for key in node] if isinstance(node, Mapping) else []
 
 
-COMPOSED: dict[str, Any] = {}
-"""The config of the command line without its mistyped override; the command line fills it before it asks."""
+def missing_value(text: str) -> str | None:
+    found = re.search(r"Missing mandatory value: (\S+)", text)
+    if not found:
+        return None
+    where = re.search(r"full_key: (\S+)", text)
+    key = where.group(1) if where else found.group(1)
+    return f"{key}: it has no default; give it: {key}=…"
 
 
-def wrong_type(error: BaseException, text: str) -> str | None:
+def wrong_reference(text: str) -> str | None:
+    found = re.search(r"Interpolation key '([^']+)' not found", text)
+    where = re.search(r"full_key: (\S+)", text)
+    return (
+        f"{where.group(1) if where else 'a value'}: ${{{found.group(1)}}} names no key of the config" if found else None
+    )
+
+
+def wrong_type(text: str) -> str | None:
     found = re.search(r"Value '(.*?)' of type '(\w+)' could not be converted to (\w+)", text)
     if not found:
         return None
@@ -87,11 +140,3 @@ def wrong_type(error: BaseException, text: str) -> str | None:
     where = re.search(r"full_key: (\S+)", text)
     words = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
     return f"{where.group(1) if where else 'a value'}={value}: it must be {words.get(wanted, wanted)}"
-
-
-def wrong_override(text: str) -> str | None:
-    if "mismatched input" in text or "no viable alternative" in text or "token recognition" in text:
-        found = re.search(r"parsing override '(.*?)'", text)
-        quoted = found.group(1) if found else "an override"
-        return f"{quoted}: Hydra cannot read this; write key=value, and quote braces, ~ and spaces for the shell"
-    return None

@@ -49,7 +49,7 @@ class ProcessLauncher(Launcher):
                 cfg.hydra.job.id = f"{initial_job_idx + number}"
                 cfg.hydra.job.num = initial_job_idx + number
             choices = dict(cfg.hydra.runtime.choices)
-            plain = OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"])
+            plain = OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "hydra"])
             state = Singleton.get_state()
             frozen.append(config.freeze(plain, choices))
             Singleton.set_state(state)

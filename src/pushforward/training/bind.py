@@ -16,8 +16,10 @@ RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 def check_targets(frozen: Mapping[str, Any]) -> None:
     """Raises PushforwardError with every mistyped argument and value of the config's components, and what was meant."""
     groups = sorted(frozen.items(), key=lambda item: item[0] == "model")
-    seen: set[str] = set()  # a model repeats what it takes from other groups: that is checked, and named, where it is set
-    errors: list[str] = []
+    seen: set[str] = (
+        set()
+    )  # a model repeats what it takes from other groups: that is checked, and named, where it is set
+    errors = list(untargeted((frozen.get("model") or {}).get("objective")))
     for path, node in nodes(dict(groups), ""):
         content = json.dumps(node, sort_keys=True, default=str)
         if content not in seen:
@@ -25,6 +27,18 @@ def check_targets(frozen: Mapping[str, Any]) -> None:
         seen.add(content)
     if errors:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def untargeted(objective: Any) -> Iterator[str]:
+    """Terms of an objective that say no class: what a mistyped name in `+model.objective.NAME.weight=…` makes."""
+    terms = objective if isinstance(objective, dict) else {}
+    whole = [name for name, term in terms.items() if isinstance(term, dict) and "_target_" in term]
+    for name, term in terms.items():
+        if term is not None and name not in whole:
+            yield (
+                f"model.objective.{name}: this model has no such term; it has {', '.join(whole)}; a new one needs "
+                f"a _target_: '+model.objective.{name}={{_target_: pushforward.objectives.KL, weight: 1}}'"
+            )
 
 
 def nodes(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -142,7 +156,9 @@ def fits(value: Any, annotation: Any) -> bool:
 def name_of(annotation: Any) -> str:
     options = alternatives(annotation)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    named = (option if isinstance(option, str) else words.get(option, getattr(option, "__name__", "")) for option in options)
+    named = (
+        option if isinstance(option, str) else words.get(option, getattr(option, "__name__", "")) for option in options
+    )
     return " or ".join(named)
 
 
