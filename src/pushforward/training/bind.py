@@ -94,7 +94,7 @@ def check(path: str, node: dict[str, Any]) -> Iterator[str]:
             yield f"{path}.{key}: {target.__name__} has no such argument; {hint}"
         elif not fits(value, parameters[key][0]):
             yield f"{path}.{key}={value}: {target.__name__} wants {name_of(parameters[key][0])}"
-    if not node.get("_partial_") and path != "model":
+    if not node.get("_partial_") and path not in ("model", "logger"):  # theirs comes from the run
         for key, (_, required) in parameters.items():
             if required and key not in given:
                 yield f"{path}.{key}: {target.__name__} needs it and it is missing"
