@@ -1,0 +1,168 @@
+"""What a person gets wrong ends in one line that names what was meant, exit code 2, and nothing written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushforward.cli import COMMANDS, expand, main
+from pushforward.errors import PushforwardError
+
+KL_ON_AE = "+model.objective.kl={_target_: pushforward.objectives.KL, weight: 1.0}"
+REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message must name
+    ("train model.objective.kl.wieght=4", ["model.objective.kl.wieght", "did you mean weight?"]),
+    ("train model.objectve.kl.weight=4", ["did you mean objective?", "(in model)"]),
+    ("train optimizer.model.lrr=4", ["did you mean lr?", "(in optimizer.model)"]),
+    ("train bach_size=4", ["did you mean batch_size?"]),
+    ("train +model.objective.kl.wieght=4", ["model.objective.kl.wieght", "did you mean weight?"]),
+    ("train model=ae +model.objective.kl.weight=4", ["model.objective.kl", "it has reconstruction", "_target_"]),
+    ("train ~model.objective.klx", ["model.objective.klx", "did you mean kl?"]),
+    ("train model=vea", ["model=vea", "did you mean vae?"]),
+    ("train data=mnsit", ["data=mnsit", "did you mean mnist"]),
+    ("train experiment=nothing", ["experiment=nothing", "choose from"]),
+    ("train modle=vae", ["modle", "did you mean model?"]),
+    ("train optimizer=adamw", ["one for each player", "optimizer@optimizer.model=…"]),
+    ("train corruption=gaussian", ["takes no corruption", "denoising_ae"]),
+    ("train seed=1.5", ["seed=1.5", "a whole number"]),
+    ("train batch_size=abc", ["batch_size=abc", "a whole number"]),
+    ("train batch_size=0", ["batch_size=0", "at least 1"]),
+    ("train batch_size=100000", ["1257", "batch_size=100000"]),
+    ("train weighting.beta=fast", ["weighting.beta=fast", "a number"]),
+    ("train weighting.beta=${nope}", ["weighting.beta", "${nope}", "no key"]),
+    ("train model.code_dim=big", ["model.code_dim=big", "a whole number"]),
+    ("train trainer.devices=two", ["trainer.devices=two", "a whole number"]),
+    ("train precision=fp8", ["precision=fp8", "fp32, bf16, fp64"]),
+    ("train retry=maybe", ["retry=maybe", "null, stale, failed"]),
+    ("train seed=[1", ["seed=[1", "write key=value"]),
+    ("train model", ["model:", "write key=value"]),
+    ("train seed=5..1", ["seed=5..1", "seed=1..5"]),
+    ("train budget.images=100", ["epochs and images", "budget.epochs=null"]),
+    ("train budget.epochs=null", ["neither"]),
+    ("train budget.epochs=0", ["above 0"]),
+    (f"train|model=ae|{KL_ON_AE}", ["KL", "posterior", "~model.objective.kl"]),
+    ("train model._target_=pushforward.families.VariationalAutoencodr", ["did you mean VariationalAutoencoder"]),
+    ("train model._target_=nothing.VAE", ["there is no module nothing"]),
+    ("train data=folder", ["data.source.path", "it has no default"]),
+    ("train data=folder data.source.path=/no/such/folder", ["data.source.path=/no/such/folder", "no such file"]),
+    ("train -m model=vae,vea", ["model=vea", "did you mean vae?"]),
+    ("train -m seed=1,x", ["seed=x", "a whole number"]),
+    ("train -m model=vae,ae seed=1,2 weighting.beta=fast", ["weighting.beta=fast", "a number"]),
+    (f"train|-m|model=vae,ae|{KL_ON_AE.replace('+', '++')}", ["posterior", "~model.objective.kl"]),
+    ("tran", ["did you mean train?"]),
+    ("frobnicate", ["choose from train"]),
+    ("list modles", ["modles", "choose from"]),
+    ("table --rws model", ["--rws"]),
+    ("show thing", ["thing"]),
+    ("sample nothing", ["No runs in", "PUSHFORWARD_OUTPUTS"]),
+    ("evaluate nothing", ["No runs in"]),
+]
+
+
+@pytest.fixture(autouse=True)
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.delenv("PUSHFORWARD_FULL_ERROR", raising=False)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    return tmp_path / "outputs"
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str, code: int = 2) -> str:
+    """What a command line prints to stderr, having ended with `code`."""
+    with pytest.raises(SystemExit) as done:
+        main(args)
+    out, err = capsys.readouterr()
+    assert done.value.code == code, out + err
+    return err
+
+
+def split(line: str) -> list[str]:
+    return line.split("|") if "|" in line else line.split()
+
+
+@pytest.mark.parametrize(("line", "names"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_refused_in_one_line(line: str, names: list[str], outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = said(capsys, *split(line))
+    assert message.startswith("error: ") and message.count("\n") == 1, message
+    assert all(name in message for name in names), message
+    assert not outputs.exists(), "what is refused leaves nothing behind"
+
+
+def test_refusals_found() -> None:
+    assert len(REFUSED) == len({line for line, _ in REFUSED}) >= 45
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("# @package _global_\nmodel: {objective: {kl: {wieght: 4}}}\n", ["model.objective.kl.wieght", "weight"]),
+        ("# @package _global_\nweighting: {beta: fast}\n", ["weighting.beta=fast", "a number"]),
+        ("# @package _global_\nbach_size: 32\n", ["bach_size", "did you mean batch_size?"]),
+        ("# @package _global_\ndefaults: [{override /model: vea}]\n", ["model=vea", "did you mean vae?"]),
+    ],
+)
+def test_a_typo_in_an_experiment_file(
+    content: str, names: list[str], outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "typo.yaml").write_text(content)
+    message = said(capsys, "train", "--config-dir", str(tmp_path / "mine"), "experiment=typo")
+    assert message.startswith("error: ") and message.count("\n") == 1, message
+    assert all(name in message for name in names), message
+    assert not outputs.exists()
+
+
+def test_ranges() -> None:
+    assert expand("seed=1..4") == "seed=1,2,3,4"
+    assert expand("seed=-1..1") == "seed=-1,0,1"
+    assert expand("model.code_dim=2..2") == "model.code_dim=2"
+    for as_it_is in ("seed=1", "data.source.path=../x", "model=a..b", "--config-dir=..", "x=1...3"):
+        assert expand(as_it_is) == as_it_is
+    with pytest.raises(PushforwardError, match=r"seed=1\.\.4"):
+        expand("seed=4..1")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert done.value.code == 0
+    assert len(COMMANDS) == 8 and all(f"pushforward {name}" in shown for name in COMMANDS)
+
+
+def test_list_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str]) -> None:
+    from pushforward.config import conf_dir, options
+
+    groups = sorted(p.name for p in conf_dir().iterdir() if p.is_dir())
+    assert len(groups) >= 11
+    for group in groups:
+        with pytest.raises(SystemExit) as done:
+            main(["list", group])
+        lines = capsys.readouterr().out.splitlines()
+        assert done.value.code == 0
+        assert [line.split()[0] for line in lines] == options(group)
+        assert all(len(line.split()) > 1 for line in lines), f"{group}: an option without a first comment line"
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PUSHFORWARD_DATA", raising=False)
+    with pytest.raises(SystemExit) as done:
+        main(["doctor"])
+    shown = capsys.readouterr().out
+    assert done.value.code == 0, shown
+    assert all(
+        word in shown for word in ("python", "torch", "threads", "logger=wandb", "outputs", "GiB free", "[inception]")
+    )
+    monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit) as done:
+        main(["doctor"])
+    assert done.value.code == 1
+    assert "✗ PUSHFORWARD_DATA" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m pushforward --help | true; {sys.executable} -m pushforward list data | head -1"
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}  # each line is a write of its own
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env)
+    assert done.stderr == ""
