@@ -32,7 +32,7 @@ def make(node: Mapping[str, Any], **values: Any) -> Any:
             if isinstance(cause, PushforwardError):
                 raise cause from None
             cause = cause.__cause__
-        raise PushforwardError(str(error).splitlines()[0]) from error
+        raise PushforwardError(" ".join(str(error).splitlines()[:2])) from error
 
 
 def build_data(frozen: Mapping[str, Any]) -> DataModule:

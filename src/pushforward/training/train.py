@@ -268,7 +268,9 @@ def note(run: RunDir, text: str) -> None:
 
 def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Any]:
     node = frozen["logger"]
-    return [build.make(node, run=run.path, frozen=dict(frozen))] if node and "_target_" in node else []
+    if not node or "_target_" not in node:
+        return []
+    return [build.make(node, _partial_=True)(run=run.path, frozen=dict(frozen))]  # frozen holds targets of its own
 
 
 def mirror_pictures(mirrors: list[Any], pictures: list[Path], seen: int) -> None:
