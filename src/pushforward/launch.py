@@ -167,7 +167,9 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     if state == "running":
         raise PushforwardError(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
     if state in ("failed", "diverged"):
-        if retry == "failed" or (state == "failed" and not run.status.get("images_seen")):
+        if state == "failed" and (retry == "failed" or not run.status.get("images_seen")):
+            return None  # goes on from its last checkpoint
+        if retry == "failed":
             return renew(path)
         print(f"{run.id}: {state}: {run.status.get('error')}. To try again: retry=failed")
         return 1

@@ -121,8 +121,8 @@ def sparse_code(family: Family, data: DataModule, settings: Mapping[str, Any], c
     if "sparse" not in family.describe().get("kind", ""):
         return {}
     z = torch.cat([family.encode(x).cpu() for x in chunks(data, None, family.device)])  # type: ignore[operator]
-    target = getattr(getattr(family, "objective").terms.get("sparsity", None), "rho", None)  # noqa: B009
-    values = sparsity.summary(z, None if target is None else float(target))
+    targets = [term.rho for term in family.objective.terms.values() if hasattr(term, "rho")]  # type: ignore[union-attr]
+    values = sparsity.summary(z, float(targets[0]) if targets else None)
     return {
         name: measurement(value, unit, better=None, units=z.shape[1], **extra, **card)
         for name, (value, unit, extra) in values.items()
