@@ -1,0 +1,153 @@
+"""Imports point down only: read from the syntax of every module, and from what a command loads."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pushforward
+
+PACKAGE = Path(pushforward.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+GROUND = {"spec", "seeds", "errors", "numbers", "parallel", "schedules"}
+MATHEMATICS = {"networks", "distributions", "estimators"}
+PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
+FILES = {"runs", "store"}
+COMMANDS = {"launch", "sweep", "job", "complaints", "doctor"}
+
+MAY: dict[str, set[str]] = {
+    **dict.fromkeys(GROUND, GROUND),
+    **dict.fromkeys(MATHEMATICS, GROUND | MATHEMATICS),
+    **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
+    "families": GROUND | MATHEMATICS | PARTS,
+    "data": {"spec", "seeds", "errors"},
+    "metrics": GROUND | {"estimators"},
+    "store": {"errors"},
+    "runs": {"errors", "store", "report"},  # report: only inside RunList.table
+    "report": {"errors", "store", "runs"},
+    "config": {"errors", "runs"},
+    "complaints": {"errors", "config"},
+    "doctor": {"errors", "config", "runs"},
+    "training": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics", "report", "config", "launch"},
+    **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | {"errors", "config", "training", "report"}),
+    "cli": FILES | COMMANDS | {"errors", "config", "training", "report"},
+    "__init__": FILES | {"errors", "config", "launch", "training"},
+    "__main__": {"cli"},
+}
+"""What each module or folder of the package may import of it, besides itself."""
+
+CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
+TORCHLESS = {"cli", "config", "launch", "complaints", "sweep", "job", "runs", "store", "errors", "report", "__main__"}
+
+
+def part(path: Path) -> str:
+    """The folder or module of the package that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, top_only: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports, but for type checking; `top_only`: when it is itself imported."""
+
+    def visit(node: ast.AST) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                yield from (name.name for name in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: imports are absolute"
+                yield from (f"{child.module}.{name.name}" for name in child.names)
+            elif not (top_only and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)):
+                yield from visit(child)
+
+    return visit(ast.parse(path.read_text()))
+
+
+def test_every_module_is_walked_and_has_a_rule() -> None:
+    assert len(MODULES) >= 85
+    assert {part(path) for path in MODULES} <= set(MAY)
+
+
+@pytest.mark.parametrize("name", sorted(MAY))
+def test_imports_point_down(name: str) -> None:
+    paths = [path for path in MODULES if part(path) == name]
+    assert paths
+    for path in paths:
+        inside = {n.split(".")[1] for n in imports(path) if n.startswith("pushforward.")}
+        inside = {
+            n for n in inside if (PACKAGE / n).is_dir() or (PACKAGE / f"{n}.py").is_file()
+        }  # not names in __init__
+        assert inside <= MAY[name] | {name}, f"{path} imports {inside - MAY[name] - {name}}"
+
+
+def test_configuration_stays_outside_the_mathematics() -> None:
+    for path in MODULES:
+        used = {n.split(".")[0] for n in imports(path)} & {"hydra", "omegaconf", "wandb"}
+        assert not used or part(path) in CONFIGURED, f"{path} imports {used}"
+
+
+def test_no_torchvision() -> None:
+    assert not [path for path in MODULES if any(n.split(".")[0] == "torchvision" for n in imports(path))]
+
+
+def test_what_reads_runs_imports_no_torch() -> None:
+    heavy = {"torch", "pytorch_lightning", "torchmetrics", "zuko"}
+    for path in MODULES:
+        if part(path) == "report":
+            assert not {n.split(".")[0] for n in imports(path)} & heavy, path
+        elif part(path) in TORCHLESS:
+            assert not {n.split(".")[0] for n in imports(path, top_only=True)} & heavy, path
+
+
+def test_commands_that_only_read_load_no_torch(tmp_path: Path) -> None:
+    """Each of them in turn in one process; a run is there to be shown."""
+    script = """
+import sys
+from pushforward.cli import main
+from pushforward.runs import RunDir, runs_dir
+run = RunDir.create(runs_dir() / "vae-digits-s1-000000", {"choices": {"model": "vae", "data": "digits"}, "seed": 1})
+run.set_status(state="finished", fingerprint="x", images_seen=100, budget_images=100)
+run.write_record({"mse": {"value": 0.5, "unit": "per pixel", "card": {"better": "lower"}, "na": None}}, improving=False)
+for line in ("--help", "--version", "list models", "status", "table", "show run latest", "train --help"):
+    try:
+        main(line.split())
+    except SystemExit as done:
+        assert done.code in (0, None), (line, done.code)
+    loaded = {"torch", "pytorch_lightning", "wandb"} & set(sys.modules)
+    assert not loaded, (line, loaded)
+"""
+    done = python(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_tensor_work_at_import(tmp_path: Path) -> None:
+    """A child of a fork server that has computed in parallel hangs: importing must compute nothing."""
+    names = [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in MODULES if p.stem[:2] != "__"]
+    script = f"""
+import importlib, pytorch_lightning, torchmetrics, zuko, sklearn.datasets, torch
+from torch.utils._python_dispatch import TorchDispatchMode
+worked = []
+class Watch(TorchDispatchMode):
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        worked.append((name, str(function)))
+        return function(*args, **(kwargs or {{}}))
+with Watch():
+    for name in {names!r}:
+        importlib.import_module(name)
+assert not worked, worked[:5]
+print(len({names!r}))
+"""
+    done = python(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 75
+
+
+def python(script: str, outputs: Path) -> subprocess.CompletedProcess[str]:
+    import os
+
+    env = {**os.environ, "PUSHFORWARD_OUTPUTS": str(outputs)}
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=outputs)
