@@ -185,7 +185,7 @@ def no_bits(family: Family, data: DataModule, density: bool) -> str | None:
 
 
 def samples(
-    family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any
+    family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any, keep: Keep | None
 ) -> Entries:
     """FD-lenet from the family's own sampler and from densities over codes; the least share of a class among samples.
 
