@@ -36,7 +36,7 @@ class Recipe:
         return max(self.least, min(self.passes * n, self.most)) // self.batch
 
 
-RECIPE = Recipe(version=1, lr=1e-3, batch=128, passes=100, least=128_000, most=640_000, shift=1, seed=0)
+RECIPE = Recipe(version=1, lr=4e-3, batch=64, passes=100, least=128_000, most=480_000, shift=1, seed=0)
 
 
 def fit(x: Shaped[Tensor, "n c h w"], y: Int[Tensor, " n"], classes: int, levels: int | None) -> LeNet:

@@ -1,0 +1,152 @@
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.data import DataModule
+from pushforward.data.sources import Digits, Toy2d
+from pushforward.data.sources.base import Arrays, Source, Split
+from pushforward.errors import PushforwardError
+from pushforward.training import classifier, features
+from pushforward.training.features import features_for, load, shipped, why_none
+
+LENET = {"name": "lenet"}
+LEAST_ACCURACY = {"digits": 0.97, "mnist": 0.99, "fashion_mnist": 0.90}
+
+
+@dataclass(frozen=True)
+class Few(Source):
+    """300 digits under another name, in colour, so that nothing is shipped for them."""
+
+    labelled: bool = True
+    name = "few"
+
+    def load(self) -> Arrays:
+        whole = Digits().load()
+
+        def part(split: Split, n: int) -> Split:
+            return Split(split.x[:n].expand(-1, 3, -1, -1).contiguous(), split.y[:n] if self.labelled else None)
+
+        return Arrays(part(whole.train, 300), part(whole.test, 60), 17, 10 if self.labelled else None)
+
+
+def digits(**kwargs) -> DataModule:
+    return DataModule(Digits(), batch_size=64, validation=180, **kwargs)
+
+
+def few(**kwargs) -> DataModule:
+    return DataModule(Few(**kwargs), batch_size=64, validation=50)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """The recipe in 30 steps."""
+    recipe = replace(classifier.RECIPE, least=30 * 128, most=30 * 128)
+    monkeypatch.setattr(classifier, "RECIPE", recipe)
+    monkeypatch.setattr(features, "RECIPE", recipe)
+
+
+@pytest.mark.parametrize("name", LEAST_ACCURACY)
+def test_shipped_weights_are_small_whole_and_good(name):
+    stem = shipped(name)
+    extractor = load(stem, "shipped")
+    card = json.loads(stem.with_suffix(".json").read_text())
+    assert stem.with_suffix(".npz").stat().st_size < 200_000
+    assert extractor.accuracy == card["test_accuracy"] >= LEAST_ACCURACY[name]
+    assert card["recipe"] == vars(classifier.RECIPE), "the recipe has changed: run scripts/train_features.py"
+    x = torch.rand(3, *card["shape"])
+    assert extractor(x).shape == (3, 84) and extractor.logits(x).shape == (3, 10)
+    assert float(extractor.classes(x).sum()) == pytest.approx(1)
+
+
+def test_shipped_digits_have_the_accuracy_they_claim():
+    data = digits()
+    extractor = features_for(data, LENET)
+    assert extractor is not None and extractor.source == "shipped"
+    predicted = extractor.logits(data.raw_levels("test").float() / 16).argmax(1)
+    assert float((predicted == data.labels("test")).double().mean()) == pytest.approx(extractor.accuracy, abs=1e-4)
+
+
+def test_how_a_run_prepares_its_data_does_not_matter():
+    hashes = {features_for(digits(**how), LENET).hash for how in ({}, {"binarize": "static"}, {"dequantize": True})}
+    assert len(hashes) == 1
+
+
+def test_batches_do_not_matter():
+    """Convolutions of other batch sizes round differently: float32 of sums of a few hundred terms near 1."""
+    extractor, x = load(shipped("digits"), "shipped"), torch.rand(501, 1, 8, 8)
+    together, alone = extractor(x), torch.cat([extractor(part) for part in x.split(100)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    assert not together.requires_grad
+
+
+def test_trained_on_the_spot_once_and_the_same_again(tmp_path, short):
+    data, before = few(), torch.get_rng_state()
+    first = features_for(data, LENET, tmp_path / "a")
+    (card,) = (tmp_path / "a").glob("*/lenet.json")
+    written = card.stat().st_mtime_ns
+    again = features_for(few(), LENET, tmp_path / "a")
+    elsewhere = features_for(few(), LENET, tmp_path / "b")
+    assert torch.get_rng_state().equal(before)
+    assert first.hash == again.hash == elsewhere.hash
+    assert card.stat().st_mtime_ns == written and first.source == "trained here"
+    assert first(torch.rand(2, 3, 8, 8)).shape == (2, 84)
+    assert first.accuracy > 0.22  # chance on 60 test images is 0.1, its 3σ 0.12; 30 steps are few
+
+
+def test_other_data_get_other_weights(tmp_path, short):
+    features_for(few(), LENET, tmp_path)
+    features_for(DataModule(Few(), batch_size=64, validation=60), LENET, tmp_path)
+    assert len(list(tmp_path.glob("*/lenet.json"))) == 2
+
+
+def test_training_does_not_depend_on_threads_or_grad_mode(short):
+    data, threads = few(), torch.get_num_threads()
+    x, y = data.raw_levels("train"), data.labels("train")
+    one = classifier.fit(x, y, 10, 17)
+    torch.set_num_threads(2)
+    try:
+        with torch.no_grad():
+            two = classifier.fit(x, y, 10, 17)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        assert a.equal(b)
+
+
+def test_broken_weights_are_named(tmp_path, short):
+    features_for(few(), LENET, tmp_path)
+    (path,) = tmp_path.glob("*/lenet.npz")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(PushforwardError, match=r"lenet\.npz: cannot be read .*delete"):
+        features_for(few(), LENET, tmp_path)
+    network = classifier.LeNet((3, 8, 8), 10)
+    np.savez(path, **{k: v.half().numpy() for k, v in network.state_dict().items()})
+    with pytest.raises(PushforwardError, match=r"lenet\.npz: hash .*, expected .*delete"):
+        features_for(few(), LENET, tmp_path)
+
+
+def test_no_features_and_why():
+    points = DataModule(Toy2d("ring", 500, 100, 0), batch_size=64, validation=100)
+    cases = {
+        "features=none": (digits(), {"name": None}),
+        "the data are points, not images": (points, LENET),
+        "the data have no labels: lenet needs labels": (few(labelled=False), LENET),
+    }
+    for reason, (data, settings) in cases.items():
+        assert why_none(data, settings) == reason
+        assert features_for(data, settings) is None
+    assert why_none(digits(), {}) == why_none(digits(), None) == "features=none"
+    with pytest.raises(PushforwardError, match=r"features\.name=inception is not known"):
+        features_for(digits(), {"name": "inception"})
+
+
+def test_shifts_move_the_image():
+    x = torch.zeros(2, 1, 4, 4)
+    x[:, 0, 1, 2] = 1
+    moved = classifier._shifted(x, torch.tensor([[0, 2], [1, 1]]), 1)
+    assert moved.shape == x.shape
+    assert moved[0, 0].nonzero().tolist() == [[2, 2]] and moved[1, 0].nonzero().tolist() == [[0, 2]]
