@@ -1,0 +1,179 @@
+"""What the mirrors of a run hold: an offline W&B file read back, TensorBoard's event file, and which mode is taken."""
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushforward.errors import PushforwardError
+
+Compose = Callable[..., dict[str, Any]]
+QUICK = ("budget.epochs=2", "logger.mode=offline")
+
+
+def payloads(path: Path) -> Iterator[bytes]:
+    """The entries of a LevelDB-style log: blocks of 32 KiB; (crc, length, kind) before each part; parts 2, 3, 4 make one."""
+    data, position, parts = path.read_bytes(), 7, b""
+    assert data[:4] == b":W&B"
+    while position + 7 <= len(data):
+        left = 2**15 - position % 2**15
+        if left < 7:  # a header never straddles two blocks
+            position += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            yield parts
+            parts = b""
+
+
+class Logged:
+    """What a W&B file holds."""
+
+    def __init__(self, run: Path) -> None:
+        from wandb.proto import wandb_internal_pb2 as pb
+
+        [path] = (run / "wandb").glob("offline-run-*/run-*.wandb")
+        self.config: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.runs: list[Any] = []
+        self.exit_code: int | None = None
+        for payload in payloads(path):
+            record = pb.Record()
+            record.ParseFromString(payload)
+            if record.HasField("run"):
+                self.runs.append(record.run)
+            for update in (record.run.config.update, record.config.update):
+                self.config |= {item.key: json.loads(item.value_json) for item in update}
+            if record.HasField("history"):
+                row: dict[str, Any] = {}
+                for item in record.history.item:
+                    key, *inner = [item.key] if item.key else item.nested_key
+                    value = json.loads(item.value_json)
+                    row[key] = {**row.get(key, {}), inner[0]: value} if inner else value
+                self.history.append(row)
+            if record.HasField("exit"):
+                self.exit_code = record.exit.exit_code
+
+    def column(self, name: str) -> dict[int, Any]:
+        return {row["images_seen"]: row[name] for row in self.history if name in row}
+
+
+def train(frozen: dict[str, Any], path: Path) -> int:
+    from pushforward.training.train import train
+
+    return train(frozen, path)
+
+
+def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, tmp_path: Path) -> None:
+    """Two runs in one process, each in a file of its own."""
+    from pushforward.runs import Run
+
+    for seed in (1, 2):
+        frozen = small("model=vae", "logger=wandb", *QUICK, f"seed={seed}", "tags=[mine]", "logger.group=study")
+        folder = tmp_path / f"vae-{seed}"
+        assert train(frozen, folder) == 0
+        logged = Logged(folder)
+        [run] = {(r.run_id, r.display_name, r.run_group, r.job_type, tuple(r.tags)) for r in logged.runs}
+        assert run == (f"vae-{seed}", f"vae-{seed}", "study", "train", ("vae", "digits", "mine"))
+        for key in ("seed", "batch_size", "budget", "model", "choices"):
+            assert logged.config[key] == frozen[key], key
+        curves = Run(folder).curves()
+        for name in ("train/reconstruction", "train/kl", "lr/model", "val/kl", "val/criterion"):
+            column = logged.column(name)
+            expected = {int(s): v for s, v in zip(curves["images_seen"], curves[name], strict=True) if v == v}
+            assert len(expected) >= 2 and column == pytest.approx(expected), name
+        pictures = {k: v for row in logged.history for k, v in row.items() if k.startswith("pictures/")}
+        assert {"pictures/samples", "pictures/reconstructions"} <= set(pictures)
+        media = [next((folder / "wandb").glob(f"offline-run-*/files/{p['path']}")) for p in pictures.values()]
+        drawn = {path.stem: path.read_bytes() for path in (folder / "samples").glob("*.png")}
+        assert len(media) == len(drawn)
+        for key, file in zip(pictures, media, strict=True):
+            assert file.read_bytes() == drawn[key.removeprefix("pictures/")]
+        assert logged.exit_code == 0
+
+
+def test_a_failure_is_recorded_as_one(small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushforward.runs import Run
+    from pushforward.training import train as module
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(module, "record", fails)
+    assert train(small("model=vae", "logger=wandb", *QUICK), tmp_path / "fails") == 1
+    assert Logged(tmp_path / "fails").exit_code == 1
+    assert (Run(tmp_path / "fails").state, Run(tmp_path / "fails").status["error"]) == ("failed", "out of luck")
+
+
+def test_divergence_is_recorded_as_a_failure(small: Compose, tmp_path: Path) -> None:
+    assert train(small("model=vae", "logger=wandb", *QUICK, "optimizer.model.lr=1e30"), tmp_path / "diverges") == 1
+    assert Logged(tmp_path / "diverges").exit_code == 1
+
+
+@pytest.fixture
+def modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """mode -> the modes in which W&B was started, one after the other."""
+    import wandb
+
+    from pushforward.training import loggers
+
+    def started(mode: str, answers: bool = True) -> list[str]:
+        seen: list[str] = []
+        init = wandb.init
+
+        def fake(mode: str, **arguments: Any) -> Any:
+            seen.append(mode)
+            if mode == "online" and not answers:
+                raise TimeoutError("no answer within 20 s")
+            return init(mode="disabled", **arguments)
+
+        monkeypatch.setattr(wandb, "init", fake)
+        frozen = {"choices": {"model": "vae", "data": "digits"}, "tags": []}
+        logger = loggers.wandb_logger(tmp_path, frozen, "p", None, None, mode, 20, True)
+        loggers.finish(logger, False)
+        monkeypatch.setattr(wandb, "init", init)
+        return seen
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return started
+
+
+def test_without_a_key_it_is_offline(modes: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushforward.training import loggers
+
+    monkeypatch.setattr(loggers, "has_key", lambda: False)
+    assert modes("auto") == ["offline"]
+    monkeypatch.setattr(loggers, "has_key", lambda: True)
+    assert modes("auto") == ["online"]
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert modes("auto") == modes("online") == ["offline"]
+
+
+def test_without_an_answer_it_goes_on_offline(
+    modes: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert modes("online", answers=False) == ["online", "offline"]
+    assert "no answer within 20 s" in capsys.readouterr().out
+    with pytest.raises(PushforwardError, match=r"logger.mode=on: choose from auto, online, offline"):
+        modes("on")
+
+
+def test_tensorboard_holds_scalars_and_pictures(small: Compose, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from pushforward.runs import Run
+
+    assert train(small("model=vae", "logger=tensorboard", "budget.epochs=2"), tmp_path / "run") == 0
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    curves = Run(tmp_path / "run").curves()
+    for name in ("train/reconstruction", "val/kl"):
+        expected = {int(s): v for s, v in zip(curves["images_seen"], curves[name], strict=True) if v == v}
+        assert {e.step: e.value for e in events.Scalars(name)} == pytest.approx(expected)
+    assert {"pictures/samples", "pictures/reconstructions"} <= set(events.Tags()["images"])
