@@ -65,6 +65,8 @@ def missing_group(text: str, composed: Mapping[str, Any]) -> str | None:
         return None
     key = found.group(1).split("=")[0]
     players = re.search(r"Did you mean to override (.+?)\?", text)
+    if players and "@" in key:
+        return f"{key}: there is no such group here; did you mean {players.group(1)}?"
     if players:
         return f"{key}: there is one for each player; say whose: {players.group(1)}=…"
     if (conf_dir() / key).is_dir():
