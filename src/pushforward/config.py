@@ -92,8 +92,9 @@ def register() -> None:
 def conf_dir() -> Path:
     """The config tree: inside the wheel, else beside the checkout's src."""
     package = Path(__file__).resolve().parent
-    for folder in (package.parents[1] / "conf", package / "conf"):
-        if (folder / "train.yaml").is_file():
+    checkout = package.parents[1] / "conf" if package.parent.name == "src" else None
+    for folder in (checkout, package / "conf"):  # an editable install may leave a stale copy in site-packages
+        if folder and (folder / "train.yaml").is_file():
             return folder
     raise PushforwardError(f"the config tree is missing from {package}: install pushforward again")
 
@@ -150,7 +151,7 @@ def canonical(value: Any) -> Any:
 
 def identity(frozen: dict[str, Any]) -> str:
     """Hash of the training config by allowlist, 16 hex digits; a person's own data enter by content, not by path."""
-    hashed = {key: frozen.get(key) for key in HASHED}
+    hashed: dict[str, Any] = {key: frozen.get(key) for key in HASHED}
     hashed["data"] = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
     source = dict(hashed["data"].get("source") or {})
     if source.get("path") is not None:

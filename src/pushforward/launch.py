@@ -170,14 +170,16 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
         if state == "failed" and (retry == "failed" or not run.status.get("images_seen")):
             return None  # goes on from its last checkpoint
         if retry == "failed":
-            return renew(path)
+            renew(path)
+            return None
         print(f"{run.id}: {state}: {run.status.get('error')}. To try again: retry=failed")
         return 1
     if state != "finished":
         return None
     if run.stale(config.fingerprint(frozen)):
         if retry == "stale":
-            return renew(path)
+            renew(path)
+            return None
         print(f"{run.id}: stale: the source has changed since it was trained. To train it again: retry=stale")
     from pushforward.report import terminal
 

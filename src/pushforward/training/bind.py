@@ -108,8 +108,8 @@ def inherited_parameters(target: Any) -> dict[str, tuple[Any, bool]] | None:
     for cls in target.__mro__:
         if "__init__" not in vars(cls) or cls is object:
             continue
-        signature = inspect.signature(cls.__init__)
-        found = {**(parameters_of(cls.__init__, skip=1) or {}), **found}
+        signature = inspect.signature(vars(cls)["__init__"])
+        found = {**(parameters_of(vars(cls)["__init__"], skip=1) or {}), **found}
         if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
             return found
     return None

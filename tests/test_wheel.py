@@ -1,0 +1,75 @@
+"""The wheel holds all that a run needs, and finds it away from the checkout. Needs no network."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def files(folder: Path, pattern: str) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob(pattern) if "__pycache__" not in path.parts}
+
+
+def test_the_wheel_is_whole(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    conf = {f"pushforward/conf/{name}" for name in files(ROOT / "conf", "*.yaml")}
+    assert len(conf) >= 50 and conf <= names
+    assets = {f"pushforward/assets/{name}" for name in files(ROOT / "src" / "pushforward" / "assets", "*.*")}
+    assert len(assets) >= 2 and assets <= names
+    modules = files(ROOT / "src", "*.py")
+    assert len(modules) >= 90 and modules <= names
+    assert "hydra_plugins/pushforward_launchers/process.py" in names
+    assert "hydra_plugins/__init__.py" not in names, "the namespace is Hydra's: a file of ours would hide other plugins"
+    outside = {name for name in names if not name.startswith(("pushforward/", "hydra_plugins/", "pushforward-"))}
+    assert not outside
+
+
+def test_the_config_tree_is_found_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked ahead of the checkout on the path, as site-packages would have it."""
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    script = """
+from pathlib import Path
+import pushforward
+from pushforward import config
+from pushforward.launch import compose
+import hydra_plugins.pushforward_launchers.process as launcher
+site = Path.cwd() / "site"
+assert Path(pushforward.__file__).is_relative_to(site), pushforward.__file__
+assert Path(launcher.__file__).is_relative_to(site), launcher.__file__
+assert config.conf_dir() == (site / "pushforward" / "conf").resolve(), config.conf_dir()
+print(compose(["model=vae", "data=digits"])["choices"]["model"])
+"""
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert done.stdout.strip() == "vae", done.stderr
+
+
+def test_a_folder_named_conf_beside_site_packages_is_not_ours(wheel: Path, tmp_path: Path) -> None:
+    """Only a checkout has conf two folders above the package."""
+    site = tmp_path / "lib" / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    (tmp_path / "lib" / "conf").mkdir()
+    (tmp_path / "lib" / "conf" / "train.yaml").write_text("# another project's\n")
+    script = "from pushforward import config; print(config.conf_dir())"
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert done.stdout.strip() == str((site / "pushforward" / "conf").resolve()), done.stderr
