@@ -113,6 +113,20 @@ def test_a_typo_in_an_experiment_file(
     assert not outputs.exists()
 
 
+def test_own_modules_in_the_working_folder_are_found(
+    outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "own.yaml").write_text("defaults: [vae, _self_]\n_target_: own_models.Mine\n")
+    source = "from pushforward.families import VariationalAutoencoder\nclass Mine(VariationalAutoencoder): pass\n"
+    (tmp_path / "own_models.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
+    message = said(capsys, "train", "--config-dir", "conf", "model=own", "model.code_dim=big")
+    assert message == "error: model.code_dim=big: Mine wants a whole number\n"
+    assert not outputs.exists()
+
+
 def test_ranges() -> None:
     assert expand("seed=1..4") == "seed=1,2,3,4"
     assert expand("seed=-1..1") == "seed=-1,0,1"

@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(args: list[str]) -> int:
     """The exit code of a command line."""
     name = args[0] if args else ""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a person's own modules beside their --config-dir, as `python -m` has them
     try:
         if name in ("", "-h", "--help", "help"):
             return usage(0 if name else 2)
