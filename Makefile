@@ -42,20 +42,22 @@ clean:
 
 # The environment: the version is checked first, and a stamp is touched last, so that what was interrupted starts again.
 
-$(BIN)/python:
-	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+$(VENV)/.made:
+	@if $(BIN)/python -c "$(NEW_ENOUGH)" 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1; then touch $@; exit; fi; \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
 	  if $$python -c "$(NEW_ENOUGH)" >/dev/null 2>&1; then \
-	    echo "making $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); fi; \
+	    echo "making $(VENV) with $$($$python --version)"; \
+	    $$python -m venv --clear $(VENV) && touch $@; exit; fi; \
 	done; \
 	echo "error: no Python 3.11 or newer with its venv module$(if $(PYTHON), at $(PYTHON)): install one (on Debian and Ubuntu also python3-venv), or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
