@@ -37,7 +37,8 @@ def make(node: Mapping[str, Any], **values: Any) -> Any:
 
 def build_data(frozen: Mapping[str, Any]) -> DataModule:
     """The run's data, set up, with the run's seed for order and data noise."""
-    data: DataModule = READY.pop(json.dumps(frozen["data"], sort_keys=True), None) or make(frozen["data"])
+    key = json.dumps(frozen["data"], sort_keys=True)
+    data: DataModule = READY.pop(key) if key in READY else make(frozen["data"])
     data.setup()
     data.seed = int(frozen["seed"])
     return data
