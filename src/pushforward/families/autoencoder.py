@@ -1,4 +1,4 @@
-"""There and back: encoder, bottleneck, decoder. The kinds differ in bottleneck, corruption and terms, never in the way."""
+"""There and back: encoder, bottleneck, decoder. The kinds differ in bottleneck, corruption and terms alone."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -124,7 +124,10 @@ class SparseAutoencoder(Autoencoder):
 
 
 class DenoisingAutoencoder(Autoencoder):
-    """Sees x̃ ~ c(x̃|x) and is asked for x. Vincent et al. 2008. Final. corruption: gaussian, masking or salt-and-pepper."""
+    """Sees x̃ ~ c(x̃|x) and is asked for x. Vincent et al. 2008. Final.
+
+    corruption: gaussian, masking or salt-and-pepper.
+    """
 
     def __init__(self, *args: Any, corruption: nn.Module, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -158,6 +161,11 @@ class VariationalAutoencoder(Autoencoder):
         super().__init__(*args, **kwargs)
         if gradient not in ("reparameterized", "score"):
             raise PushforwardError(f"model.gradient={gradient}: choose from reparameterized, score")
+        if gradient == "score" and "reconstruction" not in self.objective.terms:
+            raise PushforwardError(
+                "model.gradient=score weighs its samples by objective.reconstruction, which is taken out; "
+                "keep it, or use model.gradient=reparameterized"
+            )
         if not set(self.criterion) <= set(self.objective.terms):
             self.criterion = None  # type: ignore[misc]  # an ablated bound: the total is what is left to choose by
         self.gradient = gradient
@@ -179,8 +187,9 @@ class VariationalAutoencoder(Autoencoder):
         cost = weighted["reconstruction"].detach()
         centred = cost - self.baseline[0] / self.baseline[1].clamp(min=1e-12)
         assert passed.code.posterior is not None
-        surrogate = total + (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
-        return Loss(surrogate, terms, {"cost": cost.mean()})
+        score = (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
+        # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
+        return Loss(total + score - score.detach(), terms, {"cost": cost.mean()})
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         if stats:  # a bias-corrected running mean: (Σ decay·cost, Σ decay)
@@ -191,7 +200,7 @@ class VariationalAutoencoder(Autoencoder):
         return self.decode(self.prior.sample(n, generator))
 
     def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
-        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats per image. Burda et al. 2016."""
+        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats. Burda et al. 2016."""
         features = self.encoder(x)
         distortion, rate, log_w = [], None, []
         for _ in range(k):
