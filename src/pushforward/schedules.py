@@ -31,7 +31,10 @@ class Linear(Schedule):
 
 
 class Cosine(Schedule):
-    """Warm-up over `warmup` epochs, then half a cosine down to `final` at `epochs`, by default the budget's end. Loshchilov & Hutter 2017."""
+    """Warm-up over `warmup` epochs, then half a cosine down to `final` at `epochs`. Loshchilov & Hutter 2017.
+
+    epochs: by default the budget's end.
+    """
 
     def __init__(self, epochs: float | None = None, warmup: float = 0.0, final: float = 0.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The contract of every family: its players, all randomness of a step as tensors, and a loss that is a function of them."""
+"""The contract of every family: its players, all randomness of a step as tensors, a loss that is a function of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Loss(NamedTuple):
 
 
 class Likelihoods(NamedTuple):
-    """log p(x) in nats per image, (n,): `kind` is exact, lower bound or estimate; `density` tells a density from a mass.
+    """log p(x) in nats per image, (n,): `kind` is exact, lower bound or estimate; `density` or else a mass.
 
     parts: what the value is made of, such as rate and distortion, (n,) each. evaluations: network calls an image.
     """
@@ -102,7 +102,7 @@ class Family(pl.LightningModule, ABC):
         """The objective of each player as an equation, and what it is read with (likelihood, σ)."""
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
-        """Take in what a step learned beside gradients: in-place writes to the own player's buffers, once after its step."""
+        """Take in what a step learned beside gradients: in-place writes to the player's own buffers, after its step."""
 
     def forward(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """`loss`, where `torch.func.functional_call` finds it."""
@@ -189,8 +189,8 @@ class Family(pl.LightningModule, ABC):
         """Stock Lightning's: needs the constructor's arguments beside the path. `pushforward.load(run)` needs none."""
         if "spec" not in kwargs:
             raise PushforwardError(
-                f"{cls.__name__}.load_from_checkpoint needs the constructor's arguments (spec=…, optimizers=…, …) beside "
-                f"the path; pushforward.load(run) builds the model from its run directory"
+                f"{cls.__name__}.load_from_checkpoint needs the constructor's arguments (spec=…, optimizers=…, …) "
+                f"beside the path; pushforward.load(run) builds the model from its run directory"
             )
         return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""One block of training: each player's batches, noise, gradient, step and average, with nothing that waits for the device."""
+"""One block of training: each player's batches, noise, gradient, step and average; nothing waits for the device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,11 +1,10 @@
 """Penalties that keep codes sparse."""
 
-import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from pushforward.errors import PushforwardError
 from pushforward.numbers import number
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
@@ -31,10 +30,10 @@ class ActivationKL(Term):
     def __init__(self, rho: float, weight: float | Weight = 1.0) -> None:
         super().__init__(weight)
         number(self, "rho", rho)
-        if not 0 < rho < 1 or math.isnan(rho):
-            from pushforward.errors import PushforwardError
-
-            raise PushforwardError(f"objective: the target activation rho={rho:g} must lie between 0 and 1, such as 0.05")
+        if not 0 < rho < 1:
+            raise PushforwardError(
+                f"objective: the target activation rho={rho:g} must lie between 0 and 1, such as 0.05"
+            )
 
     def forward(self, passed: Any) -> Tensor:
         return bernoulli_kl(self.rho, gather_batch(passed.code.z).mean(0)).sum()

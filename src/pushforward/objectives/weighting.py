@@ -38,7 +38,7 @@ class Constant(Weight):
 
 
 class Warmup(Weight):
-    """β(t) · term, β rising linearly from `start` to `beta` over the first `epochs` epochs. Bowman et al. 2016; Sønderby et al. 2016."""
+    """β(t) · term, β rising linearly from `start` to `beta` over the first `epochs`. Bowman et al. 2016."""
 
     def __init__(self, beta: float, epochs: float, start: float) -> None:
         super().__init__()
