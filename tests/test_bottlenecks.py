@@ -12,9 +12,7 @@ def test_deterministic_is_an_activation_of_a_linear_map(activation: str) -> None
     f = {"identity": lambda a: a, "sigmoid": torch.sigmoid, "relu": torch.relu, "tanh": torch.tanh}[activation]
     bottleneck, h = Deterministic(5, 3, activation), torch.randn(7, 5)
     code = bottleneck(h, bottleneck.noise(7, torch.Generator()))
-    assert torch.equal(code.z, f(h @ bottleneck.linear.weight.T + bottleneck.linear.bias)) or torch.allclose(
-        code.z, f(h @ bottleneck.linear.weight.T + bottleneck.linear.bias), rtol=1e-6, atol=1e-6
-    )
+    torch.testing.assert_close(code.z, f(h @ bottleneck.linear.weight.T + bottleneck.linear.bias))
     assert code.posterior is None and code.z.shape == (7, 3)
     assert ("unit activations" in bottleneck.gives) == (activation == "sigmoid")
 
