@@ -26,7 +26,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compose:
     return frozen
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def child_env() -> dict[str, str]:
     """The environment of a child process with one thread, that talks to no server."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
