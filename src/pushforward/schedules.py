@@ -20,6 +20,9 @@ class Schedule(nn.Module, ABC):
 class Linear(Schedule):
     """Rises from `start` to 1 over the first `warmup` epochs, then stays."""
 
+    warmup: Tensor
+    start: Tensor
+
     def __init__(self, warmup: float, start: float = 0.0) -> None:
         super().__init__()
         number(self, "warmup", warmup)
@@ -36,6 +39,9 @@ class Cosine(Schedule):
     epochs: by default the budget's end.
     """
 
+    warmup: Tensor
+    final: Tensor
+
     def __init__(self, epochs: float | None = None, warmup: float = 0.0, final: float = 0.0) -> None:
         super().__init__()
         self.end = epochs
@@ -51,6 +57,8 @@ class Cosine(Schedule):
 
 class Exponential(Schedule):
     """Falls by the factor `rate` an epoch."""
+
+    rate: Tensor
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -40,7 +40,8 @@ class Autoencoder(Family):
 
     players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
     has_prior: ClassVar[bool] = False
-    corruption: nn.Module | None
+    corruption: Any
+    prior: Any
 
     def __init__(
         self,
@@ -134,17 +135,16 @@ class DenoisingAutoencoder(Autoencoder):
         self.corruption = corruption
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
-        assert self.corruption is not None
         corruption = self.corruption.draw((n, *self.spec.shape), generator)
         return {**super().draw(player, n, generator), "corruption": corruption}
 
     def denoise(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A corrupted x and what is made of it, (n, *shape) each."""
-        corrupted = self.corrupted(x, {"corruption": self.corruption.draw(tuple(x.shape), generator)})  # type: ignore
+        corrupted = self.corrupted(x, {"corruption": self.corruption.draw(tuple(x.shape), generator)})
         return corrupted, self.reconstruct(corrupted)
 
     def kind(self) -> str:
-        return f"sees x under {self.corruption.describe()}, is asked for x; no prior"  # type: ignore[union-attr]
+        return f"sees x under {self.corruption.describe()}, is asked for x; no prior"
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -167,7 +167,7 @@ class VariationalAutoencoder(Autoencoder):
                 "keep it, or use model.gradient=reparameterized"
             )
         if not set(self.criterion) <= set(self.objective.terms):
-            self.criterion = None  # type: ignore[misc]  # an ablated bound: the total is what is left to choose by
+            self.criterion = None  # type: ignore[assignment, misc]  # an ablated bound: the total is what is left to choose by
         self.gradient = gradient
         self.baseline: Tensor
         self.register_buffer("baseline", torch.zeros(2))

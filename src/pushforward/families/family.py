@@ -180,7 +180,7 @@ class Family(pl.LightningModule, ABC):
         restored = getattr(self, "_restored", None)
         if restored is not None and self.stepper is not None:
             self.stepper.load_state_dict(restored)
-        data = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)
         if not self.hosted and hasattr(data, "start_block"):  # Lightning restores a loader in mid-epoch only
             data.start_block = -(-self.progress.cycles // BLOCK)
 

@@ -139,7 +139,7 @@ class Stepper:
         optimizer.step()
         family.absorb(name, loss.stats)
         if tuning.ema is not None:
-            torch._foreach_lerp_(self.averages[name], own, 1 - tuning.ema)
+            torch._foreach_lerp_(self.averages[name], list[Tensor](own), 1 - tuning.ema)
         family.progress.steps[name] = family.progress.steps.get(name, 0) + 1
         return loss.terms
 

@@ -24,6 +24,7 @@ class ActivationKL(Term):
     """Σⱼ KL(ρ ‖ ρ̂ⱼ), nats, (): ρ̂ⱼ is unit j's mean activation over the global batch. Ng 2011, CS294A notes."""
 
     symbol = "Σⱼ KL(ρ‖ρ̂ⱼ)"
+    rho: Tensor
     couples_batch = True
     needs = frozenset({"unit activations"})
     remedy = "Its codes must lie in [0, 1]: model.bottleneck.activation=sigmoid."

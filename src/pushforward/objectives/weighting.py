@@ -25,6 +25,8 @@ class Weight(nn.Module, ABC):
 class Constant(Weight):
     """β · term. Higgins et al. 2017 where the term is the KL."""
 
+    beta: Tensor
+
     def __init__(self, beta: float) -> None:
         super().__init__()
         number(self, "beta", beta)
@@ -39,6 +41,10 @@ class Constant(Weight):
 
 class Warmup(Weight):
     """β(t) · term, β rising linearly from `start` to `beta` over the first `epochs`. Bowman et al. 2016."""
+
+    beta: Tensor
+    over: Tensor
+    start: Tensor
 
     def __init__(self, beta: float, epochs: float, start: float) -> None:
         super().__init__()
@@ -56,6 +62,10 @@ class Warmup(Weight):
 
 class Cyclical(Weight):
     """β(t) · term; in each `period` of epochs β rises from 0 to `beta` over the share `ramp`, then holds. Fu et al. 2019."""
+
+    beta: Tensor
+    period: Tensor
+    ramp: Tensor
 
     def __init__(self, beta: float, period: float, ramp: float) -> None:
         super().__init__()
@@ -77,6 +87,10 @@ class Cyclical(Weight):
 class Capacity(Weight):
     """β · |term − C(t)|, C rising from 0 to `capacity` nats over `epochs` epochs. Burgess et al. 2018."""
 
+    beta: Tensor
+    capacity: Tensor
+    over: Tensor
+
     def __init__(self, beta: float, capacity: float, epochs: float) -> None:
         super().__init__()
         number(self, "beta", beta)
@@ -96,6 +110,9 @@ class Capacity(Weight):
 
 class FreeBits(Weight):
     """β · Σ_j max(λ, mean over the batch of part j): each code dimension has `nats` for free. Kingma et al. 2016, eq. 15."""
+
+    beta: Tensor
+    nats: Tensor
 
     def __init__(self, beta: float, nats: float) -> None:
         super().__init__()
