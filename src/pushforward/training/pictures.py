@@ -76,8 +76,8 @@ def points(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
     low, high = real.min(0).values - 0.5, real.max(0).values + 0.5
     axes = [torch.linspace(float(a), float(b), 120) for a, b in zip(low, high, strict=True)]
     grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), -1)
-    density = data.log_density(grid.reshape(-1, 2))
-    if density is not None:
+    log_density = data.log_density
+    if log_density is not None:
         extent = torch.tensor([float(low[0]), float(high[0]), float(low[1]), float(high[1])])
-        found |= {"log_density": density.reshape(120, 120), "extent": extent}
+        found |= {"log_density": log_density(grid.reshape(-1, 2)).reshape(120, 120), "extent": extent}
     return {"points": found}
