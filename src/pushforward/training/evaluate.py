@@ -108,7 +108,7 @@ def denoising(family: Family, data: DataModule, settings: Mapping[str, Any], car
         corrupted, restored = family.denoise(x, g)  # type: ignore[operator]
         before.update(x.cpu(), corrupted.cpu())
         after.update(x.cpu(), restored.cpu())
-    corruption = family.corruption.describe()  # type: ignore[union-attr]
+    corruption = family.corruption.describe()  # type: ignore[union-attr, operator]
     card = {**card, "corruption": corruption, "corruption_seed": MEASURE_SEED}
     return {
         "psnr_denoised": measurement(float(after.compute()["psnr"]), "dB", better="higher", **card),
@@ -121,7 +121,7 @@ def sparse_code(family: Family, data: DataModule, settings: Mapping[str, Any], c
     if "sparse" not in family.describe().get("kind", ""):
         return {}
     z = torch.cat([family.encode(x).cpu() for x in chunks(data, None, family.device)])  # type: ignore[operator]
-    targets = [term.rho for term in family.objective.terms.values() if hasattr(term, "rho")]  # type: ignore[union-attr]
+    targets = [term.rho for term in family.objective.terms.values() if hasattr(term, "rho")]  # type: ignore[union-attr, operator]
     values = sparsity.summary(z, float(targets[0]) if targets else None)
     return {
         name: measurement(value, unit, better=None, units=z.shape[1], **extra, **card)
