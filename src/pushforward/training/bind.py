@@ -29,15 +29,17 @@ def check_targets(frozen: Mapping[str, Any]) -> None:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
 
 
-def untargeted(objective: Any) -> Iterator[str]:
+def untargeted(objective: Any, path: str = "model.objective") -> Iterator[str]:
     """Terms of an objective that say no class: what a mistyped name in `+model.objective.NAME.weight=…` makes."""
     terms = objective if isinstance(objective, dict) else {}
     whole = [name for name, term in terms.items() if isinstance(term, dict) and "_target_" in term]
     for name, term in terms.items():
-        if term is not None and name not in whole:
+        if isinstance(term, dict) and not whole and "weight" not in term:  # one objective for each player
+            yield from untargeted(term, f"{path}.{name}")
+        elif term is not None and name not in whole:
             yield (
-                f"model.objective.{name}: this model has no such term; it has {', '.join(whole)}; a new one needs "
-                f"a _target_: '+model.objective.{name}={{_target_: pushforward.objectives.KL, weight: 1}}'"
+                f"{path}.{name}: this model has no such term; it has {', '.join(whole)}; a new one needs "
+                f"a _target_: '+{path}.{name}={{_target_: pushforward.objectives.KL, weight: 1}}'"
             )
 
 
