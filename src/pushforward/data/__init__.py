@@ -1,0 +1,6 @@
+"""Data: sources (what a data set is), the module that cuts and prepares it, and the stream of training blocks."""
+
+from pushforward.data.loader import Stream
+from pushforward.data.module import DataModule
+
+__all__ = ["DataModule", "Stream"]

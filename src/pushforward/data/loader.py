@@ -1,0 +1,181 @@
+"""The training stream: which images a batch holds, a function of (seed, block) alone, and how they get to the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pushforward.data.prepare import Preparation
+from pushforward.data.sources.base import Lazy, gather
+from pushforward.errors import PushforwardError
+from pushforward.seeds import generator
+from pushforward.spec import BLOCK, Block
+
+
+class Order:
+    """The epochs' permutations laid end to end; epoch e's is the argsort of uniforms of the stream ("order", e)."""
+
+    def __init__(self, n: int, seed: int, device: torch.device | str = "cpu") -> None:
+        self.n, self.seed, self.device = n, seed, device
+        self._kept: dict[int, Tensor] = {}
+
+    def epoch(self, e: int) -> Tensor:
+        if e not in self._kept:
+            uniforms = torch.rand(self.n, dtype=torch.float64, generator=generator("cpu", self.seed, "order", e))
+            if len(self._kept) > 1:
+                del self._kept[min(self._kept)]
+            self._kept[e] = uniforms.argsort(stable=True).to(self.device)
+        return self._kept[e]
+
+    def take(self, start: int, stop: int) -> Tensor:
+        """The images at stream positions start..stop, (stop − start,)."""
+        parts = []
+        while start < stop:
+            e, offset = divmod(start, self.n)
+            parts.append(self.epoch(e)[offset : offset + stop - start])
+            start += len(parts[-1])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the stream is cut: batches of `batch_size` over all ranks, `per_cycle` a cycle, BLOCK cycles a block.
+
+    cycles: of the whole budget; None means as many blocks as one pass over the n images needs.
+    """
+
+    n: int
+    batch_size: int
+    per_cycle: int = 1
+    cycles: int | None = None
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.world:
+            raise PushforwardError(
+                f"batch_size={self.batch_size} is the global batch and must divide by the {self.world} processes: "
+                f"use {self.batch_size // self.world * self.world or self.world}."
+            )
+
+    @property
+    def local(self) -> int:
+        return self.batch_size // self.world
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the budget, or of one pass."""
+        if self.cycles is not None:
+            return -(-self.cycles // BLOCK)
+        return -(-self.n // (self.batch_size * self.per_cycle * BLOCK))
+
+    def batches(self, block: int) -> int:
+        """Batches in a block: the last of a budget may have fewer."""
+        cycles = BLOCK if self.cycles is None else min(BLOCK, self.cycles - block * BLOCK)
+        return cycles * self.per_cycle
+
+    def index(self, order: Order, block: int) -> Tensor:
+        """This rank's images in a block, (batches, local)."""
+        start = block * BLOCK * self.per_cycle * self.batch_size
+        taken = order.take(start, start + self.batches(block) * self.batch_size)
+        return taken.view(-1, self.batch_size)[:, self.rank * self.local : (self.rank + 1) * self.local]
+
+
+Raw = tuple[Tensor, Tensor | None]
+
+
+def gather_block(x: Tensor | Lazy, y: Tensor | None, index: Tensor) -> Raw:
+    """Levels (m, n, *shape) and labels (m, n) of the images `index` (m, n)."""
+    flat = index.flatten()
+    return gather(x, flat).view(*index.shape, *x.shape[1:]), None if y is None else y[flat].view(index.shape)
+
+
+class Blocks(Dataset[Raw | PushforwardError]):
+    """Blocks by number, for the workers of a DataLoader. An error is handed over as a value, to stay one line."""
+
+    def __init__(self, x: Tensor | Lazy, y: Tensor | None, layout: Layout, seed: int) -> None:
+        self.x, self.y, self.layout, self.order = x, y, layout, Order(layout.n, seed)
+
+    def __getitem__(self, block: int) -> Raw | PushforwardError:
+        try:
+            return gather_block(self.x, self.y, self.layout.index(self.order, block))
+        except PushforwardError as error:
+            return error
+
+
+class Stream:
+    """Blocks of prepared training batches from block `start` on; iterating goes on where it stopped.
+
+    A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` processes, into the same
+    blocks. Data noise is drawn for a whole block of the global batch, from the stream ("data", block).
+    """
+
+    def __init__(
+        self,
+        x: Tensor | Lazy,
+        y: Tensor | None,
+        layout: Layout,
+        preparation: Preparation,
+        seed: int,
+        start: int = 0,
+        device: torch.device | str = "cpu",
+        workers: int = 0,
+    ) -> None:
+        self.layout, self.preparation, self.seed, self.device = layout, preparation, seed, torch.device(device)
+        self.resident = isinstance(x, Tensor)
+        self.x: Tensor | Lazy = x.to(self.device) if isinstance(x, Tensor) else x
+        self.y = y.to(self.device) if y is not None and self.resident else y
+        self.start = self.block = start
+        self.workers = workers
+        self.order = Order(layout.n, seed, self.device)
+
+    def __len__(self) -> int:
+        """Blocks to come from `start` to the end of the budget, or of one pass."""
+        return max(0, self.layout.blocks - self.start) if self.layout.cycles is not None else self.layout.blocks
+
+    def __iter__(self) -> Iterator[Block]:
+        """The rest of the budget; without one, the rest of this pass, rounded up to whole blocks."""
+        blocks = self.layout.blocks
+        stop = blocks if self.layout.cycles is not None else (self.block // blocks + 1) * blocks
+        numbers = range(self.block, stop)
+        for block, (x, y) in zip(
+            numbers, self._resident(numbers) if self.resident else self._streamed(numbers), strict=True
+        ):
+            prepared = self._prepare(block, x.to(self.device, non_blocking=True))
+            self.block = block + 1  # before it is handed over: a state saved after its steps points to the next
+            yield Block(block, prepared, None if y is None else y.to(self.device, non_blocking=True))
+
+    def _resident(self, numbers: range) -> Iterator[Raw]:
+        for block in numbers:
+            yield gather_block(self.x, self.y, self.layout.index(self.order, block))
+
+    def _streamed(self, numbers: range) -> Iterator[Raw]:
+        loader: DataLoader[Any] = DataLoader(
+            Blocks(self.x, self.y, self.layout, self.seed),
+            sampler=numbers,
+            batch_size=None,
+            num_workers=min(self.workers, len(numbers)),
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # its own: a DataLoader would draw from the global generator
+        )
+        for item in loader:
+            if isinstance(item, PushforwardError):
+                raise item
+            yield item
+
+    def _prepare(self, block: int, raw: Tensor) -> Tensor:
+        layout, preparation = self.layout, self.preparation
+        source = generator(self.device, self.seed, "data", block)
+        drawn = preparation.noise(BLOCK * layout.per_cycle * layout.batch_size, source)
+        mine = slice(layout.rank * layout.local, (layout.rank + 1) * layout.local)
+        noise = tuple(u.view(-1, layout.batch_size, *u.shape[1:])[: len(raw), mine] for u in drawn)
+        return preparation(raw, noise)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"block": self.block}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.block = state["block"]

@@ -1,0 +1,259 @@
+"""A data set made ready for a run: cut, prepared, and handed out as training blocks and evaluation batches."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from pushforward.data.loader import Layout, Stream
+from pushforward.data.prepare import Preparation, binarize_once, evaluate
+from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
+from pushforward.errors import PushforwardError
+from pushforward.seeds import generator
+from pushforward.spec import Batch, DataSpec
+
+SPLITS = ("train", "val", "test")
+SLOW = 2000
+"""Images from which on reading them shows a bar."""
+
+
+class DataModule(pl.LightningDataModule):
+    """A source with its batch size, split and preparation.
+
+    validation, test: a count, or a fraction of the source's training images, cut by `split_seed`; `test` counts only
+    where the source has no test split. limit: at most so many training images. binarize: "static" draws Bernoulli(x)
+    once, by `split_seed`; "dynamic" again for each training batch, from the run's seed. resident_limit_mb: larger
+    splits are read batch by batch by `workers` processes.
+
+    A run sets `seed`, and as it needs `cycles` (its budget; None: one pass), `per_cycle` (batches a cycle; None: what
+    the Trainer's module says, or 1), `start_block` (where a resumed run goes on) and `device` (None: the Trainer's).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        validation: int | float,
+        test: int | float = 0.1,
+        split_seed: int = 0,
+        binarize: Literal["static", "dynamic"] | None = None,
+        dequantize: bool = False,
+        limit: int | None = None,
+        resident_limit_mb: float = 2000,
+        workers: int = 2,
+    ) -> None:
+        super().__init__()
+        if binarize not in (None, "static", "dynamic"):
+            raise PushforwardError(f"data.binarize={binarize} is not known: use null, static or dynamic.")
+        self.source, self.batch_size, self.validation, self.test = source, batch_size, validation, test
+        self.split_seed, self.binarize, self.dequantize, self.limit = split_seed, binarize, dequantize, limit
+        self.resident_limit_mb, self.workers = resident_limit_mb, workers
+        self.seed = 0
+        self.per_cycle: int | None = None
+        self.cycles: int | None = None
+        self.start_block = 0
+        self.device: torch.device | str | None = None
+        self._arrays: Arrays | None = None
+        self._index: dict[str, Tensor] = {}
+        self._x: dict[str, Tensor | Lazy] = {}
+
+    # -- what there is
+
+    @property
+    def arrays(self) -> Arrays:
+        """The source's data, loaded once."""
+        if self._arrays is None:
+            self._arrays = self.source.load()
+        return self._arrays
+
+    def prepare_data(self) -> None:
+        """Downloads, on one process, what is not there yet."""
+        _ = self.arrays
+
+    def setup(self, stage: str | None = None) -> None:
+        """Cut the splits and check that they fit together. Idempotent."""
+        if self._index:
+            return
+        arrays, name = self.arrays, self.source.name
+        if self.binarize and not math.isfinite(arrays.low):
+            raise PushforwardError(f"{name} has points, not pixels: data.binarize must be null.")
+        if self.dequantize and arrays.levels is None and not self.binarize:
+            raise PushforwardError(f"{name} is real-valued already: data.dequantize must be false.")
+        n = len(arrays.train)
+        order = torch.rand(n, dtype=torch.float64, generator=generator("cpu", self.split_seed, "split")).argsort(
+            stable=True
+        )
+        t = 0 if arrays.test is not None else _count(self.test, n)
+        v = t + _count(self.validation, n)
+        cut = {"train": order[v:][: self.limit], "val": order[t:v], "test": order[:t]}
+        if arrays.test is not None:
+            cut["test"] = torch.arange(len(arrays.test))
+        if len(cut["train"]) < max(1, self.batch_size):
+            raise PushforwardError(
+                f"{name} leaves {len(cut['train'])} of {n} images for training, fewer than "
+                f"batch_size={self.batch_size}: lower batch_size, data.validation or data.test, or add images."
+            )
+        self._index = {split: index.sort().values for split, index in cut.items()}
+
+    @property
+    def spec(self) -> DataSpec:
+        self.setup()
+        arrays = self.arrays
+        return DataSpec(
+            shape=tuple(arrays.train.x.shape[1:]),
+            levels=2 if self.binarize else arrays.levels,
+            n_train=len(self._index["train"]),
+            n_classes=arrays.n_classes,
+            factors=arrays.factor_sizes,
+            low=arrays.low,
+            high=arrays.high,
+            dequantized=self.dequantize,
+        )
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """How the data were cut and prepared, for the metrics' cards."""
+        self.setup()
+        return {
+            "data": self.source.name,
+            "splits": {split: len(self._index[split]) for split in SPLITS},
+            "split_seed": self.split_seed,
+            "levels": self.arrays.levels,
+            "binarize": self.binarize,
+            "binarize_seed": self.split_seed if self.binarize else None,
+            "dequantize": self.dequantize,
+        }
+
+    @property
+    def log_density(self) -> Callable[[Tensor], Tensor] | None:
+        """The source's exact log p(x), nats, (n, d) -> (n,), or None where it has none."""
+        return self.arrays.log_density
+
+    # -- training
+
+    def train_dataloader(self) -> Stream:
+        self.setup()
+        trainer = self.trainer
+        per_cycle = self.per_cycle or int(getattr(trainer and trainer.lightning_module, "batches_per_cycle", 1))
+        rank, world = self._ranks()
+        layout = Layout(len(self._index["train"]), self.batch_size, per_cycle, self.cycles, rank, world)
+        device = self.device or (trainer.strategy.root_device if trainer else "cpu")
+        x = self._levels("train")
+        if isinstance(x, Tensor) and megabytes(x, len(x)) > self.resident_limit_mb:
+            x = View(x, torch.arange(len(x)))
+        return Stream(
+            x, self.labels("train"), layout, self._preparation(), self.seed, self.start_block, device, self.workers
+        )
+
+    def _ranks(self) -> tuple[int, int]:
+        if self.trainer is not None:
+            return self.trainer.global_rank, self.trainer.world_size
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return 0, 1
+
+    # -- evaluation
+
+    def val_dataloader(self) -> "Batches":
+        """Every rank sees the whole validation split."""
+        return Batches(self, "val", 1000)
+
+    def test_dataloader(self) -> "Batches":
+        return Batches(self, "test", 1000)
+
+    def batches(self, split: str, size: int = 1000, limit: int | None = None) -> Iterator[Batch]:
+        """The first `limit` of a split in order, on the CPU, with noise fixed by (split_seed, split, position)."""
+        y, x, n = self.labels(split), self._levels(split), self._size(split, limit)
+        for start in range(0, n, size):
+            rows = torch.arange(start, min(start + size, n))
+            prepared = evaluate(self._preparation(), gather(x, rows), start, split, self.split_seed)
+            yield Batch(prepared, None if y is None else y[rows])
+
+    def tensor(self, split: str, limit: int | None = None) -> Tensor:
+        """A split as one prepared tensor, as `batches` gives it."""
+        n = self._size(split, limit)
+        return next(self.batches(split, max(n, 1), limit)).x if n else torch.empty(0, *self.spec.shape)
+
+    def raw_levels(self, split: str, limit: int | None = None) -> Tensor:
+        """Levels of pixels (n, c, h, w), uint8, as the source has them: before binarisation and dequantisation."""
+        n = self._size(split, limit)
+        if self.arrays.levels is None:
+            raise PushforwardError(f"{self.source.name} is real-valued and has no levels.")
+        return gather(self._part(split).x, self._index[split][:n])
+
+    def labels(self, split: str) -> Tensor | None:
+        """Class labels (n,), int64, or None."""
+        y, index = self._part(split).y, self._index[split]
+        return None if y is None else y[index]
+
+    def factors(self, split: str) -> Tensor | None:
+        """Indices of the generative factors' values (n, k), int64, or None; arrays.factor_values has the values."""
+        factors, index = self._part(split).factors, self._index[split]
+        return None if factors is None else factors[index]
+
+    def _part(self, split: str) -> Split:
+        self.setup()
+        if split not in SPLITS:
+            raise PushforwardError(f"there is no split {split!r}: use {', '.join(SPLITS)}.")
+        return self.arrays.test if split == "test" and self.arrays.test is not None else self.arrays.train
+
+    def _size(self, split: str, limit: int | None) -> int:
+        self._part(split)
+        n = len(self._index[split])
+        return n if limit is None else min(n, limit)
+
+    def _preparation(self) -> Preparation:
+        levels = 2 if self.binarize == "static" else self.arrays.levels
+        return Preparation(self.spec, levels, self.binarize == "dynamic")
+
+    def _levels(self, split: str) -> Tensor | Lazy:
+        """A split's levels, statically binarised where asked for: a tensor where it fits, else read when wanted."""
+        if split not in self._x:
+            x, index = self._part(split).x, self._index[split]
+            fits = megabytes(x, len(index)) <= self.resident_limit_mb
+            if self.binarize == "static":
+                if not fits and isinstance(x, Lazy):
+                    raise PushforwardError(
+                        f"{self.source.name}: static binarisation needs the {split} split in memory: raise "
+                        f"data.resident_limit_mb above {megabytes(x, len(index)):.0f}, or use data.binarize=dynamic."
+                    )
+                self._x[split] = binarize_once(_read(x, index), self.arrays.levels, split, self.split_seed)
+            else:
+                self._x[split] = _read(x, index) if fits else View(x, index)
+        return self._x[split]
+
+
+class Batches:
+    """A split's prepared batches, again at every iteration."""
+
+    def __init__(self, data: DataModule, split: str, size: int) -> None:
+        self.data, self.split, self.size = data, split, size
+
+    def __len__(self) -> int:
+        return -(-self.data.card["splits"][self.split] // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.data.batches(self.split, self.size)
+
+
+def _count(share: int | float, n: int) -> int:
+    """A count as it is; a fraction of n as a count."""
+    count = share if isinstance(share, int) else round(share * n)
+    if share < 0 or count >= n:
+        raise PushforwardError(
+            f"a validation or test share of {share} leaves nothing of {n} images: give fewer, or a fraction."
+        )
+    return count
+
+
+def _read(x: Tensor | Lazy, index: Tensor) -> Tensor:
+    """The rows `index`, with a bar where images have to be made first."""
+    if isinstance(x, Tensor) or len(index) < SLOW:
+        return gather(x, index)
+    from rich.progress import track
+
+    parts = index.split(500)
+    return torch.cat([gather(x, part) for part in track(parts, "reading images", transient=True)])

@@ -1,0 +1,99 @@
+"""What a data set is: its images (or points), labels and factors, before any model or run is known."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Lazy(ABC):
+    """Images that are made when they are asked for (files, renderings, a view of a large tensor)."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.uint8
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def gather(self, index: Tensor) -> Tensor:
+        """Images at the positions `index` (n,), shape (n, *shape[1:])."""
+
+
+class View(Lazy):
+    """The rows `index` of `base`, in that order, without a copy."""
+
+    def __init__(self, base: "Tensor | Lazy", index: Tensor) -> None:
+        self.base, self.index = base, index
+        self.shape, self.dtype = (len(index), *base.shape[1:]), base.dtype
+
+    def gather(self, index: Tensor) -> Tensor:
+        return gather(self.base, self.index[index])
+
+
+def gather(x: Tensor | Lazy, index: Tensor) -> Tensor:
+    """The rows `index` of `x`."""
+    return x.gather(index) if isinstance(x, Lazy) else x.index_select(0, index)
+
+
+def megabytes(x: Tensor | Lazy, n: int) -> float:
+    """Memory that `n` rows of `x` take as one tensor, MB (10⁶ bytes)."""
+    return n * math.prod(x.shape[1:]) * x.dtype.itemsize / 1e6
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    x: uint8 levels of pixels, or float32 values, (n, c, h, w) or (n, d).
+    y: class labels (n,), int64. factors: indices of the generative factors' values (n, k), int64.
+    """
+
+    x: Tensor | Lazy
+    y: Tensor | None = None
+    factors: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set as it comes from its source.
+
+    levels: how many values a pixel takes, x = level / (levels − 1); None for real-valued data.
+    test: None where the source has no test split of its own; the DataModule then cuts one.
+    factor_values: for each factor the exact values that its indices stand for.
+    log_density: exact log p(x) in nats, (n, d) -> (n,), where it is known.
+    modes: centres of its modes, (k, d), where it has separate ones; mode_width: their σ.
+    """
+
+    train: Split
+    test: Split | None
+    levels: int | None
+    n_classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    factor_names: tuple[str, ...] = ()
+    factor_values: tuple[tuple[float, ...], ...] = ()
+    log_density: Callable[[Tensor], Tensor] | None = None
+    modes: Tensor | None = None
+    mode_width: float | None = None
+
+    @property
+    def factor_sizes(self) -> tuple[int, ...]:
+        return tuple(len(values) for values in self.factor_values)
+
+
+class Source(ABC):
+    """A data set that can be had: a frozen dataclass of plain values, the `source:` node of `conf/data/NAME.yaml`."""
+
+    name: str
+
+    @abstractmethod
+    def load(self) -> Arrays:
+        """Read, make or download it; raises PushforwardError naming the file and the remedy."""

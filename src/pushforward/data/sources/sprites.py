@@ -1,0 +1,136 @@
+"""Sprites in the manner of dSprites: every shape, scale, orientation and place, with the exact factors."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.data.sources.base import Arrays, Lazy, Source, Split
+from pushforward.data.sources.download import ENVIRONMENT, data_root
+from pushforward.errors import PushforwardError
+
+CHUNK = 512
+"""Images rendered at once."""
+
+
+def square(x: Tensor, y: Tensor) -> Tensor:
+    return (x.abs() <= 0.75) & (y.abs() <= 0.75)
+
+
+def ellipse(x: Tensor, y: Tensor) -> Tensor:
+    return x.square() + (2 * y).square() <= 1
+
+
+def heart(x: Tensor, y: Tensor) -> Tensor:
+    """(a² + b² − 1)³ ≤ a² b³, scaled into the unit circle and upright where images count rows downwards."""
+    a, b = 1.25 * x, 0.1 - 1.25 * y
+    return (a.square() + b.square() - 1) ** 3 <= a.square() * b**3
+
+
+SHAPES = {"square": square, "ellipse": ellipse, "heart": heart}
+
+
+class Renderings(Lazy):
+    """Images (n, 1, size, size) of the factor values (n, 5), drawn when asked for.
+
+    A pixel's level counts how many of its k×k sample points the shape covers: 0..k² (k = 4 grey, 1 binary).
+    """
+
+    def __init__(self, factors: Tensor, values: tuple[tuple[float, ...], ...], size: int, samples: int) -> None:
+        self.factors, self.values, self.size, self.samples = factors, values, size, samples
+        self.shape = (len(factors), 1, size, size)
+
+    def gather(self, index: Tensor) -> Tensor:
+        return torch.cat([self._render(self.factors[part]) for part in index.split(CHUNK)])
+
+    def _render(self, factors: Tensor) -> Tensor:
+        scale, angle, px, py = (torch.tensor(self.values[f])[factors[:, f]].view(-1, 1, 1) for f in range(1, 5))
+        k, size = self.samples, self.size
+        axis = (torch.arange(size * k) + 0.5) / (size * k)
+        radius = 0.25 * scale
+        # the centre moves where the largest sprite in any orientation stays inside the frame
+        margin = 0.25 * max(self.values[1])
+        u = (axis.view(1, 1, -1) - margin - (1 - 2 * margin) * px) / radius
+        v = (axis.view(1, -1, 1) - margin - (1 - 2 * margin) * py) / radius
+        c, s = angle.cos(), angle.sin()
+        x, y = c * u + s * v, c * v - s * u
+        inside = torch.empty(x.shape, dtype=torch.bool)
+        for number, shape in enumerate(SHAPES.values()):
+            rows = (factors[:, 0] == number).nonzero().flatten()
+            if len(rows):
+                inside[rows] = shape(x[rows], y[rows])
+        cells = inside.view(len(factors), size, k, size, k)
+        return cells.sum((2, 4), dtype=torch.uint8).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Sprites(Source):
+    """Three shapes × scales × orientations × x × y, rendered at `size`.
+
+    dsprites: false renders; true reads Matthey et al.'s npz in PUSHFORWARD_DATA/dsprites; a path reads that file.
+    """
+
+    size: int
+    scales: int
+    orientations: int
+    positions: int
+    grey: bool
+    dsprites: bool | str = False
+
+    name = "sprites"
+    factor_names: ClassVar[tuple[str, ...]] = ("shape", "scale", "orientation", "x", "y")
+
+    def load(self) -> Arrays:
+        if self.dsprites:
+            return self._read(self._path())
+        if min(self.size, self.scales, self.orientations, self.positions) < 1:
+            raise PushforwardError("sprites: size, scales, orientations and positions must be at least 1.")
+        values = (
+            tuple(float(k) for k in range(len(SHAPES))),
+            tuple(torch.linspace(0.5, 1, self.scales).tolist()) if self.scales > 1 else (1.0,),
+            tuple(2 * math.pi * k / self.orientations for k in range(self.orientations)),
+            *(2 * (tuple(torch.linspace(0, 1, self.positions).tolist()) if self.positions > 1 else (0.5,),)),
+        )
+        factors = torch.cartesian_prod(*(torch.arange(len(v)) for v in values))
+        x = Renderings(factors, values, self.size, samples=4 if self.grey else 1)
+        return self._arrays(x, factors, values, levels=17 if self.grey else 2)
+
+    def _arrays(self, x: Tensor | Lazy, factors: Tensor, values: tuple[tuple[float, ...], ...], levels: int) -> Arrays:
+        return Arrays(
+            train=Split(x, factors[:, 0].clone(), factors),
+            test=None,
+            levels=levels,
+            n_classes=len(SHAPES),
+            class_names=tuple(SHAPES),
+            factor_names=self.factor_names,
+            factor_values=values,
+        )
+
+    def _path(self) -> Path:
+        if isinstance(self.dsprites, str):
+            return Path(self.dsprites).expanduser()
+        root = data_root()
+        found = sorted((root / "dsprites").glob("*.npz")) if root else []
+        if not found:
+            where = f"{root}/dsprites" if root else f"{ENVIRONMENT}/dsprites ({ENVIRONMENT} is not set)"
+            raise PushforwardError(
+                f"no dSprites .npz in {where}: put it there, or use source.dsprites=false to render."
+            )
+        return found[0]
+
+    def _read(self, path: Path) -> Arrays:
+        """Matthey, Higgins, Hassabis & Lerchner 2017: binary 64×64 images; its constant factor colour is left out."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                images, classes, latents = file["imgs"], file["latents_classes"], file["latents_values"]
+        except Exception as error:
+            raise PushforwardError(
+                f"{path} is not the dSprites file ({error}): replace it or set dsprites=false."
+            ) from error
+        factors = torch.from_numpy(np.ascontiguousarray(classes[:, 1:])).to(torch.int64)
+        values = tuple(tuple(np.unique(latents[:, 1 + f]).tolist()) for f in range(factors.shape[1]))
+        return self._arrays(torch.from_numpy(images).unsqueeze(1), factors, values, levels=2)
