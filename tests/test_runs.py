@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from pushforward import runs
+import pushforward.runs  # noqa: F401
+import sys
+
+runs = sys.modules["pushforward.runs"]
 from pushforward.errors import PushforwardError
 from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, write_whole
 

@@ -1,0 +1,96 @@
+"""The pictures of a run, drawn from its `arrays/*.npz` and `metrics.csv` alone, and one picture of several runs."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pushforward.errors import PushforwardError
+from pushforward.report import images, plots
+from pushforward.runs import Run
+
+Arrays = dict[str, np.ndarray]
+
+
+def _samples(a: Arrays, out: Path) -> Path:
+    return plots.clouds({"samples": a["x"]}, out) if a["x"].ndim == 2 else images.save(images.grid(a["x"]), out)
+
+
+def _reconstructions(a: Arrays, out: Path) -> Path:
+    named = {"input": a["x"], "corrupted": a.get("corrupted"), "reconstruction": a["reconstruction"]}
+    there = {label: x for label, x in named.items() if x is not None}
+    if a["x"].ndim == 2:
+        return plots.clouds(there, out)
+    return images.save(images.beside(there), out)
+
+
+def _paths(a: Arrays, out: Path) -> Path:
+    return images.save(images.lines(a["x"]), out)
+
+
+def _latent(a: Arrays, out: Path) -> Path:
+    return plots.latent(a["z"], a.get("y"), out)
+
+
+DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
+    "samples": _samples,
+    "reconstructions": _reconstructions,
+    "interpolation": _paths,
+    "traversal": _paths,
+    "latent": _latent,
+    "points": plots.points,
+}
+"""What `arrays/<name>.npz` is drawn by: its name up to the first `_` or `-`, as in `samples_mixture` or `samples-001024`."""
+
+
+def load(path: Path) -> Arrays:
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise PushforwardError(f"{path} cannot be read ({error}); evaluate the run again.") from None
+
+
+def draw(path: Path, out: Path) -> Path | None:
+    """Draws one `.npz` file; None where its name is not one of `DRAW`."""
+    kind = path.stem.replace("-", "_").partition("_")[0]
+    return DRAW[kind](load(path), out) if kind in DRAW else None
+
+
+def draw_all(run_path: Path | str) -> list[Path]:
+    """Draws all of a run's arrays and its curves into `samples/*.png`; returns the paths."""
+    run = Run(run_path)
+    made = [draw(path, run.samples / f"{path.stem}.png") for path in sorted(run.arrays.glob("*.npz"))]
+    made.append(curves(run))
+    return [path for path in made if path is not None]
+
+
+def curves(run: Run) -> Path | None:
+    """`samples/curves.png`; None where there is nothing to draw. Units of terms that are not nats: `units` in the status."""
+    samples = run.arrays / "samples.npz"
+    dim = int(np.prod(load(samples)["x"].shape[1:])) if samples.is_file() else None
+    return plots.curves(run.curves(), run.samples / "curves.png", run.status.get("units") or {}, dim)
+
+
+def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 200_000) -> Path:
+    """One picture: a labelled row of samples for each model, the data first; a PNG of at most `limit` bytes.
+
+    A run's `samples.npz` is its row; each `samples_<prior>.npz` is a further one. Of several seeds the first is shown.
+    """
+    rows: Arrays = {}
+    for run in runs:
+        source = run.arrays / "reconstructions.npz"
+        if "data" not in rows and source.is_file():
+            rows["data"] = load(source)["x"]
+    for run in runs:
+        for path in sorted(run.arrays.glob("samples*.npz")):
+            if "-" not in path.stem:  # samples-001024.npz shows a moment of training
+                prior = path.stem.removeprefix("samples").lstrip("_")
+                label = str(run.key("model") or run.id) + (f", {prior}" if prior else "")
+                rows.setdefault(label, load(path)["x"])
+    if not rows or list(rows) == ["data"]:
+        raise PushforwardError("No samples to compare: none of these runs has arrays/samples.npz.")
+    if all(x.ndim == 2 for x in rows.values()):
+        return plots.clouds(rows, Path(out))
+    strips = {label: images.strip(x[:n]) for label, x in rows.items() if x.ndim == 4}
+    return images.save(images.stack(list(strips.values()), list(strips)), Path(out), limit)

@@ -1,0 +1,166 @@
+"""Curves, latent maps and toy densities, by matplotlib without a display."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.store import whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "0.4",
+    "axes.linewidth": 0.8,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "xtick.color": "0.3",
+    "ytick.color": "0.3",
+    "lines.linewidth": 1.3,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+BLUE, ORANGE = "#2b6ca3", "#d9822b"
+
+
+def _panels(rows: int, columns: int, width: float = 3.2, height: float = 2.3) -> "tuple[Figure, list[Axes]]":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), dpi=130)
+    FigureCanvasAgg(figure)  # no pyplot: no display, no global state, safe in threads
+    return figure, list(np.atleast_1d(np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()))
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    with whole(path) as aside:
+        figure.savefig(aside)
+    return path
+
+
+def _styled() -> Any:
+    from matplotlib import rc_context
+
+    return rc_context(STYLE)
+
+
+def curves(
+    columns: Mapping[str, np.ndarray], path: Path, units: Mapping[str, str], dim: int | None = None
+) -> Path | None:
+    """A panel for each term, training and validation together, against images seen.
+
+    units: a term's unit by its name; nats where it says nothing. dim: dimensions of an image; with it the panels of rate
+    and distortion have a second axis in bits per dimension, nats / (D ln 2).
+    """
+    seen = columns.get("images_seen", np.array([]))
+    terms = dict.fromkeys(name.partition("/")[2] for name in columns if name.partition("/")[0] in ("train", "val"))
+    drawn = [t for t in terms if any(np.isfinite(columns.get(f"{s}/{t}", np.nan)).any() for s in ("train", "val"))]
+    if not drawn:
+        return None
+    with _styled():
+        across = min(3, len(drawn))
+        figure, axes = _panels(math.ceil(len(drawn) / across), across)
+        for ax, term in zip(axes, drawn, strict=False):
+            for split, colour in (("train", BLUE), ("val", ORANGE)):
+                y = columns.get(f"{split}/{term}")
+                if y is None:
+                    continue
+                there = np.isfinite(y)
+                mark = "." if there.sum() < 30 else None
+                ax.plot(seen[there], y[there], color=colour, label=split, marker=mark, markersize=4)
+            unit = units.get(term, "nats")
+            ax.set_title(term)
+            ax.set_ylabel(unit)
+            ax.ticklabel_format(axis="y", useOffset=False)
+            if unit == "nats" and dim and term.rpartition("/")[2] in ("rate", "distortion", "kl", "neg_elbo", "nll"):
+                bits = dim * math.log(2)
+                second = ax.secondary_yaxis("right", functions=(lambda v, b=bits: v / b, lambda v, b=bits: v * b))
+                second.set_ylabel("bits/dim")
+        for ax in axes[len(drawn) :]:
+            ax.set_visible(False)
+        for ax in axes[max(0, len(drawn) - across) : len(drawn)]:
+            ax.set_xlabel("images seen")
+        first = axes[0]
+        if len(first.get_lines()) > 1:
+            first.legend()
+        return _save(figure, path)
+
+
+def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
+    """The map of 2-D codes `z` (n, 2), coloured by the labels `y`; codes of more dimensions show their first two."""
+    with _styled():
+        figure, (ax,) = _panels(1, 1, 4.6, 4.0)
+        if y is None:
+            ax.scatter(z[:, 0], z[:, 1], s=4, color=BLUE, linewidths=0, alpha=0.7)
+        else:
+            from matplotlib import colormaps
+
+            classes = np.unique(y)
+            palette = colormaps["tab10" if len(classes) <= 10 else "turbo"]
+            for i, c in enumerate(classes):
+                colour = palette(i) if len(classes) <= 10 else palette(i / len(classes))
+                ax.scatter(*z[y == c, :2].T, s=5, color=colour, linewidths=0, alpha=0.8, label=f"{c:g}")
+            if len(classes) <= 20:
+                ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, handletextpad=0.1)
+        ax.set_xlabel("$z_1$")
+        ax.set_ylabel("$z_2$")
+        ax.set_aspect("equal", adjustable="datalim")
+        return _save(figure, path)
+
+
+def points(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
+    """2-D data beside the samples `x`, both over the true density where there is one, else the samples over the data.
+
+    log_density: (height, width), rows upwards; extent: (left, right, bottom, top).
+    """
+    x, data, density = arrays["x"], arrays.get("data"), arrays.get("log_density")
+    shown = {"data": data, "samples": x} if data is not None else {"samples": x}
+    with _styled():
+        figure, axes = _panels(1, len(shown), 3.2, 3.3)
+        extent = _extent(arrays, data if data is not None else x)
+        for ax, (title, cloud) in zip(axes, shown.items(), strict=True):
+            if density is not None:
+                p = np.exp(density - np.nanmax(density))
+                ax.imshow(
+                    p, origin="lower", extent=extent, cmap="Blues", vmax=1.6, aspect="auto", interpolation="bilinear"
+                )
+            elif title == "samples" and data is not None:
+                ax.scatter(*data[:3000].T, s=3, color="0.82", linewidths=0)
+            ax.scatter(*cloud[:3000].T, s=2.5, color=ORANGE if title == "samples" else "0.25", linewidths=0, alpha=0.6)
+            ax.set_title(title)
+            ax.set_xlim(extent[:2])
+            ax.set_ylim(extent[2:])
+            ax.set_aspect("equal")
+            ax.set_xlabel("$x_1$")
+        axes[0].set_ylabel("$x_2$")
+        return _save(figure, path)
+
+
+def _extent(arrays: Mapping[str, np.ndarray], cloud: np.ndarray) -> tuple[float, float, float, float]:
+    if "extent" in arrays:
+        left, right, bottom, top = map(float, arrays["extent"])
+        return left, right, bottom, top
+    low, high = np.nanmin(cloud, 0), np.nanmax(cloud, 0)
+    (left, bottom), (right, top) = low - 0.1 * (high - low), high + 0.1 * (high - low)
+    return left, right, bottom, top
+
+
+def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
+    """Several point sets {label: (n, 2)} in one picture, a panel each, on the axes of the first."""
+    with _styled():
+        across = min(6, len(named))
+        figure, axes = _panels(math.ceil(len(named) / across), across, 1.6, 1.8)
+        extent = _extent({}, next(iter(named.values())))
+        for ax in axes[len(named) :]:
+            ax.set_visible(False)
+        for ax, (label, cloud) in zip(axes, named.items(), strict=False):
+            ax.scatter(*cloud[:1500].T, s=1.5, color=BLUE, linewidths=0, alpha=0.6)
+            ax.set(title=label, xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
+        return _save(figure, path)
