@@ -7,13 +7,19 @@ from pushforward.families.autoencoder import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
+from pushforward.families.diffusion import Diffusion
 from pushforward.families.family import Family, Likelihoods, Loss, Progress
+from pushforward.families.flow import Flow
+from pushforward.families.gan import GAN
 from pushforward.families.players import Player, Tuning
 
 __all__ = [
+    "GAN",
     "Autoencoder",
     "DenoisingAutoencoder",
+    "Diffusion",
     "Family",
+    "Flow",
     "Likelihoods",
     "Loss",
     "PlainAutoencoder",

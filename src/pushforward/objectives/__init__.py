@@ -1,6 +1,19 @@
 """The terms of a loss, their weights, and the objective that adds them."""
 
+from pushforward.objectives.adversarial import (
+    HingeCritic,
+    LeastSquaresCritic,
+    LeastSquaresGenerator,
+    NonSaturatingCritic,
+    NonSaturatingGenerator,
+    SaturatingGenerator,
+    WassersteinCritic,
+    WassersteinGenerator,
+)
+from pushforward.objectives.denoising import DiffusionBound, FieldError
+from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL
+from pushforward.objectives.penalties import R1, GradientPenalty
 from pushforward.objectives.reconstruction import Reconstruction
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
@@ -9,14 +22,27 @@ from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeB
 __all__ = [
     "KL",
     "L1",
+    "R1",
     "ActivationKL",
     "Capacity",
     "Constant",
     "Cyclical",
+    "DiffusionBound",
+    "FieldError",
     "FreeBits",
+    "GradientPenalty",
+    "HingeCritic",
+    "LeastSquaresCritic",
+    "LeastSquaresGenerator",
+    "NegativeLogLikelihood",
+    "NonSaturatingCritic",
+    "NonSaturatingGenerator",
     "Objective",
     "Reconstruction",
+    "SaturatingGenerator",
     "Term",
     "Warmup",
+    "WassersteinCritic",
+    "WassersteinGenerator",
     "Weight",
 ]

@@ -4,11 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-
 from torch import Tensor, nn
 
 from pushforward.errors import PushforwardError
-
 from pushforward.objectives.weighting import Constant, Weight
 
 
@@ -43,6 +41,8 @@ class Objective(nn.Module):
     Raises PushforwardError where a term needs what the pass does not give.
     """
 
+    terms: Any  # a ModuleDict, whose items mypy takes for any Module
+
     def __init__(self, terms: Mapping[str, Term | None], gives: frozenset[str]) -> None:
         super().__init__()
         self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term is not None})
@@ -72,5 +72,3 @@ class Objective(nn.Module):
     def describe(self) -> str:
         """The objective as an equation: `−log p(x|z) + 4·KL(q(z|x)‖p(z))`."""
         return " + ".join(term.weight.describe(term.symbol) for term in self.terms.values())
-
-

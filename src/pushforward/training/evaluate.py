@@ -137,7 +137,7 @@ def likelihoods(family: Family, data: DataModule, settings: Mapping[str, Any], c
         why = "this family has no likelihood"
         return {name: not_applicable(why, unit, better=better[name], **card) for name, unit in names.items()}
     g = generator(family.device, MEASURE_SEED, "likelihood")
-    limit = settings.get("bound_images") if getattr(family, "costly_bound", False) else None
+    limit = settings.get("costly_images") if getattr(family, "costly", False) else None
     results = [family.log_prob(x, g) for x in chunks(data, limit, family.device)]  # type: ignore[operator]
     first = results[0]
     nats = -torch.cat([r.values for r in results]).double().cpu()
@@ -196,7 +196,10 @@ def samples(
         why = "no features: the data have no labels, or features=none"
         return {name: not_applicable(why, "squared feature units", better="lower", **card) for name in names}
     sizes = data.card["splits"]
-    n = protocol_size(sizes["test"], sizes["train"], int(settings.get("fd_images") or 10_000))
+    limit = int(settings.get("fd_images") or 10_000)
+    if getattr(family, "costly", False):  # its card says so, and a table does not rank it beside other n
+        limit = min(limit, int(settings.get("costly_images") or limit))
+    n = protocol_size(sizes["test"], sizes["train"], limit)
     test = features(subset(raw_images(data, "test"), n, 0, "test"))
     train = features(subset(raw_images(data, "train"), n, 0, "train"))
     card = {**card, "n": n, **features.card}

@@ -1,0 +1,9 @@
+"""Ways from noise to data in many small steps: noise schedules, processes, samplers, likelihoods."""
+
+from pushforward.diffusion.ddpm import DDPM
+from pushforward.diffusion.flow_matching import FlowMatching
+from pushforward.diffusion.ode import Euler, Heun
+from pushforward.diffusion.process import Noised, Process, Scored
+from pushforward.diffusion.schedules import CosineBetas, LinearBetas
+
+__all__ = ["DDPM", "CosineBetas", "Euler", "FlowMatching", "Heun", "LinearBetas", "Noised", "Process", "Scored"]

@@ -1,0 +1,205 @@
+"""Denoising diffusion in discrete time, and every coarser chain through the same noise levels."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
+from pushforward.diffusion.schedules import Betas
+from pushforward.errors import PushforwardError
+from pushforward.estimators.gaussian import kl_standard_normal
+from pushforward.numbers import number
+from pushforward.spec import DataSpec
+
+FINEST = 1.0
+"""Where a bound's chain ends: the decoder's σ in half widths of a level's bin."""
+
+
+class Chain(NamedTuple):
+    """Steps of a chain, from the least noise to the most, (s,) each, float64; t counts from 1 to T.
+
+    ᾱ and ᾱ of the step before (1 before the first) as logarithms. `drop`: ½(SNR_{i−1} − SNR_i), what an error of
+    ‖x₀ − x̂₀‖² = 1 costs in nats; 0 at the first step, where the decoder takes over.
+    """
+
+    t: Tensor
+    log_alpha_bar: Tensor
+    log_before: Tensor
+    drop: Tensor
+
+    @property
+    def posterior_variance(self) -> Tensor:
+        """β̃ of q(x_{i−1} | x_i, x₀). Ho et al. 2020, eq. 7."""
+        beta = -torch.expm1(self.log_alpha_bar - self.log_before)
+        return beta * torch.expm1(self.log_before) / torch.expm1(self.log_alpha_bar)
+
+
+def chain_of(betas: Float[Tensor, "T"], t: Int[Tensor, "s"]) -> Chain:
+    """The chain through the noise levels t of 1 … T, a diffusion of its own. Nichol & Dhariwal 2021, sec. 4."""
+    log_alpha_bar = torch.log1p(-betas.double()).cumsum(0)[t - 1]
+    log_before = F.pad(log_alpha_bar[:-1], (1, 0))
+    snr = 1 / torch.expm1(-log_alpha_bar)
+    drop = F.pad(0.5 * (snr[:-1] - snr[1:]), (1, 0))
+    return Chain(t, log_alpha_bar, log_before, drop)
+
+
+def evenly(betas: Float[Tensor, "T"], steps: int) -> Int[Tensor, "s"]:
+    """`steps` of the T levels in equal strides, the last among them."""
+    return torch.linspace(len(betas), 1, steps, dtype=torch.float64, device=betas.device).round().long().flip(0)
+
+
+def by_log_snr(betas: Float[Tensor, "T"], steps: int, least: float = 0.0) -> Int[Tensor, "s"]:
+    """At most `steps` of the T levels in nearly equal strides of log SNR, from the largest noise σ ≤ `least` to the last.
+
+    A step from SNR s to SNR t costs ½(s − t)·‖x₀ − x̂₀‖² nats, and ‖x₀ − x̂₀‖² is about D/t where there is little noise:
+    equal ratios s/t make the bound tightest.
+    """
+    log_alpha_bar = torch.log1p(-betas.double()).cumsum(0)
+    noise = torch.log(torch.expm1(-log_alpha_bar))
+    sigma = torch.sqrt(-torch.expm1(log_alpha_bar))
+    first = int((sigma <= least).sum().clamp(min=1)) - 1
+    wanted = torch.linspace(float(noise[-1]), float(noise[first]), steps, dtype=torch.float64, device=betas.device)
+    return torch.unique(torch.searchsorted(noise, wanted).clamp(first, len(betas) - 1)) + 1
+
+
+class DDPM(Process):
+    """x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε; the field predicts ε. Ho et al. 2020. Final.
+
+    schedule: β_1 … β_T. eta: 0 samples deterministically (DDIM), 1 as the chain does (ancestral). Song et al. 2021, eq. 12.
+    """
+
+    gives = frozenset({"field", "bound"})
+    betas: Tensor
+    log_alpha_bar: Tensor
+    drop: Tensor
+    eta: Tensor
+
+    def __init__(self, schedule: Betas, eta: float, *, spec: DataSpec) -> None:
+        super().__init__(spec)
+        betas = schedule.betas()
+        if not bool(((betas > 0) & (betas < 1)).all()):
+            raise PushforwardError("model.process.schedule: every β must lie between 0 and 1")
+        chain = chain_of(betas, torch.arange(1, len(betas) + 1))
+        self.timesteps = len(betas)
+        # tables are buffers, so that replicas with different schedules can be stacked
+        self.register_buffer("betas", betas, persistent=False)
+        self.register_buffer("log_alpha_bar", chain.log_alpha_bar.float(), persistent=False)
+        self.register_buffer("drop", chain.drop.float(), persistent=False)
+        number(self, "eta", eta)
+
+    def draw(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        return {
+            "time": torch.rand(n, generator=generator, device=generator.device),
+            "noise": self.gaussian(n, generator),
+        }
+
+    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
+        x0, eps = self.centre(x), noise["noise"]
+        i = (noise["time"] * self.timesteps).long().clamp(max=self.timesteps - 1)
+        log_alpha_bar = rows(self.log_alpha_bar[i], x0)
+        alpha, sigma = torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
+        xt = alpha * x0 + sigma * eps
+        prediction = field(xt, (i + 1) / self.timesteps)
+
+        def bound() -> Tensor:
+            # unclipped: where x̂₀ is clipped it has no gradient
+            denoised = (xt - sigma * prediction) / alpha
+            first = torch.exp(0.5 * torch.log(-torch.expm1(self.log_alpha_bar[0])))
+            step = torch.where(i == 0, self.decoder(x0, denoised, first), self.drop[i] * square(x0 - denoised))
+            return self.prior(x0, self.log_alpha_bar[-1]) + self.timesteps * step
+
+        return Noised(prediction, eps, bound)
+
+    def denoised(self, field: Field, xt: Tensor, t: Tensor, log_alpha_bar: Tensor) -> Tensor:
+        """x̂₀, in the data's range where they have one."""
+        eps = field(xt, (t / self.timesteps).to(xt).expand(len(xt)))
+        alpha, sigma = torch.exp(0.5 * log_alpha_bar).to(xt), torch.sqrt(-torch.expm1(log_alpha_bar)).to(xt)
+        x0 = (xt - sigma * eps) / alpha
+        return x0.clamp(-1, 1) if self.centre.bounded else x0
+
+    def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
+        chain = chain_of(self.betas, evenly(self.betas, min(evaluations, self.timesteps)))
+        x = self.gaussian(n, generator).to(self.eta)
+        for i in range(len(chain.t) - 1, -1, -1):
+            now, before = chain.log_alpha_bar[i], chain.log_before[i]
+            x0 = self.denoised(field, x, chain.t[i], now)
+            eps = (x - torch.exp(0.5 * now).to(x) * x0) / torch.sqrt(-torch.expm1(now)).to(x)
+            fresh = self.eta.double().square() * chain.posterior_variance[i]
+            kept = (-torch.expm1(before) - fresh).clamp(min=0)
+            noise = self.gaussian(n, generator).to(x)
+            x = torch.exp(0.5 * before).to(x) * x0 + kept.sqrt().to(x) * eps + fresh.sqrt().to(x) * noise
+        return self.on_levels(self.centre.inverse(x))
+
+    def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
+        """The ELBO of a chain of at most `evaluations` steps, variances β̃, one draw of each x_i. Ho et al. 2020, eq. 5.
+
+        rate: KL(q(x_T|x₀) ‖ N(0, I)) + Σᵢ KL(q(x_{i−1}|x_i, x₀) ‖ p(x_{i−1}|x_i)); distortion: −log p(x₀|x₁).
+        """
+        # noise far below a level's width tells nothing of the level: the decoder names it there
+        least = FINEST / (self.spec.levels - 1) if self.discrete and self.spec.levels else 0.0
+        chain = chain_of(self.betas, by_log_snr(self.betas, min(evaluations, self.timesteps), least))
+        x0 = self.centre(x)
+        rate, distortion = self.prior(x0, chain.log_alpha_bar[-1].to(x0)), None
+        for i in range(len(chain.t)):
+            now = chain.log_alpha_bar[i]
+            alpha, sigma = torch.exp(0.5 * now).to(x0), torch.sqrt(-torch.expm1(now)).to(x0)
+            xt = alpha * x0 + sigma * self.gaussian(len(x), generator).to(x0)
+            denoised = self.denoised(field, xt, chain.t[i], now)
+            if i == 0:
+                distortion = self.decoder(x0, denoised, sigma)
+            else:
+                rate = rate + chain.drop[i].to(x0) * square(x0 - denoised)
+        assert distortion is not None
+        parts = {"rate": rate, "distortion": distortion}
+        return Scored(-rate - distortion, "lower bound", not self.discrete, parts, len(chain.t))
+
+    def prior(self, x0: Tensor, log_alpha_bar: Tensor) -> Tensor:
+        """KL(q(x_T|x₀) ‖ N(0, I)), nats per image, (n,)."""
+        log_std = 0.5 * torch.log(-torch.expm1(log_alpha_bar))
+        return kl_standard_normal((torch.exp(0.5 * log_alpha_bar) * x0).flatten(1), log_std).sum(1)
+
+    def decoder(self, x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
+        """−log p(x₀|x₁), nats per image, (n,): of x₀'s level under N(x̂₀, σ²), or of the density of real-valued data."""
+        if self.discrete:
+            assert self.spec.levels is not None
+            return -log_mass_of_level(x0, mean, sigma, self.spec.levels).flatten(1).sum(1)
+        e = (x0 - mean) / sigma
+        return (0.5 * e.square() + sigma.log() + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1) - self.centre.log_det
+
+    def on_levels(self, x: Tensor) -> Tensor:
+        """The nearest of the data's levels."""
+        if not self.discrete:
+            return x
+        assert self.spec.levels is not None
+        return (x * (self.spec.levels - 1)).round().clamp(0, self.spec.levels - 1) / (self.spec.levels - 1)
+
+    def describe(self) -> dict[str, str]:
+        how = "DDIM" if float(self.eta) == 0 else f"η = {float(self.eta):g}"
+        mass = "of levels" if self.discrete else "of a density"
+        return {
+            "target": f"ε in x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, T = {self.timesteps}; sampled by {how}",
+            "likelihood": f"variational bound {mass}",
+        }
+
+
+def square(e: Tensor) -> Tensor:
+    """‖e‖² per image, (n,)."""
+    return e.square().flatten(1).sum(1)
+
+
+def log_mass_of_level(v: Tensor, mean: Tensor, sigma: Tensor, levels: int) -> Tensor:
+    """log of the mass that N(mean, σ²) puts on v's bin in [−1, 1], nats; outer bins take the tails. Ho et al. 2020, eq. 13."""
+    half = 1 / (levels - 1)
+    a, b = (v + half - mean) / sigma, (v - half - mean) / sigma
+    # Φ(a) − Φ(b) = Φ(−b) − Φ(−a): on the side where Φ is small, so that nothing cancels
+    upper = b > 0
+    low, high = torch.where(upper, -a, b), torch.where(upper, -b, a)
+    log_high = torch.special.log_ndtr(high)
+    ratio = (torch.special.log_ndtr(low) - log_high).clamp(max=-1e-7)
+    inner = log_high + torch.log(-torch.expm1(ratio))
+    inner = torch.where(v < half - 1, torch.special.log_ndtr(a), inner)
+    return torch.where(v > 1 - half, torch.special.log_ndtr(-b), inner)

@@ -1,0 +1,68 @@
+"""Solvers of dx/dt = f(x, t), and the trace that the density of a flow needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Slope = Callable[[Tensor, float], Tensor]
+
+
+class Solver(Protocol):
+    """One step of a solver, which costs `evaluations` calls of f."""
+
+    evaluations: ClassVar[int]
+
+    def step(self, f: Slope, x: Tensor, t: float, dt: float) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Euler:
+    """x + dt·f(x, t): first order."""
+
+    evaluations: ClassVar[int] = 1
+
+    def step(self, f: Slope, x: Tensor, t: float, dt: float) -> Tensor:
+        return x + dt * f(x, t)
+
+
+@dataclass(frozen=True)
+class Heun:
+    """x + ½dt·(f(x, t) + f(x + dt·f(x, t), t + dt)): second order."""
+
+    evaluations: ClassVar[int] = 2
+
+    def step(self, f: Slope, x: Tensor, t: float, dt: float) -> Tensor:
+        first = f(x, t)
+        return x + 0.5 * dt * (first + f(x + dt * first, t + dt))
+
+
+def integrate(solver: Solver, f: Slope, x: Tensor, start: float, end: float, evaluations: int) -> tuple[Tensor, int]:
+    """x(end) from x(start) in equal steps, and the calls of f it took: at most `evaluations`, one step at least."""
+    steps = max(1, evaluations // solver.evaluations)
+    dt = (end - start) / steps
+    for i in range(steps):
+        x = solver.step(f, x, start + i * dt, dt)
+    return x, steps * solver.evaluations
+
+
+def exact_divergence(
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
+) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
+    """f(x) and ∇·f at each x, by one vector-Jacobian product a dimension."""
+    value, vjp = torch.func.vjp(f, x)
+    dim = x[0].numel()
+    basis = torch.eye(dim, dtype=x.dtype, device=x.device).view(dim, 1, *x.shape[1:]).expand(dim, *x.shape)
+    (rows,) = torch.func.vmap(vjp)(basis)
+    return value, (rows * basis).flatten(2).sum((0, 2))
+
+
+def hutchinson_divergence(
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"], probe: Float[Tensor, "n *shape"]
+) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
+    """f(x) and vᵀ(∂f/∂x)v, whose mean over probes v of independent signs is ∇·f. Hutchinson 1989."""
+    value, vjp = torch.func.vjp(f, x)
+    return value, (vjp(probe)[0] * probe).flatten(1).sum(1)

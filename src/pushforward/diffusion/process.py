@@ -1,0 +1,80 @@
+"""What every process offers: noise for a step, a regression target, a sampler, a likelihood."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bijections import Centre
+from pushforward.spec import DataSpec
+
+Field = Callable[[Tensor, Tensor], Tensor]
+"""(x_t (n, *shape), t (n,) in [0, 1]) → (n, *shape)."""
+
+
+@dataclass
+class Noised:
+    """What one noised batch gives its terms: the field's output and its target, (n, *shape).
+
+    bound: a one-step estimate of −ELBO, nats per image, (n,); None where the process has no such bound.
+    """
+
+    prediction: Tensor
+    target: Tensor
+    bound: Callable[[], Tensor] | None = None
+
+
+class Scored(NamedTuple):
+    """log p(x), nats per image, (n,), and how it came about, as `Likelihoods` has it."""
+
+    values: Tensor
+    kind: str
+    density: bool
+    parts: dict[str, Tensor]
+    evaluations: int
+
+
+class Process(nn.Module, ABC):
+    """A path between noise and data, over any field of the data's shape. Abstract.
+
+    It works on bounded data scaled to [−1, 1] and on unbounded data as they are. `gives`: what terms may ask of it.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"field"})
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.centre = Centre(spec)
+        self.discrete = spec.levels is not None and not spec.dequantized
+
+    @abstractmethod
+    def draw(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """All randomness of a training step."""
+
+    @abstractmethod
+    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
+        """The field on noised x, and what it should have said."""
+
+    @abstractmethod
+    def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
+        """n draws with at most `evaluations` calls of the field, (n, *shape), on the data's levels."""
+
+    @abstractmethod
+    def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
+        """log p(x) with about `evaluations` calls of the field."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """What its field is asked for, and what its likelihood is."""
+
+    def gaussian(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(n, *self.spec.shape, generator=generator, device=generator.device)
+
+
+def rows(table: Tensor, like: Tensor) -> Tensor:
+    """(n,) as (n, 1, …) beside `like`."""
+    return table.reshape(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,65 @@
+"""The way there in many small steps, each learned by regression on noised data."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from pushforward.diffusion import Process
+from pushforward.errors import PushforwardError
+from pushforward.families.family import Family, Likelihoods, Loss, Noise
+from pushforward.families.players import Player, Tuning
+from pushforward.networks import Network
+from pushforward.objectives import Objective, Term
+from pushforward.spec import Batch, DataSpec
+
+
+class Diffusion(Family):
+    """A field f(x_t, t) over a process, with one player, `model`. Final.
+
+    process: waits for spec; says what the field is asked for, how to sample with it and how likely it makes an image.
+    evaluations: calls of the field for a sample or a likelihood, unless asked otherwise.
+    """
+
+    players = (Player("model", ("field",)),)
+    costly = True
+    """Samples and bounds take many evaluations of the network: the protocol asks for fewer images."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Network,
+        process: Callable[..., Process],
+        evaluations: int,
+        objective: Mapping[str, Term | None],
+        optimizers: Mapping[str, Tuning],
+    ) -> None:
+        super().__init__(spec, optimizers)
+        if evaluations < 1:
+            raise PushforwardError(f"model.evaluations={evaluations}: sampling takes at least one call of the field")
+        self.field = network.field(spec.shape)
+        self.process = process(spec=spec)
+        self.evaluations = evaluations
+        self.objective = Objective(objective, self.process.gives)
+
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        return self.process.draw(n, generator)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        total, terms, _ = self.objective(self.process.noised(self.field, batch.x, noise), self.epochs)
+        return Loss(total, terms)
+
+    def sample(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor:
+        """n draws, (n, *shape), with at most `evaluations` calls of the field each."""
+        return self.process.sample(self.field, n, generator, evaluations or self.evaluations)
+
+    def log_prob(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
+        """log p(x), nats per image, as the process has it: a lower bound, or an estimate."""
+        return Likelihoods(*self.process.log_prob(self.field, x, generator, evaluations or self.evaluations))
+
+    @property
+    def sampler(self) -> str:
+        return f"{self.evaluations} evaluations at most; {self.process.describe()['target']}"
+
+    def describe(self) -> dict[str, str]:
+        return {"model": self.objective.describe(), **self.process.describe()}

@@ -1,0 +1,108 @@
+"""One map that can be inverted: exact density one way, samples the other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from zuko.distributions import DiagNormal
+from zuko.lazy import Flow as ZukoFlow
+from zuko.lazy import LazyTransform
+
+from pushforward.bijections import Logit, quantize
+from pushforward.errors import PushforwardError
+from pushforward.estimators.gaussian import log_standard_normal
+from pushforward.families.family import Family, Likelihoods, Loss, Noise
+from pushforward.families.players import Player, Tuning
+from pushforward.objectives import Objective, Term
+from pushforward.spec import Batch, DataSpec
+
+
+@dataclass
+class Mapped:
+    """What one pass through a flow gives its terms: log p(x), nats per image, (n,)."""
+
+    log_prob: Tensor
+
+
+class Flow(Family):
+    """x → dequantised → logit → bijection → z ~ N(0, I), with one player, `model`. Final.
+
+    bijection: waits for `features`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from data to z.
+    alpha: keeps the logit of bounded data away from its poles.
+    """
+
+    players = (Player("model", ("bijection",)),)
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        bijection: Callable[..., LazyTransform | ZukoFlow],
+        alpha: float,
+        objective: Mapping[str, Term | None],
+        optimizers: Mapping[str, Tuning],
+    ) -> None:
+        super().__init__(spec, optimizers)
+        if spec.bounded and not 0 < alpha < 0.5:
+            raise PushforwardError(f"model.alpha={alpha:g}: it must lie between 0 and 0.5, such as 0.05")
+        self.logit = Logit(spec, alpha)
+        built = bijection(features=spec.dim)
+        self.bijection = transform_of(built) if isinstance(built, ZukoFlow) else built
+        self.objective = Objective(objective, frozenset({"density"}))
+
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        if not self.dequantizes:
+            return {}
+        return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        x = self.spec.dequantize(batch.x, noise["dequantize"]) if self.dequantizes else batch.x
+        total, terms, _ = self.objective(Mapped(self.density(x)), self.epochs)
+        return Loss(total, terms)
+
+    def density(self, x: Tensor) -> Tensor:
+        """log p(x) of real-valued (dequantised) x, nats per image, (n,): log N(z; 0, I) + log |det ∂z/∂x|."""
+        y, log_det = self.logit(x)
+        z, ladj = self.bijection().call_and_ladj(y)
+        return log_standard_normal(z) + ladj + log_det
+
+    @property
+    def dequantizes(self) -> bool:
+        return self.spec.levels is not None and not self.spec.dequantized
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Likelihoods:
+        """The exact log-density of x, uniformly dequantised where it has levels, nats per image."""
+        noise = self.draw("model", len(x), generator)
+        return Likelihoods(self.density(self.spec.dequantize(x, noise.get("dequantize", x))), "exact", True)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n draws, (n, *shape), on the data's levels."""
+        return self.decode(torch.randn(n, self.spec.dim, generator=generator, device=generator.device))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """z of x at its bin's centre, (n, D)."""
+        y, _ = self.logit(self.spec.dequantize(x, torch.full_like(x, 0.5)))
+        return self.bijection()(y)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """x of z, (n, *shape), on the data's levels."""
+        return quantize(self.logit.inverse(self.bijection().inv(z)), self.spec)
+
+    def describe(self) -> dict[str, str]:
+        how = f"exact density of x + u/{self.spec.levels}" if self.dequantizes else "exact density"
+        space = f", logit with α = {float(self.logit.alpha):g}" if self.spec.bounded else ""
+        return {"model": self.objective.describe(), "likelihood": f"{how}{space}"}
+
+
+def transform_of(flow: ZukoFlow) -> LazyTransform:
+    """The transform of a zuko flow over a standard normal.
+
+    Raises PushforwardError where its base is another: z ~ N(0, I) is what `encode`, `decode` and `sample` promise.
+    """
+    base = flow.base
+    if getattr(base, "f", None) is not DiagNormal or any(p.requires_grad for p in base.parameters()):
+        raise PushforwardError(
+            f"model.bijection: {type(flow).__name__} has a base other than N(0, I); use a flow over a standard normal, "
+            "such as zuko.flows.NSF"
+        )
+    return flow.transform

@@ -1,0 +1,141 @@
+"""Only the way there: a generator, and a critic that learns to tell its images from real ones."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bijections import Centre
+from pushforward.errors import PushforwardError
+from pushforward.families.family import Family, Loss, Noise
+from pushforward.families.players import Player, Tuning
+from pushforward.networks import Network
+from pushforward.networks.blocks import BatchNorm
+from pushforward.objectives import Objective, Term
+from pushforward.objectives.adversarial import CRITIC, GENERATOR
+from pushforward.objectives.penalties import SLOPES
+from pushforward.priors import StandardNormal
+from pushforward.spec import Batch, DataSpec
+
+
+@dataclass
+class Played:
+    """What a move gives its terms: images in [−1, 1] and scores (n,); the critic's alone has the real ones."""
+
+    fake: Tensor
+    fake_scores: Tensor
+    critic: nn.Module
+    real: Tensor | None = None
+    real_scores: Tensor | None = None
+    mix: Tensor | None = None
+
+
+class GAN(Family):
+    """A generator x = G(z), z ~ N(0, I), against a critic; in a cycle the critic steps `n_critic` times. Final.
+
+    network: gives the generator (its decoder) and the critic (its encoder and a linear score).
+    critic: fields of the network that are different in the critic, such as norm.
+    objective: {critic: {name: Term}, generator: {name: Term}}.
+    """
+
+    criterion = ()
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Network,
+        code_dim: int,
+        n_critic: int,
+        critic: Mapping[str, Any],
+        objective: Mapping[str, Mapping[str, Term | None]],
+        optimizers: Mapping[str, Tuning],
+    ) -> None:
+        if n_critic < 1:
+            raise PushforwardError(f"model.n_critic={n_critic}: the critic takes at least one step a cycle")
+        self.players = (
+            Player("critic", ("critic",), steps=n_critic),
+            Player("generator", ("generator",), sees_data=False),
+        )
+        super().__init__(spec, optimizers)
+        self.prior = StandardNormal(code_dim)
+        self.centre = Centre(spec)
+        self.generator = Generator(network.decoder(code_dim, spec.shape, 1), self.centre.bounded)
+        self.critic = Critic(altered(network, critic), spec)
+        if set(objective) != {"critic", "generator"}:
+            raise PushforwardError(
+                f"model.objective: a GAN has one for its critic and one for its generator, got {', '.join(objective)}"
+            )
+        mixes = any(isinstance(m, BatchNorm) for m in self.critic.modules())
+        self.critic_objective = Objective(objective["critic"], CRITIC if mixes else CRITIC | SLOPES)
+        self.generator_objective = Objective(objective["generator"], GENERATOR)
+
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        code = self.prior.sample(n, generator)
+        if player == "generator":
+            return {"code": code}
+        return {"code": code, "mix": torch.rand(n, generator=generator, device=generator.device)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        if player == "generator":
+            fake = self.generator(noise["code"])
+            total, terms, _ = self.generator_objective(Played(fake, self.critic(fake), self.critic), self.epochs)
+            return Loss(total, terms)
+        with torch.no_grad():  # the generator is not the critic's to move
+            fake = self.generator(noise["code"])
+        real = self.centre(batch.x)
+        played = Played(fake, self.critic(fake), self.critic, real, self.critic(real), noise["mix"])
+        total, terms, _ = self.critic_objective(played, self.epochs)
+        return Loss(total, terms)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n images G(z), (n, *shape)."""
+        return self.decode(self.prior.sample(n, generator))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G(z), (n, *shape)."""
+        return self.centre.inverse(self.generator(z))
+
+    def describe(self) -> dict[str, str]:
+        return {
+            "critic": self.critic_objective.describe(),
+            "generator": self.generator_objective.describe(),
+            "likelihood": "none: the model is implicit",
+        }
+
+
+class Generator(nn.Module):
+    """z (n, code_dim) to images in [−1, 1], or to unbounded points."""
+
+    def __init__(self, decoder: nn.Module, bounded: bool) -> None:
+        super().__init__()
+        self.decoder, self.bounded = decoder, bounded
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.decoder(z)[:, 0]
+        return x.tanh() if self.bounded else x
+
+
+class Critic(nn.Module):
+    """Images in [−1, 1], or points, to scores (n,)."""
+
+    def __init__(self, network: Network, spec: DataSpec) -> None:
+        super().__init__()
+        self.encoder = network.encoder(spec.shape)
+        self.score = nn.Linear(self.encoder.out_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.score(self.encoder(x))[:, 0]
+
+
+def altered(network: Any, fields: Mapping[str, Any]) -> Any:
+    """The network with some of its fields replaced."""
+    known = [field.name for field in dataclasses.fields(network)]
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise PushforwardError(
+            f"model.critic.{unknown[0]}: {type(network).__name__} has no such field; it has {', '.join(known)}"
+        )
+    return dataclasses.replace(network, **fields)

@@ -1,0 +1,45 @@
+"""Penalties on a critic's slope. They differentiate it at single images, so it must not mix the batch."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.estimators.gradients import input_gradient
+from pushforward.numbers import number
+from pushforward.objectives.term import Term
+
+SLOPES = frozenset({"slopes of the critic"})
+REMEDY = "Under objective.critic, with a critic without batch normalisation: model.critic.norm=layer, or none."
+
+
+class GradientPenalty(Term):
+    """(‖∇D(x̂)‖ − target)², x̂ between real and generated, squared units of slope, (n,). Gulrajani et al. 2017, eq. 3."""
+
+    symbol = "(‖∇D(x̂)‖ − 1)²"
+    unit = "slope²"
+    needs = SLOPES
+    remedy = REMEDY
+
+    def __init__(self, weight: Any, target: float = 1.0) -> None:
+        super().__init__(weight)
+        number(self, "target", target)
+        self.symbol = f"(‖∇D(x̂)‖ − {target:g})²"  # type: ignore[misc]
+
+    def forward(self, passed: Any) -> Tensor:
+        between = torch.lerp(passed.fake, passed.real, passed.mix.view(-1, *[1] * (passed.real.ndim - 1)))
+        slope = input_gradient(passed.critic, between).flatten(1)
+        # the norm of a zero gradient has no derivative: 1e-12 is far below any slope that matters
+        return ((slope.square().sum(1) + 1e-12).sqrt() - self.target).square()
+
+
+class R1(Term):
+    """½‖∇D(x)‖² at real images, in squared units of slope, (n,). Mescheder et al. 2018, eq. 9."""
+
+    symbol = "½‖∇D(x)‖²"
+    unit = "slope²"
+    needs = SLOPES
+    remedy = REMEDY
+
+    def forward(self, passed: Any) -> Tensor:
+        return 0.5 * input_gradient(passed.critic, passed.real).flatten(1).square().sum(1)
