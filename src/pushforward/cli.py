@@ -205,10 +205,10 @@ def sample(args: list[str]) -> int:
         raise PushforwardError(
             f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …"
         )
-    from pushforward.report.figures import save_grid
+    from pushforward.report.images import grid, save
     from pushforward.training.again import load
 
-    save_grid(load(found[0]).sample(asked.n, seed=asked.seed).numpy(), asked.out)
+    save(grid(load(found[0]).sample(asked.n, seed=asked.seed).numpy(), asked.n), asked.out)
     print(asked.out)
     return 0
 
