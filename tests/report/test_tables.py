@@ -50,8 +50,8 @@ def test_how_a_model_samples_bounds_or_averages_weights_is_its_own_affair(make):
     own = {"sampler": "heun", "function_evaluations": 50, "weights": "ema"}
     runs += [make("ddpm", s, fd_lenet=(5.0 + s / 9, own)) for s in range(3)]
     assert build(runs).cell("gan", "fd_lenet").bold
-    best = [make("vae", s, fd_lenet=(9.0, {"weights": "best"})) for s in range(3)]
-    assert "weights = best (vae), last (gan, ddpm)" in " ".join(build(runs + best).notes)
+    other = [make("vae", s, fd_lenet=(9.0, {"selection": "by test"})) for s in range(3)]
+    assert "selection = by test (vae)" in " ".join(build(runs + other).notes)
 
 
 def test_bits_carry_their_kind_and_are_ranked_within_one_data_protocol(make):

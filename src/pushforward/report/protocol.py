@@ -9,13 +9,13 @@ from pushforward.runs import Run, flatten
 # fmt: off
 NOT_PROTOCOL = frozenset({
     "better", "kind", "samples", "floor", "references", "seed", "run", "run_id", "images_seen", "step", "checkpoint",
-    "standard_error", "chosen_by", "note", "sampler", "function_evaluations", "steps", "prior", "codes",
+    "standard_error", "weights", "at_images", "chosen_by", "note", "sampler", "function_evaluations", "steps", "prior", "codes",
     "time", "date", "seconds", "command", "commit",
 })
 # fmt: on
 """Card fields that may differ between numbers of one ranking: how a model samples or bounds, and when it was measured.
 
-Everything else (split, n, features and their hash, preprocessing, binarisation …) has to be equal."""
+Which weights a rule chose may differ, the rule (`selection`) may not. Everything else (split, n, features and their hash, preprocessing, binarisation …) has to be equal."""
 
 TRAINING = (
     "results",
@@ -35,14 +35,12 @@ TRAINING = (
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be equal for this number to be ranked: unit and card without `NOT_PROTOCOL`.
 
-    An EMA of the last weights counts as the last weights. The likelihood is the model's own where the unit is bits per
+    The likelihood is the model's own where the unit is bits per
     dimension; in nats a Bernoulli's and a Gaussian's numbers mean different things.
     """
     unit, card = metric.get("unit") or "", dict(metric.get("card") or {})
     free = NOT_PROTOCOL | {"likelihood"} if unit.startswith("bit") else NOT_PROTOCOL
     card = {key: value for key, value in card.items() if key not in free}
-    if str(card.get("weights", "")).lower() == "ema":
-        card["weights"] = "last"
     return flatten({"unit": unit} | card)
 
 

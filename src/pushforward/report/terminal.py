@@ -44,7 +44,9 @@ def show_status(runs: Sequence[Run]) -> None:
         )  # fmt: skip
     out = console()
     out.print(table)
-    out.print(f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) if runs else "no runs")
+    out.print(
+        f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) if runs else "no runs"
+    )
 
 
 def progress(run: Run) -> str:
@@ -86,7 +88,12 @@ def show_run(run: Run) -> None:
         table.add_column(name, overflow="fold", justify="right" if name == "value" else "left")
     for name, metric in run.metrics.items():
         value = metric["value"]
-        table.add_row(name, "n/a" if value is None else f"{value:.5g}", metric["unit"], escape(metric["na"] or how(metric["card"])))
+        table.add_row(
+            name,
+            "n/a" if value is None else f"{value:.5g}",
+            metric["unit"],
+            escape(metric["na"] or how(metric["card"])),
+        )
     if run.metrics:
         out.print(table)
     cost = run.record.get("cost") or {}

@@ -40,6 +40,7 @@ def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any])
     by = f"validation {'+'.join(family.criterion or ['total']) if metric == 'auto' else metric}"
     return {
         "weights": chosen.stem + (" (EMA)" if state["ema"] else ""),
+        "selection": f"{metric}, on validation; last where nothing chooses",
         "chosen_by": by if chosen == best else None,
         "at_images": state["progress"]["images_seen"],
     }
@@ -185,7 +186,12 @@ def no_bits(family: Family, data: DataModule, density: bool) -> str | None:
 
 
 def samples(
-    family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any], features: Any, keep: Keep | None
+    family: Family,
+    data: DataModule,
+    settings: Mapping[str, Any],
+    card: dict[str, Any],
+    features: Any,
+    keep: Keep | None,
 ) -> Entries:
     """FD-lenet from the family's own sampler and from densities over codes; the least share of a class among samples.
 
@@ -194,7 +200,7 @@ def samples(
     names = ["fd_lenet", "fd_lenet_normal", "fd_lenet_gaussian", "fd_lenet_mixture"]
     if features is None:
         why = "no features: the data have no labels, or features=none"
-        return {name: not_applicable(why, "squared feature units", better="lower", **card) for name in names}
+        return {name: not_applicable(why, "feature²", better="lower", **card) for name in names}
     sizes = data.card["splits"]
     limit = int(settings.get("fd_images") or 10_000)
     if getattr(family, "costly", False):  # its card says so, and a table does not rank it beside other n
@@ -212,19 +218,17 @@ def samples(
         kind = name.removeprefix("fd_lenet").strip("_") or "own"
         sampler = sampler_of(kind, family, codes, int(settings.get("mixture_components") or 10))
         if isinstance(sampler, str):
-            entries[name] = not_applicable(sampler, "squared feature units", better="lower", **card)
+            entries[name] = not_applicable(sampler, "feature²", better="lower", **card)
             continue
         described, draw = sampler
         g = generator(family.device, MEASURE_SEED, "samples", kind)
         fake = torch.cat([draw(min(CHUNK, n - done), g).float().cpu() for done in range(0, n, CHUNK)])
         if not math.isfinite(float(fake.abs().max())):
-            entries[name] = not_applicable(
-                "its samples are not finite", "squared feature units", better="lower", **card
-            )
+            entries[name] = not_applicable("its samples are not finite", "feature²", better="lower", **card)
             continue
         found = fd_protocol(features(fake), test, train, n)
         entries[name] = measurement(
-            found.value, "squared feature units", better="lower",
+            found.value, "feature²", better="lower",
             floor=found.floor, references=references, sampler=described, **card,
         )  # fmt: skip
         if kind != "own" and keep is not None and not family.can("sample"):
