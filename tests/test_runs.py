@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-import pushforward.runs  # noqa: F401
-import sys
-
-runs = sys.modules["pushforward.runs"]
 from pushforward.errors import PushforwardError
 from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, write_whole
+
+runs = sys.modules["pushforward.runs"]  # `pushforward.runs` by attribute is the function
 
 CONFIG = {"choices": {"model": "vae", "data": "mnist", "network": "mlp", "model/prior": "vamp"}, "seed": 1}
 CONFIG |= {"model": {"_target_": "a.B", "lr": 0.001}, "weighting": {"beta": 4}, "sizes": [3, 5]}

@@ -1,9 +1,9 @@
 """pushforward: every family of generative models on one bench.
 
-    import pushforward as pf
-    pf.train("model=vae", "data=digits")        # the run, trained or as it was
-    pf.runs(model="vae").frame()                # what there is
-    pf.load("latest").sample(64)                # a trained model
+import pushforward as pf
+pf.train("model=vae", "data=digits")        # the run, trained or as it was
+pf.runs(model="vae").frame()                # what there is
+pf.load("latest").sample(64)                # a trained model
 """
 
 from typing import TYPE_CHECKING, Any

@@ -181,9 +181,9 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
             renew(path)
             return None
         print(f"{run.id}: stale: the source has changed since it was trained. To train it again: retry=stale")
-    from pushforward.report import terminal
+    from pushforward.report.terminal import show_run
 
-    terminal.show_run(run)
+    show_run(run)
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 BLOCK = 16
-"""Cycles in a block: data are gathered and noise is drawn once a block. It defines the streams of noise, so it never changes."""
+"""Cycles in a block: data are gathered and noise is drawn once a block. It defines streams of noise, so it never changes."""
 
 
 class Batch(NamedTuple):
@@ -18,9 +18,9 @@ class Batch(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The batches of up to `BLOCK` cycles: `x` is (m, n, *shape), `y` (m, n); `index` numbers the block from the run's start."""
+    """The batches of up to `BLOCK` cycles: `x` is (m, n, *shape), `y` (m, n); `index` numbers the run's blocks."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody wants here
     x: Tensor
     y: Tensor | None = None
 

@@ -46,7 +46,7 @@ class CouplingTransform(Transform):
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y and log |det ∂y/∂x|, nats, with one call of the conditioner."""
         a, b = self.split(x)
-        y, ladj = self.given(a).call_and_ladj(b)
+        y, ladj = self.given(a).call_and_ladj(b)  # type: ignore[attr-defined]
         return torch.cat((a, y), -1)[..., self.back], ladj
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
@@ -90,7 +90,8 @@ def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Couplin
     """Couplings in pairs: a random split, then its complement."""
     if features < 2:
         raise PushforwardError(f"a coupling flow needs data of at least 2 dimensions, and these have {features}")
-    layers = []
+    layers: list[Coupling] = []
+    order = torch.empty(0, dtype=torch.long)
     for i in range(transforms):
         order = torch.randperm(features) if i % 2 == 0 else order.flip(0)
         layers.append(layer(order))

@@ -18,15 +18,15 @@ class Centre(nn.Module):
         super().__init__()
         self.bounded = spec.bounded
         self.middle = (spec.high + spec.low) / 2 if spec.bounded else 0.0
-        self.half = (spec.high - spec.low) / 2 if spec.bounded else 1.0
-        self.log_det = -spec.dim * math.log(self.half)
+        self.half_width = (spec.high - spec.low) / 2 if spec.bounded else 1.0
+        self.log_det = -spec.dim * math.log(self.half_width)
         """log |det ∂v/∂x|, nats per image: the same everywhere."""
 
     def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        return (x - self.middle) / self.half
+        return (x - self.middle) / self.half_width
 
     def inverse(self, v: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        return v * self.half + self.middle
+        return v * self.half_width + self.middle
 
 
 class Logit(nn.Module):

@@ -53,7 +53,7 @@ def exact_divergence(
     f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
 ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
     """f(x) and ∇·f at each x, by one vector-Jacobian product a dimension."""
-    value, vjp = torch.func.vjp(f, x)
+    value, vjp = torch.func.vjp(f, x)  # type: ignore[misc]
     dim = x[0].numel()
     basis = torch.eye(dim, dtype=x.dtype, device=x.device).view(dim, 1, *x.shape[1:]).expand(dim, *x.shape)
     (rows,) = torch.func.vmap(vjp)(basis)
@@ -64,5 +64,5 @@ def hutchinson_divergence(
     f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"], probe: Float[Tensor, "n *shape"]
 ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
     """f(x) and vᵀ(∂f/∂x)v, whose mean over probes v of independent signs is ∇·f. Hutchinson 1989."""
-    value, vjp = torch.func.vjp(f, x)
+    value, vjp = torch.func.vjp(f, x)  # type: ignore[misc]
     return value, (vjp(probe)[0] * probe).flatten(1).sum(1)

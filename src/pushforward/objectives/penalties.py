@@ -21,6 +21,8 @@ class GradientPenalty(Term):
     needs = SLOPES
     remedy = REMEDY
 
+    target: Tensor
+
     def __init__(self, weight: Any, target: float = 1.0) -> None:
         super().__init__(weight)
         number(self, "target", target)

@@ -1,7 +1,9 @@
 """Curves, latent maps and toy densities, by matplotlib without a display."""
 
 import math
+import operator
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,12 @@ def _save(figure: "Figure", path: Path) -> Path:
 def _styled() -> Any:
     from matplotlib import rc_context
 
-    return rc_context(STYLE)
+    return rc_context(STYLE)  # type: ignore[arg-type]
+
+
+def columns(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of points (n, 2)."""
+    return points[:, 0], points[:, 1]
 
 
 def curves(
@@ -79,9 +86,15 @@ def curves(
             ax.set_title(term)
             ax.set_ylabel(unit)
             ax.ticklabel_format(axis="y", useOffset=False)
-            if unit == "nats" and dim and term.rpartition("/")[2] in ("rate", "distortion", "kl", "neg_elbo", "nll"):
-                bits = dim * math.log(2)
-                second = ax.secondary_yaxis("right", functions=(lambda v, b=bits: v / b, lambda v, b=bits: v * b))
+            if (
+                unit == "nats"
+                and dim
+                and term.rpartition("/")[2] in ("rate", "distortion", "reconstruction", "kl", "neg_elbo", "nll")
+            ):
+                bits = 1 / (dim * math.log(2))
+                second = ax.secondary_yaxis(
+                    "right", functions=(partial(operator.mul, bits), partial(operator.mul, 1 / bits))
+                )
                 second.set_ylabel("bits/dim")
         for ax in axes[len(drawn) :]:
             ax.set_visible(False)
@@ -106,7 +119,7 @@ def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
             palette = colormaps["tab10" if len(classes) <= 10 else "turbo"]
             for i, c in enumerate(classes):
                 colour = palette(i) if len(classes) <= 10 else palette(i / len(classes))
-                ax.scatter(*z[y == c, :2].T, s=5, color=colour, linewidths=0, alpha=0.8, label=f"{c:g}")
+                ax.scatter(*columns(z[y == c, :2]), s=5, color=colour, linewidths=0, alpha=0.8, label=f"{c:g}")
             if len(classes) <= 20:
                 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, handletextpad=0.1)
         ax.set_xlabel("$z_1$")
@@ -132,8 +145,10 @@ def points(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
                     p, origin="lower", extent=extent, cmap="Blues", vmax=1.6, aspect="auto", interpolation="bilinear"
                 )
             elif title == "samples" and data is not None:
-                ax.scatter(*data[:3000].T, s=3, color="0.82", linewidths=0)
-            ax.scatter(*cloud[:3000].T, s=2.5, color=ORANGE if title == "samples" else "0.25", linewidths=0, alpha=0.6)
+                ax.scatter(*columns(data[:3000]), s=3, color="0.82", linewidths=0)
+            ax.scatter(
+                *columns(cloud[:3000]), s=2.5, color=ORANGE if title == "samples" else "0.25", linewidths=0, alpha=0.6
+            )
             ax.set_title(title)
             ax.set_xlim(extent[:2])
             ax.set_ylim(extent[2:])
@@ -161,6 +176,6 @@ def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
         for ax in axes[len(named) :]:
             ax.set_visible(False)
         for ax, (label, cloud) in zip(axes, named.items(), strict=False):
-            ax.scatter(*cloud[:1500].T, s=1.5, color=BLUE, linewidths=0, alpha=0.6)
+            ax.scatter(*columns(cloud[:1500]), s=1.5, color=BLUE, linewidths=0, alpha=0.6)
             ax.set(title=label, xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
         return _save(figure, path)

@@ -15,7 +15,8 @@ NOT_PROTOCOL = frozenset({
 # fmt: on
 """Card fields that may differ between numbers of one ranking: how a model samples or bounds, and when it was measured.
 
-Which weights a rule chose may differ, the rule (`selection`) may not. Everything else (split, n, features and their hash, preprocessing, binarisation …) has to be equal."""
+Which weights a rule chose may differ, the rule (`selection`) may not. Everything else (split, n, features and their hash,
+preprocessing, binarisation …) has to be equal."""
 
 TRAINING = (
     "results",

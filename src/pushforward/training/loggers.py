@@ -55,9 +55,8 @@ def wandb_logger(
     except Exception as error:
         if wanted != "online":
             raise
-        print(
-            f"wandb: no answer ({str(error).splitlines()[0]}); this run is logged offline. Later: wandb sync {run}/wandb/offline-*"
-        )
+        why = str(error).splitlines()[0]
+        print(f"wandb: no answer ({why}); this run is logged offline. Later: wandb sync {run}/wandb/offline-*")
         wandb.teardown()
         experiment = start("offline")
     experiment.define_metric("images_seen")

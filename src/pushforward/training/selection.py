@@ -24,7 +24,7 @@ class Selector:
     features: Any = None
 
     def measure(self, family: Family, data: DataModule) -> dict[str, float]:
-        """Validation terms, per image, with EMA weights where there are any; `criterion` is what chooses. {} where nothing does."""
+        """Validation terms, with EMA weights where there are any; `criterion` is what chooses. {} where nothing does."""
         if self.metric == "none" or (self.metric == "auto" and family.criterion == ()):
             return {}
         assert family.stepper is not None

@@ -198,7 +198,9 @@ def record(
     outcome = conductor.outcome
     card = choose(run, family, conductor.best.images_seen, frozen)
     started = time.perf_counter()
-    metrics = evaluate(family, data, features, frozen["metrics"] or {}, card, lambda name, x: run.write_arrays(name, x=x.numpy()))
+    metrics = evaluate(
+        family, data, features, frozen["metrics"] or {}, card, lambda name, x: run.write_arrays(name, x=x.numpy())
+    )
     run.write_record(
         metrics,
         improving=conductor.improving,
