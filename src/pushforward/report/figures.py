@@ -7,6 +7,7 @@ import numpy as np
 
 from pushforward.errors import PushforwardError
 from pushforward.report import images, plots
+from pushforward.report.tables import order
 from pushforward.runs import Run
 
 Arrays = dict[str, np.ndarray]
@@ -40,7 +41,7 @@ DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
     "latent": _latent,
     "points": plots.points,
 }
-"""What `arrays/<name>.npz` is drawn by: its name up to the first `_` or `-`, as in `samples_mixture` or `samples-001024`."""
+"""What `arrays/<name>.npz` is drawn by; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
 
 
 def load(path: Path) -> Arrays:
@@ -66,7 +67,7 @@ def draw_all(run_path: Path | str) -> list[Path]:
 
 
 def curves(run: Run) -> Path | None:
-    """`samples/curves.png`; None where there is nothing to draw. Units of terms that are not nats: `units` in the status."""
+    """`samples/curves.png`; None where there is nothing to draw. `units` in the status says which terms are not nats."""
     samples = run.arrays / "samples.npz"
     dim = int(np.prod(load(samples)["x"].shape[1:])) if samples.is_file() else None
     return plots.curves(run.curves(), run.samples / "curves.png", run.status.get("units") or {}, dim)
@@ -82,7 +83,7 @@ def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 2
         source = run.arrays / "reconstructions.npz"
         if "data" not in rows and source.is_file():
             rows["data"] = load(source)["x"]
-    for run in runs:
+    for run in sorted(runs, key=lambda run: (order(run.key("model")), run.id)):
         for path in sorted(run.arrays.glob("samples*.npz")):
             if "-" not in path.stem:  # samples-001024.npz shows a moment of training
                 prior = path.stem.removeprefix("samples").lstrip("_")
@@ -93,4 +94,5 @@ def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 2
     if all(x.ndim == 2 for x in rows.values()):
         return plots.clouds(rows, Path(out))
     strips = {label: images.strip(x[:n]) for label, x in rows.items() if x.ndim == 4}
-    return images.save(images.stack(list(strips.values()), list(strips)), Path(out), limit)
+    sheet = images.stack(list(strips.values()), list(strips))
+    return images.save(sheet, Path(out), limit)

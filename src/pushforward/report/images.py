@@ -1,4 +1,4 @@
-"""Grids of images: pixels enlarged by whole numbers so that they stay pixels, thin gutters, labels where rows differ."""
+"""Grids of images: pixels enlarged by whole numbers so that they stay pixels, thin gutters, labelled rows."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PAPER, INK = 255, 70
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
-    """Images as uint8 (…, h, w) or (…, h, w, 3) from (…, c, h, w), floats in [0, 1] or uint8. What is not finite is black."""
+    """Images as uint8 (…, h, w) or (…, h, w, 3) from (…, c, h, w), floats in [0, 1] or uint8. NaN is black."""
     if x.ndim < 4 or x.shape[-3] not in (1, 3):
         raise PushforwardError(f"Images have shape (…, 1 or 3, h, w); these have {x.shape}.")
     if x.dtype != np.uint8:

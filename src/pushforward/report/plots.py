@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -63,9 +63,11 @@ def curves(
 ) -> Path | None:
     """A panel for each term, training and validation together, against images seen.
 
-    units: a term's unit by its name; nats where it says nothing. dim: dimensions of an image; with it the panels of rate
-    and distortion have a second axis in bits per dimension, nats / (D ln 2).
+    units: a term's unit by its name; nats where it says nothing.
+    dim: dimensions D of an image; with it rate and distortion have a second axis in bits per dimension, nats / (D ln 2).
     """
+    from matplotlib.ticker import EngFormatter
+
     seen = columns.get("images_seen", np.array([]))
     terms = dict.fromkeys(name.partition("/")[2] for name in columns if name.partition("/")[0] in ("train", "val"))
     drawn = [t for t in terms if any(np.isfinite(columns.get(f"{s}/{t}", np.nan)).any() for s in ("train", "val"))]
@@ -86,6 +88,8 @@ def curves(
             ax.set_title(term)
             ax.set_ylabel(unit)
             ax.ticklabel_format(axis="y", useOffset=False)
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.locator_params(axis="x", nbins=5)
             if (
                 unit == "nats"
                 and dim

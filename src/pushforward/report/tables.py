@@ -48,7 +48,7 @@ def build(
     notes: list[str] = []
     groups = protocol.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(keys, [_column(name, runs) for name in names], [], notes, title)
-    for key in sorted(groups, key=lambda key: tuple(map(_order, key))):
+    for key in sorted(groups, key=lambda key: tuple(map(order, key))):
         table.rows.append(_row(key, groups[key], table.columns, fingerprint, notes))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
@@ -84,7 +84,7 @@ def _hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def _order(value: Any) -> tuple[int, float, str]:
+def order(value: Any) -> tuple[int, float, str]:
     """Models in the order in which they are taught, then numbers by size, then text; what is absent comes last."""
     if value in MODELS:
         return 0, MODELS.index(value), ""

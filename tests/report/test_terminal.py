@@ -1,0 +1,44 @@
+"""What the commands print, without a terminal: plain text that says what the run directory says."""
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from pushforward.report import render, terminal
+from pushforward.report.tables import METRICS, build
+
+
+def test_status_is_a_line_a_run_and_counts(make, capsys):
+    runs = [
+        make("vae", mse=0.25, status={"budget_images": 200}),
+        make("gan", status={"state": "running", "host": "gone", "latest": {"loss": 3.0}}),
+        make("ddpm", status={"state": "failed", "error": "no [memory] left"}),
+    ]
+    terminal.show_status(runs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 3 + 1 and "\x1b" not in "".join(lines)
+    assert "100 of 200 (50%)" in lines[1] and "mse 0.25" in lines[1] and "s ago" in lines[1]
+    assert "stopped (killed)" in lines[2] and "no [memory] left" in lines[3]
+    assert lines[4] == "3 runs: 1 failed, 1 finished, 1 stopped (killed)"
+
+
+def test_a_run_is_shown_with_its_numbers_and_their_cards(make, capsys):
+    run = make("vae", mse=0.25, bpd=(2.5, {"kind": "lower bound"}), psnr=(None, "not asked for"))
+    terminal.show_run(run)
+    out = capsys.readouterr().out
+    assert "test, n = 360; last; lower bound" in out and "not asked for" in out and str(run.path) in out
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_line_of_the_table_is_wider_than_the_terminal(make, width):
+    runs = [make(m, s, **dict.fromkeys(METRICS, 0.0123456 + s / 1e4)) for m in ("ae", "flow_matching") for s in (1, 2)]
+    table = build(runs)
+    out = Console(width=width, record=True, file=io.StringIO())
+    out.print(render.rich(table, width))
+    text = out.export_text()
+    assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text
+    # every column is there, whole: two seeds 1e-4 apart have a standard deviation of 1e-4/√2
+    assert text.count("0.012496 ± 0.000071") == 2 * len(table.columns)
