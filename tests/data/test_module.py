@@ -1,0 +1,170 @@
+"""The cut, the preparation and the evaluation batches."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from pushforward.data import DataModule
+from pushforward.data.sources import MNIST, Digits, Npz, Sprites, Toy2d
+from pushforward.errors import PushforwardError
+
+CONF = Path(__file__).parents[2] / "conf" / "data"
+NAMES = ("cifar10", "digits", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "sprites", "toy2d")
+
+
+def digits(**options: Any) -> DataModule:
+    return DataModule(Digits(), 64, 180, **options)
+
+
+def test_config_files_are_nine_and_bind() -> None:
+    found = sorted(p.stem for p in CONF.glob("*.yaml"))
+    assert tuple(found) == NAMES
+    for name in found:
+        text = (CONF / f"{name}.yaml").read_text()
+        assert text.startswith("# ") and f"data={name}" in text
+        config = OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"batch_size": 32})
+        if OmegaConf.is_missing(config.source, "path"):
+            config.source.path = "somewhere"
+        data = instantiate(config)
+        assert isinstance(data, DataModule) and data.batch_size == 32 and data.split_seed == 0
+        assert not any(OmegaConf.is_config(value) for value in (*vars(data).values(), *vars(data.source).values()))
+
+
+def test_splits_are_disjoint_whole_and_of_their_own_seed() -> None:
+    data, other = digits(), digits(split_seed=1)
+    for d in (data, other):
+        sizes = d.card["splits"]
+        assert sizes == {"train": 1257, "val": 180, "test": 360}
+        rows = torch.cat([d._index["train"], d._index["val"]])
+        assert torch.equal(rows.sort().values, torch.arange(1437))
+    assert not torch.equal(data._index["val"], other._index["val"])
+    assert torch.equal(data.raw_levels("test"), other.raw_levels("test"))
+    data.seed = 99  # the run's seed moves neither the cut nor the evaluation
+    assert torch.equal(data.tensor("val"), digits().tensor("val"))
+
+
+def test_spec_and_values_of_digits() -> None:
+    data = digits()
+    spec = data.spec
+    assert (spec.shape, spec.levels, spec.n_train, spec.n_classes) == ((1, 8, 8), 17, 1257, 10)
+    x, raw = data.tensor("test"), data.raw_levels("test")
+    assert x.dtype == torch.float32 and torch.equal((x * 16).round().to(torch.uint8), raw)
+    assert float(x.min()) == 0 and float(x.max()) == 1
+    labels = data.labels("test")
+    assert labels is not None and labels.shape == (360,) and data.factors("test") is None and data.log_density is None
+
+
+def test_cut_of_a_source_without_a_test_split() -> None:
+    data = DataModule(Sprites(8, 2, 2, 4, False), 16, 0.05, 0.1)
+    assert data.card["splits"] == {"train": 163, "val": 10, "test": 19}
+    assert data.spec.factors == (3, 2, 2, 4, 4) and data.spec.levels == 2
+    rows = torch.cat([data._index[s] for s in ("train", "val", "test")])
+    assert torch.equal(rows.sort().values, torch.arange(192))
+    assert digits(limit=100).card["splits"] == {"train": 100, "val": 180, "test": 360}
+
+
+@pytest.mark.parametrize("binarize", [None, "static", "dynamic"])
+@pytest.mark.parametrize("dequantize", [False, True])
+def test_evaluation_noise_belongs_to_the_position(binarize: Any, dequantize: bool) -> None:
+    data = digits(binarize=binarize, dequantize=dequantize)
+    whole = data.tensor("test")
+    for size in (7, 250, 360, 1000):
+        assert torch.equal(whole, torch.cat([b.x for b in data.batches("test", size)]))
+    assert torch.equal(whole[:33], data.tensor("test", 33))
+    other = digits(binarize=binarize, dequantize=dequantize)
+    other.seed = 5
+    assert torch.equal(whole, other.tensor("test"))
+    if binarize or dequantize:
+        assert not torch.equal(whole, digits(binarize=binarize, dequantize=dequantize, split_seed=3).tensor("test"))
+    levels = 2 if binarize else 17
+    assert data.spec.levels == levels and data.spec.dequantized == dequantize
+    if dequantize:
+        assert float(whole.min()) >= 0 and float(whole.max()) < 1
+    else:
+        assert torch.equal(whole * (levels - 1), (whole * (levels - 1)).round())
+
+
+def test_dequantised_white_stays_below_one() -> None:
+    """Of 255 + u the float32 nearest to 256 is avoided: else a logit of x is infinite."""
+    from pushforward.data.prepare import BELOW_ONE
+
+    assert float((torch.tensor(255.0) + torch.tensor(BELOW_ONE)) / 256) < 1
+    assert float((torch.tensor(255.0) + torch.tensor(1 - 2**-24)) / 256) == 1
+
+
+@pytest.mark.parametrize("binarize", ["static", "dynamic"])
+def test_binarised_mean_is_the_grey_value(binarize: Any) -> None:
+    """Bernoulli(x): over N pixels the mean differs from that of x by less than 5 · ½/√N."""
+    data, grey = digits(binarize=binarize), digits()
+    x, p = data.tensor("train"), grey.tensor("train")
+    assert set(x.unique().tolist()) == {0.0, 1.0}
+    assert abs(float(x.mean() - p.mean())) < 2.5 / math.sqrt(x.numel())
+    assert x[p == 0].sum() == 0 and bool((x[p == 1] == 1).all())
+
+
+def test_static_is_drawn_once_and_dynamic_each_time() -> None:
+    for binarize, same in (("static", True), ("dynamic", False)):
+        data = digits(binarize=binarize)
+        data.cycles = 64
+        seen: dict[int, torch.Tensor] = {}
+        equal = []
+        stream = data.train_dataloader()
+        for block in stream:
+            rows = stream.layout.index(stream.order, block.index).flatten().tolist()
+            for row, x in zip(rows, block.x.flatten(0, 1), strict=True):
+                if row in seen:
+                    equal.append(torch.equal(seen[row], x))
+                seen[row] = x
+        assert len(equal) > 1000 and all(equal) == same
+        if same:
+            assert torch.equal(data.tensor("train"), torch.stack([seen[k] for k in range(1257)]))
+
+
+def test_points_pass_their_density_on() -> None:
+    data = DataModule(Toy2d("grid", 500, 100, 0), 50, 100)
+    assert data.spec.shape == (2,) and data.spec.levels is None and not data.spec.bounded
+    assert data.log_density is not None and data.log_density(data.tensor("test")).shape == (100,)
+    assert torch.equal(next(data.batches("test")).x, data.arrays.test.x)  # type: ignore[union-attr, arg-type]
+    with pytest.raises(PushforwardError, match="no levels"):
+        data.raw_levels("test")
+
+
+def test_what_does_not_fit_together_is_refused_in_one_line(tmp_path: Path) -> None:
+    points = Toy2d("grid", 500, 100, 0)
+    np.savez(tmp_path / "a.npz", x=np.zeros((30, 4, 4), np.float32))
+    cases: list[tuple[DataModule, str]] = [
+        (DataModule(Digits(), 2000, 180), "fewer than batch_size=2000"),
+        (DataModule(Digits(), 8, 1437), "leaves nothing"),
+        (DataModule(Digits(), 8, 1.0), "leaves nothing"),
+        (DataModule(Digits(), 8, -1), "leaves nothing"),
+        (DataModule(points, 8, 10, binarize="static"), "points, not pixels"),
+        (DataModule(points, 8, 10, dequantize=True), "real-valued"),
+        (DataModule(Npz(str(tmp_path / "a.npz")), 8, 3, dequantize=True), "real-valued"),
+        (DataModule(Sprites(8, 2, 2, 4, True), 8, 3, binarize="static", resident_limit_mb=0), "resident_limit_mb"),
+    ]
+    for data, said in cases:
+        with pytest.raises(PushforwardError, match=said) as error:
+            data.train_dataloader()
+        assert "\n" not in str(error.value)
+    with pytest.raises(PushforwardError, match="use null, static or dynamic"):
+        DataModule(Digits(), 8, 10, binarize="sometimes")  # type: ignore[arg-type]
+    with pytest.raises(PushforwardError, match="train, val, test"):
+        digits().tensor("validation")
+
+
+def test_real_mnist_is_cut_into_55_5_10_thousand() -> None:
+    root = os.environ.get("PUSHFORWARD_DATA")
+    if not root or not (Path(root) / "mnist").is_dir():
+        pytest.skip("PUSHFORWARD_DATA names no folder with mnist/: set it to test with the real files")
+    data = DataModule(MNIST(), 128, 5000, binarize="dynamic")
+    assert data.card["splits"] == {"train": 55_000, "val": 5_000, "test": 10_000}
+    data.cycles = 16
+    block = next(iter(data.train_dataloader()))
+    assert block.x.shape == (16, 128, 1, 28, 28) and set(block.x.unique().tolist()) == {0.0, 1.0}
