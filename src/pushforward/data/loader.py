@@ -1,4 +1,4 @@
-"""The training stream: which images a batch holds, a function of (seed, block) alone, and how they get to the device."""
+"""The training stream: which images a batch holds, a function of (seed, block), and how they get to the device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

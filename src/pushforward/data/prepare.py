@@ -38,7 +38,7 @@ class Preparation:
         if self.levels is not None and self.levels != 2:
             x = x.div_(self.levels - 1) if x is not raw else x / (self.levels - 1)
         if self.binarize:
-            x = (noise[0] < x).to(torch.float32)
+            x = torch.gt(x, noise[0], out=torch.empty_like(x))
         if self.spec.dequantized:
             x = replace(self.spec, dequantized=False).dequantize(x, noise[-1])
         return x

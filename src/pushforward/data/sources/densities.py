@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-CHUNK = 4096
-"""Points whose distances to all components are held at once."""
+DISTANCES = 2**18
+"""Distances between points and components that are held at once."""
 
 
 def rotate(x: Tensor, angle: Tensor) -> Tensor:
@@ -37,10 +37,10 @@ class Density(ABC):
 
 def log_mixture(x: Tensor, means: Tensor, log_weights: Tensor, sigma: float) -> Tensor:
     """log Σ_k w_k N(x; μ_k, σ² I) in nats, (n,)."""
-    parts = []
-    for part in x.split(CHUNK):
-        squares = (part[:, None, :] - means.to(part)).square().sum(-1)
-        parts.append((log_weights.to(part) - squares / (2 * sigma**2)).logsumexp(1))
+    (a, b), log_weights, parts = means.to(x).T, log_weights.to(x), []
+    for part in x.split(max(1, DISTANCES // len(means))):
+        squares = (part[:, :1] - a).square() + (part[:, 1:] - b).square()
+        parts.append((log_weights - squares / (2 * sigma**2)).logsumexp(1))
     return torch.cat(parts) - math.log(2 * math.pi * sigma**2)
 
 

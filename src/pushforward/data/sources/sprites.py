@@ -13,12 +13,15 @@ from pushforward.data.sources.base import Arrays, Lazy, Source, Split
 from pushforward.data.sources.download import ENVIRONMENT, data_root
 from pushforward.errors import PushforwardError
 
-CHUNK = 512
+CHUNK = 64
 """Images rendered at once."""
+
+RADIUS = 0.25
+"""Radius of the circle around a sprite of scale 1, as a share of the frame."""
 
 
 def square(x: Tensor, y: Tensor) -> Tensor:
-    return (x.abs() <= 0.75) & (y.abs() <= 0.75)
+    return (x.abs() <= 0.7) & (y.abs() <= 0.7)
 
 
 def ellipse(x: Tensor, y: Tensor) -> Tensor:
@@ -27,8 +30,10 @@ def ellipse(x: Tensor, y: Tensor) -> Tensor:
 
 def heart(x: Tensor, y: Tensor) -> Tensor:
     """(a² + b² − 1)³ ≤ a² b³, scaled into the unit circle and upright where images count rows downwards."""
-    a, b = 1.25 * x, 0.1 - 1.25 * y
-    return (a.square() + b.square() - 1) ** 3 <= a.square() * b**3
+    a, b = 1.4 * x, 0.1 - 1.4 * y
+    aa, bb = a * a, b * b
+    r = aa + bb - 1
+    return r * r * r <= aa * bb * b
 
 
 SHAPES = {"square": square, "ellipse": ellipse, "heart": heart}
@@ -48,23 +53,27 @@ class Renderings(Lazy):
         return torch.cat([self._render(self.factors[part]) for part in index.split(CHUNK)])
 
     def _render(self, factors: Tensor) -> Tensor:
-        scale, angle, px, py = (torch.tensor(self.values[f])[factors[:, f]].view(-1, 1, 1) for f in range(1, 5))
-        k, size = self.samples, self.size
-        axis = (torch.arange(size * k) + 0.5) / (size * k)
-        radius = 0.25 * scale
+        scale, angle, *place = (torch.tensor(self.values[f])[factors[:, f]].view(-1, 1) for f in range(1, 5))
+        k, size, n = self.samples, self.size, len(factors)
         # the centre moves where the largest sprite in any orientation stays inside the frame
-        margin = 0.25 * max(self.values[1])
-        u = (axis.view(1, 1, -1) - margin - (1 - 2 * margin) * px) / radius
-        v = (axis.view(1, -1, 1) - margin - (1 - 2 * margin) * py) / radius
-        c, s = angle.cos(), angle.sin()
+        margin = RADIUS * max(self.values[1])
+        across, down = (margin + (1 - 2 * margin) * p for p in place)
+        window = min(size, math.ceil(2 * margin * size) + 1)  # pixels that a sprite can reach
+        left, top = (((p - margin) * size).floor().clamp(0, size - window).long() for p in (across, down))
+        fine = (torch.arange(window * k) + 0.5) / (size * k)
+        u = ((left / size + fine - across) / (RADIUS * scale)).unsqueeze(1)
+        v = ((top / size + fine - down) / (RADIUS * scale)).unsqueeze(2)
+        c, s = angle.cos().unsqueeze(2), angle.sin().unsqueeze(2)
         x, y = c * u + s * v, c * v - s * u
         inside = torch.empty(x.shape, dtype=torch.bool)
         for number, shape in enumerate(SHAPES.values()):
             rows = (factors[:, 0] == number).nonzero().flatten()
-            if len(rows):
-                inside[rows] = shape(x[rows], y[rows])
-        cells = inside.view(len(factors), size, k, size, k)
-        return cells.sum((2, 4), dtype=torch.uint8).unsqueeze(1)
+            inside[rows] = shape(x[rows], y[rows])
+        image = torch.zeros(n, size, size, dtype=torch.uint8)
+        at = torch.arange(window)
+        covered = inside.view(n, window, k, window, k).sum((2, 4), dtype=torch.uint8)
+        image[torch.arange(n).view(-1, 1, 1), (top + at).unsqueeze(2), (left + at).unsqueeze(1)] = covered
+        return image.unsqueeze(1)
 
 
 @dataclass(frozen=True)
