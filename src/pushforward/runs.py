@@ -334,7 +334,17 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
     return found
 
 
-NOT_TRAINING = ("report", "cli.py", "__main__.py", "runs.py", "store.py", "__init__.py")
+NOT_TRAINING = (
+    "report",
+    "cli.py",
+    "__main__.py",
+    "runs.py",
+    "store.py",
+    "__init__.py",
+    "complaints.py",
+    "doctor.py",
+    "sweep.py",
+)
 """Sources in the package's root folder that cannot change what a training run computes."""
 
 
