@@ -1,0 +1,253 @@
+"""The promises of every family, on every recipe × every shape of data it fits, with small networks."""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.families import Family, Loss
+from pushforward.launch import compose
+from pushforward.networks.blocks import BatchNorm
+from pushforward.objectives import Objective
+from pushforward.spec import Batch, DataSpec
+from pushforward.training.build import build_family
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2,)]
+NETWORKS = {
+    "mlp": ("network=mlp", "network.hidden=[8]"),
+    "conv": ("network=conv", "network.width=2"),
+    "unet": ("network=unet", "network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
+}
+SMALL = {"code_dim": 4, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2}
+"""What recipes say of size, made small wherever it stands."""
+RECIPES = config.options("model")
+N = 6
+
+
+class Case(NamedTuple):
+    recipe: str
+    network: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.recipe}-{self.network}-{'x'.join(map(str, self.shape))}"
+
+
+def spec_of(shape: tuple[int, ...]) -> DataSpec:
+    if len(shape) == 1:
+        return DataSpec(shape, None, 100, low=-math.inf, high=math.inf)
+    return DataSpec(shape, 256, 100, 10)
+
+
+def smaller(node: Any) -> Any:
+    """The config with its sizes made small."""
+    if isinstance(node, dict):
+        return {k: SMALL[k] if k in SMALL and v is not None else smaller(v) for k, v in node.items()}
+    return node
+
+
+@lru_cache
+def frozen_of(recipe: str, network: str, *more: str) -> dict[str, Any]:
+    frozen = compose([f"model={recipe}", *NETWORKS[network], "features=none", "metrics=none", "logger=none", *more])
+    return {**frozen, "model": smaller(frozen["model"])}
+
+
+def build(case: Case, seed: int = 1) -> Family:
+    """The recipe's family; where it refuses the data and names a likelihood that takes them, with that one."""
+    try:
+        return build_family({**frozen_of(case.recipe, case.network), "seed": seed}, spec_of(case.shape))
+    except PushforwardError as error:
+        if "likelihood=gaussian" not in str(error):
+            raise
+        frozen = frozen_of(case.recipe, case.network, "likelihood=gaussian")
+        return build_family({**frozen, "seed": seed}, spec_of(case.shape))
+
+
+def walk() -> Iterator[tuple[Case, str | None]]:
+    """Every combination, with the reason where it is refused."""
+    for recipe in RECIPES:
+        for network in NETWORKS:
+            for shape in SHAPES:
+                if network != "mlp" and shape == (3, 64, 64):
+                    continue  # the convolutions have been through odd and even sizes, grey and RGB
+                case = Case(recipe, network, shape)
+                try:
+                    build(case)
+                except PushforwardError as error:
+                    yield case, str(error)
+                else:
+                    yield case, None
+
+
+FOUND = list(walk())
+FITTING = [case for case, refusal in FOUND if refusal is None]
+each = pytest.mark.parametrize("case", FITTING, ids=str)
+
+
+def batch_of(case: Case, n: int = N, seed: int = 0) -> Batch:
+    g = torch.Generator().manual_seed(seed)
+    if len(case.shape) == 1:
+        return Batch(torch.randn(n, *case.shape, generator=g))
+    return Batch(torch.randint(0, 256, (n, *case.shape), generator=g) / 255, torch.randint(0, 10, (n,), generator=g))
+
+
+def noise_of(family: Family, player: str, n: int = N, seed: int = 3) -> dict[str, Tensor]:
+    noise = family.draw(player, n, torch.Generator().manual_seed(seed))
+    return {k: v.to(family.dtype) if v.is_floating_point() else v for k, v in noise.items()}
+
+
+def couples(family: Family) -> dict[str, bool]:
+    """term -> whether it couples the batch, over all objectives of the family."""
+    objectives = [module for module in family.modules() if isinstance(module, Objective)]
+    return {name: term.couples_batch for o in objectives for name, term in o.terms.items()}
+
+
+def test_the_walk_finds_every_recipe_on_every_shape() -> None:
+    assert {(case.recipe, case.shape) for case in FITTING} == {
+        (recipe, shape) for recipe in RECIPES for shape in SHAPES
+    }
+    assert len(RECIPES) >= 13
+    assert len(FITTING) >= 114
+
+
+def test_what_is_refused_is_refused_in_one_line_with_a_remedy() -> None:
+    refusals = [(case, refusal) for case, refusal in FOUND if refusal is not None]
+    assert len(refusals) >= 50
+    for case, refusal in refusals:
+        assert "\n" not in refusal and ("network=" in refusal or "Use " in refusal or "use " in refusal), (
+            case,
+            refusal,
+        )
+
+
+@each
+def test_losses_are_deterministic_and_their_terms_as_declared(case: Case) -> None:
+    family, batch = build(case), batch_of(case)
+    for player in family.players:
+        noise = noise_of(family, player.name)
+        assert all(len(v) == N for v in noise.values())
+        state = torch.get_rng_state()
+        losses = [family.loss(player.name, batch, noise) for _ in range(2)]
+        assert torch.equal(state, torch.get_rng_state()), "it drew from the global generator"
+        one, two = losses
+        assert one.total.shape == () and torch.equal(one.total, two.total) and bool(one.total.isfinite())
+        assert one.terms.keys() == two.terms.keys() and one.terms
+        for name, term in one.terms.items():
+            assert torch.equal(term, two.terms[name]) and bool(term.isfinite().all())
+            assert term.shape == (() if couples(family)[name] else (N,)), name
+
+
+@each
+def test_each_player_moves_itself_alone(case: Case) -> None:
+    """Gradients, parameters and buffers of the others are what they were; within a whole cycle of steps."""
+    family, batch = build(case), batch_of(case)
+    family.configure_optimizers()
+    assert family.stepper is not None
+    owners = [name for player in family.players for name in family.parameters_of(player)]
+    assert sorted(owners) == sorted(name for name, p in family.named_parameters() if p.requires_grad)
+    for player in family.players:
+        own = set(family.parameters_of(player))
+        for parameter in family.parameters():
+            parameter.grad = None
+        before = {k: v.clone() for k, v in family.state_dict().items()}
+        family.stepper.step(player, batch, noise_of(family, player.name))
+        for name, parameter in family.named_parameters():
+            assert (parameter.grad is not None) == (name in own), name
+        changed = {k for k, v in family.state_dict().items() if not torch.equal(v, before[k])}
+        assert changed & own
+        prefixes = tuple(f"{module}." for module in player.modules)
+        left = {k for k in changed - own if not k.startswith(prefixes)}
+        assert left <= {"baseline"}, left
+
+
+@each
+def test_a_loss_per_image_does_not_depend_on_the_batch(case: Case) -> None:
+    family, batch, half = build(case).eval(), batch_of(case), N // 2
+    for player in family.players:
+        noise = noise_of(family, player.name)
+        part = {k: v[:half] for k, v in noise.items()}
+        some = Batch(batch.x[:half], None if batch.y is None else batch.y[:half])
+        terms, fewer = (family.loss(player.name, *given).terms for given in ((batch, noise), (some, part)))
+        assert terms.keys() == fewer.keys()
+        for name, term in terms.items():
+            if not couples(family)[name]:
+                torch.testing.assert_close(term[:half], fewer[name], rtol=1e-4, atol=1e-4, msg=f"{player.name}/{name}")
+
+
+def different(family: Family, factor: float) -> Family:
+    """The family with every number that a sweep may vary multiplied."""
+    changed = 0
+    for name, buffer in family.named_buffers():
+        if buffer.ndim == 0 and buffer.is_floating_point() and name != "epochs" and bool(buffer.isfinite()):
+            buffer.mul_(factor)
+            changed += 1
+    assert changed
+    family.epochs.fill_(3 * factor)
+    return family
+
+
+def gradients(total: Tensor, parameters: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
+    chosen = [parameters[name] for name in sorted(own)]
+    return dict(zip(sorted(own), torch.autograd.grad(total, chosen), strict=True))
+
+
+@each
+def test_two_replicas_stacked_equal_the_two_alone(case: Case) -> None:
+    """Replicas of other weights, numbers, batches and noise; losses, terms and gradients. A family that cannot says why.
+
+    In float64, since a batch norm of nearly constant features multiplies rounding; likelihoods still round to float32.
+    """
+    replicas = [different(build(case, seed), factor).double() for seed, factor in ((1, 1.0), (2, 1.25))]
+    base = replicas[0]
+    if base.stackable is not True:
+        assert isinstance(base.stackable, str) and len(base.stackable) > 10
+        return
+    for player in base.players:
+        own = set(base.parameters_of(player))
+        batches = [Batch(batch_of(case, seed=i).x.double()) for i in range(2)]
+        noises = [noise_of(r, player.name, seed=i) for i, r in enumerate(replicas)]
+        parameters, buffers = stack_module_state(replicas)  # type: ignore[arg-type]
+        x = torch.stack([b.x for b in batches])
+        noise = {k: torch.stack([n[k] for n in noises]) for k in noises[0]}
+        alone = [r.loss(player.name, b, n) for r, b, n in zip(replicas, batches, noises, strict=True)]
+        moved = [dict(r.named_buffers()) for r in replicas]
+        together = stacked(base, player.name)(parameters, buffers, x, noise)
+        for i, loss in enumerate(alone):
+            close(together.total[i], loss.total, "total")
+            for name, term in loss.terms.items():
+                close(together.terms[name][i], term, name)
+            for name, buffer in moved[i].items():
+                if buffer.is_floating_point():
+                    close(buffers[name][i], buffer, name)
+        wanted = [gradients(a.total, dict(r.named_parameters()), own) for a, r in zip(alone, replicas, strict=True)]
+        found = gradients(together.total.sum(), parameters, own)
+        for i in range(2):  # against the largest: a gradient that is zero but for rounding has no scale of its own
+            scale = max(float(g.abs().max()) for g in wanted[i].values())
+            for name in own:
+                torch.testing.assert_close(found[name][i], wanted[i][name], rtol=1e-4, atol=1e-5 * scale, msg=name)
+
+
+def stacked(base: Family, player: str) -> Callable[..., Loss]:
+    def alone(parameters: Any, buffers: Any, x: Tensor, noise: Any) -> Loss:
+        return functional_call(base, (parameters, buffers), (player, Batch(x), noise))
+
+    return vmap(alone)
+
+
+def close(found: Tensor, wanted: Tensor, what: str) -> None:
+    """1e-5: float32 rounds at 6e-8, and sums over thousands of pixels are taken in another order."""
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6, msg=lambda m: f"{what}: {m}")
+
+
+def test_some_cases_have_batch_norms_and_all_kinds_of_players() -> None:
+    families = {str(case): build(case) for case in FITTING}
+    assert sum(any(isinstance(m, BatchNorm) for m in f.modules()) for f in families.values()) >= 20
+    assert {len(f.players) for f in families.values()} >= {1, 2}
+    assert sum(f.stackable is True for f in families.values()) >= 114
