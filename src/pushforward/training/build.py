@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,6 +54,17 @@ def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:
     family.seed = int(frozen["seed"])
     family.horizon = budget_images(frozen, spec) / spec.n_train
     return family
+
+
+@contextmanager
+def as_precise_as(family: Family) -> Iterator[None]:
+    """New tensors, noise among them, have the family's precision: float64 under precision=fp64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(family.dtype)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def budget_images(frozen: Mapping[str, Any], spec: DataSpec) -> int:

@@ -11,6 +11,7 @@ from pushforward.families import Family
 from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
+from pushforward.training.build import as_precise_as
 
 GRID, PAIRS, STEPS, POINTS = 64, 16, 11, 2000
 
@@ -19,7 +20,7 @@ def draw(run: RunDir, family: Family, data: DataModule) -> list[Path]:
     """Writes the arrays of what the family can show, and draws them. Returns the pictures."""
     training = family.training
     family.eval()
-    with torch.no_grad():
+    with torch.no_grad(), as_precise_as(family):
         found = points(family, data) if not data.spec.is_image else images(family, data)
     family.train(training)
     for name, arrays in found.items():
@@ -32,7 +33,7 @@ def images(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
     g = generator(family.device, 0, "pictures")
     found: dict[str, dict[str, Tensor]] = {}
     f: Any = family
-    x = next(iter(data.batches("test", size=PAIRS, limit=PAIRS))).x.to(family.device)
+    x = next(iter(data.batches("test", size=PAIRS, limit=PAIRS))).x.to(family.device, family.dtype)
     if family.can("sample"):
         found["samples"] = {"x": f.sample(GRID, g)}
     if family.can("denoise"):
@@ -54,7 +55,7 @@ def images(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
 def codes(f: Any, data: DataModule) -> dict[str, dict[str, Tensor]]:
     """A map of the code's two widest directions by class; for few dimensions, what each does on its own."""
     batch = next(iter(data.batches("test", size=POINTS, limit=POINTS)))
-    z = f.encode(batch.x.to(f.device))
+    z = f.encode(batch.x.to(f.device, f.dtype))
     centre = z.mean(0)
     flat = z if z.shape[1] == 2 else (z - centre) @ torch.linalg.svd(z - centre, full_matrices=False)[2][:2].T
     found = {"latent": {"z": flat, **({} if batch.y is None else {"y": batch.y})}}

@@ -11,6 +11,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.seeds import generator
+from pushforward.training.build import as_precise_as
 from pushforward.training.evaluate import raw_images
 
 FD_IMAGES = 1000
@@ -30,7 +31,7 @@ class Selector:
         assert family.stepper is not None
         was_training = family.training
         family.eval()
-        with family.stepper.averaged(), torch.no_grad():
+        with family.stepper.averaged(), torch.no_grad(), as_precise_as(family):
             values = self.samples(family, data) if self.metric.startswith("fd_") else self.terms(family, data)
         family.train(was_training)
         return values
@@ -39,7 +40,7 @@ class Selector:
         sums: dict[str, torch.Tensor] = {}
         count = 0
         for position, batch in enumerate(data.batches("val")):
-            batch = batch._replace(x=batch.x.to(family.device))
+            batch = batch._replace(x=batch.x.to(family.device, family.dtype))
             n = len(batch.x)
             for name, value in family.validation_terms(batch, position).items():
                 sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.double().mean().cpu() * n
@@ -59,5 +60,5 @@ class Selector:
             raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
         real = raw_images(data, "val", FD_IMAGES)
         fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
-        value = frechet_distance_of(self.features(fake), self.features(real))
+        value = frechet_distance_of(self.features(fake.float()), self.features(real))
         return {"criterion": value if math.isfinite(value) else math.inf}

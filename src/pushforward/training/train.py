@@ -48,9 +48,9 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     try:
         return _train(frozen, run)
     except BaseException as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
         if rank() == 0:
             stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-            line = str(error).splitlines()[0] if str(error) else type(error).__name__
             run.set_status(state="stopped" if stopped else "failed", error=line)
             note(run, traceback.format_exc())
         if isinstance(error, KeyboardInterrupt):
@@ -159,6 +159,7 @@ def fit(frozen: dict[str, Any], family: Family, data: DataModule, conductor: Con
         barebones=False,
     )
     trainer.fit(family, datamodule=data)
+    family.float()  # precision=fp64 is for training: measures and pictures take float32
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
 
