@@ -20,8 +20,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compose:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
 
-    def frozen(*overrides: str, hidden: int = 32) -> dict[str, Any]:
-        return compose(["data=digits", *SMALL, f"network.hidden=[{hidden}]", *overrides])
+    def frozen(*overrides: str, hidden: int | None = 32) -> dict[str, Any]:
+        sized = [] if hidden is None else [f"network.hidden=[{hidden}]"]
+        return compose(["data=digits", *SMALL, *sized, *overrides])
 
     return frozen
 

@@ -44,6 +44,17 @@ def test_trains_under_a_bare_trainer(small: Compose, tmp_path: Path) -> None:
     assert {"train/model/reconstruction", "val/total", "val/kl"} <= set(host.callback_metrics)
 
 
+def test_two_players_train_under_a_bare_trainer(small: Compose, tmp_path: Path) -> None:
+    family, data = built(small("model=wgan_gp", "network=mlp", "model.n_critic=3"))
+    host = trainer(tmp_path, max_epochs=1, callbacks=[ModelCheckpoint(tmp_path / "c")], enable_checkpointing=True)
+    host.fit(family, data)
+    cycles = host.global_step
+    assert cycles > 0 and family.progress.steps == {"critic": 3 * cycles, "generator": cycles}
+    assert family.progress.images_seen == 3 * 64 * cycles
+    assert {"train/critic/gradient_penalty", "train/generator/adversarial"} <= set(host.callback_metrics)
+    assert len(list((tmp_path / "c").glob("*.ckpt"))) == 1
+
+
 def test_model_checkpoint_writes_and_resumes(small: Compose, tmp_path: Path) -> None:
     """`global_step` stays 0 with raw optimisers unless it is advanced, and then ModelCheckpoint writes nothing."""
     frozen = small("model=vae", "optimizer.model.ema=0.9")

@@ -1,0 +1,31 @@
+"""fp64 and bf16 from config to record."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pushforward.runs import Run
+from pushforward.training.train import train
+
+
+@pytest.mark.parametrize("precision", ["fp64", "bf16"])
+@pytest.mark.parametrize("model", ["vae", "denoising_ae", "gan", "realnvp", "ddpm"])
+def test_a_run_trains_validates_draws_and_is_measured(
+    small: Callable[..., dict[str, Any]], tmp_path: Path, model: str, precision: str
+) -> None:
+    """Weights keep the precision they are trained in; what is measured and drawn is finite."""
+    common = (f"model={model}", "metrics=default", "budget.epochs=1", "trainer.pictures_every=0.5")
+    common += ("metrics.costly_images=50",) if model == "ddpm" else ()
+    network = ("network=unet", "network.width=4", "network.attention=0") if model == "ddpm" else ("network=mlp",)
+    frozen = small(*network, *common, f"precision={precision}", hidden=None if model == "ddpm" else 16)
+    assert train(frozen, tmp_path / "run") == 0
+    run = Run(tmp_path / "run")
+    values = [m["value"] for m in run.metrics.values() if m["value"] is not None]
+    assert all(v == v for v in values) and (values or model == "gan")
+    assert (run.samples / "samples.png").is_file() or model == "denoising_ae"
+    state = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    wanted = torch.float64 if precision == "fp64" else torch.float32
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {wanted}
