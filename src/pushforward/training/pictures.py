@@ -33,7 +33,7 @@ def images(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
     g = generator(family.device, 0, "pictures")
     found: dict[str, dict[str, Tensor]] = {}
     f: Any = family
-    x = next(iter(data.batches("test", size=PAIRS, limit=PAIRS))).x.to(family.device, family.dtype)
+    x = next(iter(data.batches("test", size=PAIRS, limit=PAIRS))).x.to(family.device, family.dtype)  # type: ignore[arg-type]
     if family.can("sample"):
         found["samples"] = {"x": f.sample(GRID, g)}
     if family.can("denoise"):

@@ -40,7 +40,7 @@ class Selector:
         sums: dict[str, torch.Tensor] = {}
         count = 0
         for position, batch in enumerate(data.batches("val")):
-            batch = batch._replace(x=batch.x.to(family.device, family.dtype))
+            batch = batch._replace(x=batch.x.to(family.device, family.dtype))  # type: ignore[arg-type]
             n = len(batch.x)
             for name, value in family.validation_terms(batch, position).items():
                 sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.double().mean().cpu() * n
