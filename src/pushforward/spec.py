@@ -9,6 +9,9 @@ from torch import Tensor
 BLOCK = 16
 """Cycles in a block: data are gathered and noise is drawn once a block. It defines streams of noise, so it never changes."""
 
+BELOW_ONE = 1 - 2.0**-16
+"""The largest u for which (255 + u) / 256 is below 1 in float32 too: at 1 a logit is infinite."""
+
 
 class Batch(NamedTuple):
     """Images (or points) `x` of shape (n, *spec.shape), and class labels `y` of shape (n,) where the data have them."""
@@ -61,7 +64,7 @@ class DataSpec:
         """(k + u) / levels on [0, 1) for x = k / (levels − 1) and u uniform on [0, 1). Uria, Murray & Larochelle 2013."""
         if self.levels is None or self.dequantized:
             return x
-        return (x * (self.levels - 1) + u) / self.levels
+        return (x * (self.levels - 1) + u.clamp(max=BELOW_ONE)) / self.levels
 
     def bits_per_dim(self, nats: Tensor, *, density: bool) -> Tensor:
         """Bits per dimension of `nats` = −log p(x). For the density of dequantised x this adds log2(levels)."""

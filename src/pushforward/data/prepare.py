@@ -7,13 +7,10 @@ import torch
 from torch import Generator, Tensor
 
 from pushforward.seeds import generator
-from pushforward.spec import DataSpec
+from pushforward.spec import BELOW_ONE, DataSpec
 
 CHUNK = 250
 """Positions in a split that share one generator of noise. It defines those streams, so it never changes."""
-
-BELOW_ONE = 1 - 2.0**-16
-"""The largest u for which (255 + u) / 256 is below 1 in float32 too."""
 
 
 def uniform(shape: tuple[int, ...], source: Generator) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pushforward.errors import PushforwardError
 from pushforward.families.players import Player, Tuning
 from pushforward.families.stepping import Stepper
+from pushforward.objectives import Objective, Term
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
 Noise = dict[str, Tensor]
@@ -115,6 +116,17 @@ class Family(pl.LightningModule, ABC):
     def batches_per_cycle(self) -> int:
         """Fresh batches that a cycle of all players draws from the data."""
         return sum(player.steps for player in self.players if player.sees_data)
+
+    def units(self) -> dict[str, str]:
+        """The unit of each term that is not in nats, under the term's name, or `player/term` where there are several."""
+        several = len(self.players) > 1
+        return {
+            f"{child.removesuffix('_objective')}/{name}" if several else name: term.unit
+            for child, objective in self.named_children()
+            if isinstance(objective, Objective)
+            for name, term in objective.terms.items()
+            if isinstance(term, Term) and term.unit != "nats"
+        }
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
 

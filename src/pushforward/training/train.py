@@ -85,7 +85,11 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
     data.per_cycle, data.cycles = family.batches_per_cycle, cycles
     data.start_block = restored["blocks"] if restored else 0
     if chief:
-        run.set_status(budget_images=images, images_seen=restored["progress"]["images_seen"] if restored else 0)
+        run.set_status(
+            units=family.units(),
+            budget_images=images,
+            images_seen=restored["progress"]["images_seen"] if restored else 0,
+        )
         say(run, *opening(frozen, family, data, run, images, restored))
 
     wanted = frozen["selection"]["metric"]
