@@ -240,7 +240,7 @@ class RunList(list[Run]):
         try:
             import pandas
         except ImportError:
-            raise PushforwardError("frame() needs pandas: pip install pandas (or use .table()).") from None
+            raise PushforwardError("frame() needs pandas: pip install 'pushforward[notebook]' (or use .table()).") from None
         flat = [flatten(run.config) for run in self]
         keys = dict.fromkeys(k for f in flat for k in f if not k.startswith("choices."))
         vary = [k for k in keys if k != "seed" and len({repr(f.get(k)) for f in flat}) > 1]
