@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from pushforward.diffusion import DDPM, CosineBetas, LinearBetas
-from pushforward.diffusion.ddpm import by_log_snr, chain_of, evenly, log_mass_of_level
+from pushforward.diffusion.chain import by_log_snr, chain_of, evenly
+from pushforward.diffusion.ddpm import log_mass_of_level
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 from pushforward.spec import DataSpec

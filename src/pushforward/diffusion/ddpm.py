@@ -1,13 +1,11 @@
-"""Denoising diffusion in discrete time, and every coarser chain through the same noise levels."""
+"""Denoising diffusion in discrete time."""
 
 import math
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
 from torch import Tensor
 
+from pushforward.diffusion.chain import by_log_snr, chain_of, evenly
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
 from pushforward.errors import PushforwardError
@@ -17,53 +15,6 @@ from pushforward.spec import DataSpec
 
 FINEST = 1.0
 """Where a bound's chain ends: the decoder's σ in half widths of a level's bin."""
-
-
-class Chain(NamedTuple):
-    """Steps of a chain, from the least noise to the most, (s,) each, float64; t counts from 1 to T.
-
-    ᾱ and ᾱ of the step before (1 before the first) as logarithms. `drop`: ½(SNR_{i−1} − SNR_i), what an error of
-    ‖x₀ − x̂₀‖² = 1 costs in nats; 0 at the first step, where the decoder takes over.
-    """
-
-    t: Tensor
-    log_alpha_bar: Tensor
-    log_before: Tensor
-    drop: Tensor
-
-    @property
-    def posterior_variance(self) -> Tensor:
-        """β̃ of q(x_{i−1} | x_i, x₀). Ho et al. 2020, eq. 7."""
-        beta = -torch.expm1(self.log_alpha_bar - self.log_before)
-        return beta * torch.expm1(self.log_before) / torch.expm1(self.log_alpha_bar)
-
-
-def chain_of(betas: Float[Tensor, "T"], t: Int[Tensor, "s"]) -> Chain:
-    """The chain through the noise levels t of 1 … T, a diffusion of its own. Nichol & Dhariwal 2021, sec. 4."""
-    log_alpha_bar = torch.log1p(-betas.double()).cumsum(0)[t - 1]
-    log_before = F.pad(log_alpha_bar[:-1], (1, 0))
-    snr = 1 / torch.expm1(-log_alpha_bar)
-    drop = F.pad(0.5 * (snr[:-1] - snr[1:]), (1, 0))
-    return Chain(t, log_alpha_bar, log_before, drop)
-
-
-def evenly(betas: Float[Tensor, "T"], steps: int) -> Int[Tensor, "s"]:
-    """`steps` of the T levels in equal strides, the last among them."""
-    return torch.linspace(len(betas), 1, steps, dtype=torch.float64, device=betas.device).round().long().flip(0)
-
-
-def by_log_snr(betas: Float[Tensor, "T"], steps: int, least: float = 0.0) -> Int[Tensor, "s"]:
-    """At most `steps` of the T levels in nearly equal strides of log SNR, from the largest noise σ ≤ `least` to the last.
-
-    A step from SNR s to SNR t costs ½(s − t)·‖x₀ − x̂₀‖² nats, and ‖x₀ − x̂₀‖² is about D/t where there is little noise:
-    equal ratios s/t make the bound tightest.
-    """
-    log_alpha_bar = torch.log1p(-betas.double()).cumsum(0)
-    noise = torch.log(torch.expm1(-log_alpha_bar))
-    sigma = torch.sqrt(-torch.expm1(log_alpha_bar))
-    first = int((sigma <= least).sum().clamp(min=1)) - 1
-    wanted = torch.linspace(float(noise[-1]), float(noise[first]), steps, dtype=torch.float64, device=betas.device)
-    return torch.unique(torch.searchsorted(noise, wanted).clamp(first, len(betas) - 1)) + 1
 
 
 class DDPM(Process):
@@ -76,6 +27,7 @@ class DDPM(Process):
     betas: Tensor
     log_alpha_bar: Tensor
     drop: Tensor
+    spare: Tensor
     eta: Tensor
 
     def __init__(self, schedule: Betas, eta: float, *, spec: DataSpec) -> None:
@@ -83,12 +35,13 @@ class DDPM(Process):
         betas = schedule.betas()
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise PushforwardError("model.process.schedule: every β must lie between 0 and 1")
-        chain = chain_of(betas, torch.arange(1, len(betas) + 1))
+        chain = chain_of(betas, torch.arange(1, len(betas) + 1), wide=not self.discrete)
         self.timesteps = len(betas)
         # tables are buffers, so that replicas with different schedules can be stacked
         self.register_buffer("betas", betas, persistent=False)
         self.register_buffer("log_alpha_bar", chain.log_alpha_bar.float(), persistent=False)
         self.register_buffer("drop", chain.drop.float(), persistent=False)
+        self.register_buffer("spare", chain.spare.float(), persistent=False)
         number(self, "eta", eta)
 
     def draw(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -109,7 +62,8 @@ class DDPM(Process):
             # unclipped: where x̂₀ is clipped it has no gradient
             denoised = (xt - sigma * prediction) / alpha
             first = torch.exp(0.5 * torch.log(-torch.expm1(self.log_alpha_bar[0])))
-            step = torch.where(i == 0, self.decoder(x0, denoised, first), self.drop[i] * square(x0 - denoised))
+            later = self.drop[i] * square(x0 - denoised) + self.spare[i] * self.spec.dim
+            step = torch.where(i == 0, self.decoder(x0, denoised, first), later)
             return self.prior(x0, self.log_alpha_bar[-1]) + self.timesteps * step
 
         return Noised(prediction, eps, bound)
@@ -135,13 +89,15 @@ class DDPM(Process):
         return self.on_levels(self.centre.inverse(x))
 
     def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
-        """The ELBO of a chain of at most `evaluations` steps, variances β̃, one draw of each x_i. Ho et al. 2020, eq. 5.
+        """The ELBO of a chain of at most `evaluations` steps, with one draw of each x_i. Ho et al. 2020, eq. 5.
 
         rate: KL(q(x_T|x₀) ‖ N(0, I)) + Σᵢ KL(q(x_{i−1}|x_i, x₀) ‖ p(x_{i−1}|x_i)); distortion: −log p(x₀|x₁).
         """
         # noise far below a level's width tells nothing of the level: the decoder names it there
         least = FINEST / (self.spec.levels - 1) if self.discrete and self.spec.levels else 0.0
-        chain = chain_of(self.betas, by_log_snr(self.betas, min(evaluations, self.timesteps), least))
+        chain = chain_of(
+            self.betas, by_log_snr(self.betas, min(evaluations, self.timesteps), least), wide=not self.discrete
+        )
         x0 = self.centre(x)
         rate, distortion = self.prior(x0, chain.log_alpha_bar[-1].to(x0)), None
         for i in range(len(chain.t)):
@@ -152,15 +108,16 @@ class DDPM(Process):
             if i == 0:
                 distortion = self.decoder(x0, denoised, sigma)
             else:
-                rate = rate + chain.drop[i].to(x0) * square(x0 - denoised)
+                rate = rate + chain.drop[i].to(x0) * square(x0 - denoised) + chain.spare[i].to(x0) * self.spec.dim
         assert distortion is not None
         parts = {"rate": rate, "distortion": distortion}
         return Scored(-rate - distortion, "lower bound", not self.discrete, parts, len(chain.t))
 
     def prior(self, x0: Tensor, log_alpha_bar: Tensor) -> Tensor:
         """KL(q(x_T|x₀) ‖ N(0, I)), nats per image, (n,)."""
+        mean = (torch.exp(0.5 * log_alpha_bar) * x0).flatten(1)
         log_std = 0.5 * torch.log(-torch.expm1(log_alpha_bar))
-        return kl_standard_normal((torch.exp(0.5 * log_alpha_bar) * x0).flatten(1), log_std).sum(1)
+        return kl_standard_normal(mean, log_std.expand_as(mean)).sum(1)
 
     def decoder(self, x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
         """−log p(x₀|x₁), nats per image, (n,): of x₀'s level under N(x̂₀, σ²), or of the density of real-valued data."""
