@@ -12,24 +12,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from pushforward.errors import PushforwardError
-from pushforward.runs import outputs, source_fingerprint
+from pushforward.runs import HASHED, outputs, source_fingerprint
 
 RESULTS = 1
 """Raised by a change marked [results]: runs from before it have another identity."""
 
-HASHED = (
-    "results",
-    "seed",
-    "data",
-    "network",
-    "model",
-    "weighting",
-    "optimizer",
-    "budget",
-    "batch_size",
-    "precision",
-    "selection",
-)
 PLACES = ("root", "workers", "resident_limit_mb", "download")
 """Keys of `data` that say where data lie or how they move, never what they are."""
 

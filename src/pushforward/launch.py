@@ -14,6 +14,9 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, outputs, runs_dir, write_whole
 
+CODES: list[int] = []
+"""Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
+
 
 def hydra_train(args: list[str]) -> int:
     """`pushforward train ARGS`: Hydra composes and, with -m, its launcher starts the jobs. Returns the exit code.
@@ -24,9 +27,9 @@ def hydra_train(args: list[str]) -> int:
     from hydra.core.global_hydra import GlobalHydra
 
     from pushforward import complaints
-    from pushforward.sweep import CODES
 
     config.register()
+    CODES.clear()
     CODES.clear()
     codes: list[int] = []
     refused: list[PushforwardError] = []  # raised below: Hydra prints lines of its own about what a task raises

@@ -40,6 +40,21 @@ __all__ = [
     "write_whole",
 ]
 
+HASHED = (
+    "results",
+    "seed",
+    "data",
+    "network",
+    "model",
+    "weighting",
+    "optimizer",
+    "budget",
+    "batch_size",
+    "precision",
+    "selection",
+)
+"""Top-level config keys that decide what is trained: a run's identity is their hash."""
+
 KILLED = "stopped (killed)"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -240,7 +255,9 @@ class RunList(list[Run]):
         try:
             import pandas
         except ImportError:
-            raise PushforwardError("frame() needs pandas: pip install 'pushforward[notebook]' (or use .table()).") from None
+            raise PushforwardError(
+                "frame() needs pandas: pip install 'pushforward[notebook]' (or use .table())."
+            ) from None
         flat = [flatten(run.config) for run in self]
         keys = dict.fromkeys(k for f in flat for k in f if not k.startswith("choices."))
         vary = [k for k in keys if k != "seed" and len({repr(f.get(k)) for f in flat}) > 1]

@@ -14,11 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pushforward import config
 from pushforward.errors import PushforwardError
-from pushforward.launch import freeze_to, standing
+from pushforward.launch import CODES, freeze_to, standing
 from pushforward.runs import Run, runs_dir
-
-CODES: list[int] = []
-"""Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pushforward.runs import Run, flatten
+from pushforward.runs import HASHED, Run, flatten
 
 # fmt: off
 NOT_PROTOCOL = frozenset({
@@ -17,20 +17,6 @@ NOT_PROTOCOL = frozenset({
 
 Which weights a rule chose may differ, the rule (`selection`) may not. Everything else (split, n, features and their hash,
 preprocessing, binarisation …) has to be equal."""
-
-TRAINING = (
-    "results",
-    "data",
-    "network",
-    "model",
-    "weighting",
-    "optimizer",
-    "budget",
-    "batch_size",
-    "precision",
-    "selection",
-)
-"""Top-level config keys that decide what is trained; runs that are averaged may differ in the seed alone."""
 
 
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +52,7 @@ def mixed(runs: Sequence[Run]) -> list[str]:
     if len(runs) < 2:
         return []
     found: list[str] = []
-    for group in TRAINING:
+    for group in (key for key in HASHED if key != "seed"):
         if len({_text(run.choices.get(group)) for run in runs}) > 1:
             found.append(group)
         else:
