@@ -29,7 +29,8 @@ class Tuning:
     rule: a torch optimiser, waiting for parameters and `lr`.
     schedule: the factor on `lr` as a function of epochs seen; None: constant.
     clip: the largest norm of the player's gradient; None: unbounded.
-    ema: the decay a step of the moving average of its weights, which evaluation uses; None: no average.
+    ema: the decay a step of the moving average of its weights, which evaluation uses; None: no average. After t steps it is
+        at most (1 + t)/(10 + t), so that the first weights are soon forgotten.
     """
 
     rule: Callable[..., Optimizer]

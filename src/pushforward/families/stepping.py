@@ -139,7 +139,9 @@ class Stepper:
         optimizer.step()
         family.absorb(name, loss.stats)
         if tuning.ema is not None:
-            torch._foreach_lerp_(self.averages[name], list[Tensor](own), 1 - tuning.ema)
+            steps = family.progress.steps.get(name, 0)
+            decay = min(tuning.ema, (1 + steps) / (10 + steps))  # short runs should forget where they began
+            torch._foreach_lerp_(self.averages[name], list[Tensor](own), 1 - decay)
         family.progress.steps[name] = family.progress.steps.get(name, 0) + 1
         return loss.terms
 
