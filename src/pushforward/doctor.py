@@ -20,11 +20,8 @@ Finding = tuple[str, str, str]
 """(mark, subject, what was found and what to do about it)"""
 
 EXTRAS = {
+    "notebook": ("pandas", "pf.runs(…).frame()"),
     "tensorboard": ("tensorboard", "logger=tensorboard"),
-    "slurm": ("submitit", "jobs on a SLURM cluster"),
-    "ray": ("ray", "jobs on a Ray cluster"),
-    "inception": ("torch_fidelity", "Fréchet distance on Inception features"),
-    "hf": ("huggingface_hub", "models and data from the Hugging Face hub"),
 }
 
 
