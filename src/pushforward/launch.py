@@ -139,12 +139,12 @@ def start(frozen: dict[str, Any]) -> int:
     done = standing(path, frozen)
     if done is not None:
         return done
+    config.calm(frozen)  # before torch is imported
     from pushforward.training.rehearsal import rehearse
 
     rehearse([frozen])
     if config.devices(frozen) > 1 or frozen["trainer"]["strategy"] != "auto":
         return fresh(frozen, path)
-    config.calm(frozen)
     from pushforward.training.train import train
 
     return train(frozen, path)

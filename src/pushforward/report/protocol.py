@@ -23,10 +23,10 @@ def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be equal for this number to be ranked: unit and card without `NOT_PROTOCOL`.
 
     The likelihood is the model's own where the unit is bits per
-    dimension; in nats a Bernoulli's and a Gaussian's numbers mean different things.
+    dimension; in nats a Bernoulli's and a Gaussian's numbers mean different things, and so do a mass and a density.
     """
     unit, card = metric.get("unit") or "", dict(metric.get("card") or {})
-    free = NOT_PROTOCOL | {"likelihood"} if unit.startswith("bit") else NOT_PROTOCOL
+    free = NOT_PROTOCOL | {"likelihood", "density"} if unit.startswith("bit") else NOT_PROTOCOL
     card = {key: value for key, value in card.items() if key not in free}
     return flatten({"unit": unit} | card)
 

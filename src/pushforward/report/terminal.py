@@ -13,7 +13,7 @@ from pushforward.report.layout import Table
 from pushforward.runs import Run
 
 STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "stopped": "yellow"}
-MAIN = ("bpd", "neg_elbo", "fd_lenet", "mse")
+MAIN = ("bpd", "nll", "fd_lenet", "mse")
 """The metric a status line shows: the first of these that the run has."""
 
 

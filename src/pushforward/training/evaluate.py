@@ -131,9 +131,9 @@ def sparse_code(family: Family, data: DataModule, settings: Mapping[str, Any], c
 
 
 def likelihoods(family: Family, data: DataModule, settings: Mapping[str, Any], card: dict[str, Any]) -> Entries:
-    """Rate, distortion and −ELBO in nats per image; bits per dimension with the kind of number it is."""
-    names = {"rate": "nats", "distortion": "nats", "neg_elbo": "nats", "bpd": "bits/dim"}
-    better: dict[str, Any] = {"rate": None, "distortion": None, "neg_elbo": "lower", "bpd": "lower"}
+    """Rate, distortion, −ELBO and −log p(x) in nats per image, and bits per dimension, with the kind of number each is."""
+    names = {"rate": "nats", "distortion": "nats", "neg_elbo": "nats", "nll": "nats", "bpd": "bits/dim"}
+    better: dict[str, Any] = {"rate": None, "distortion": None, "neg_elbo": "lower", "nll": "lower", "bpd": "lower"}
     if not family.can("log_prob"):
         why = "this family has no likelihood"
         return {name: not_applicable(why, unit, better=better[name], **card) for name, unit in names.items()}
@@ -144,7 +144,7 @@ def likelihoods(family: Family, data: DataModule, settings: Mapping[str, Any], c
     nats = -torch.cat([r.values for r in results]).double().cpu()
     likelihood = getattr(family, "likelihood", None)
     card = {
-        **card, "kind": first.kind, "n": len(nats), "function_evaluations": first.evaluations,
+        **card, "kind": first.kind, "density": first.density, "n": len(nats), "function_evaluations": first.evaluations,
         "likelihood": likelihood.describe() if likelihood is not None else None, "noise_seed": MEASURE_SEED,
     }  # fmt: skip
 
@@ -166,6 +166,7 @@ def likelihoods(family: Family, data: DataModule, settings: Mapping[str, Any], c
     else:
         why = f"its likelihood is {first.kind}, not a bound"
         entries["neg_elbo"] = not_applicable(why, "nats", better="lower", **card)
+    entries["nll"] = entry("nll", nats)
     reason = no_bits(family, data, first.density)
     bits = data.spec.bits_per_dim(nats, density=first.density)
     entries["bpd"] = (

@@ -117,6 +117,7 @@ def features_for(
     lock.acquire(blocking=True)  # of several runs that start together, one trains and the others read
     try:
         if not stem.with_suffix(".json").is_file():
+            print(f"features   training lenet on the labels of {name}, once: 1 to 4 minutes", flush=True)
             make(data, stem)
     finally:
         lock.release()
