@@ -166,7 +166,7 @@ def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     shown = capsys.readouterr().out
     assert done.value.code == 0, shown
     assert all(
-        word in shown for word in ("python", "torch", "threads", "logger=wandb", "outputs", "GiB free", "[inception]")
+        word in shown for word in ("python", "torch", "threads", "logger=wandb", "outputs", "GiB free", "[tensorboard]")
     )
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(SystemExit) as done:
