@@ -47,17 +47,25 @@ class GaussianNoise(Corruption):
         return f"Gaussian noise, σ = {self.sigma.item():.3g}"
 
 
-class Masking(Corruption):
-    """x̃ = 0 in a random fraction p of the dimensions. Vincent et al. 2010, sec. 3.3."""
+class Fraction(Corruption):
+    """Something befalls a random fraction p of the dimensions. Abstract. Raises PushforwardError for p outside [0, 1]."""
 
     p: Tensor
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        number(self, "p", _fraction(p))
+        if not 0 <= p <= 1:
+            raise PushforwardError(
+                f"corruption.p={p:g} must lie in [0, 1]: it is the fraction of dimensions corrupted."
+            )
+        number(self, "p", p)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.rand(shape, generator=generator, device=generator.device)
+
+
+class Masking(Fraction):
+    """x̃ = 0 in a random fraction p of the dimensions. Vincent et al. 2010, sec. 3.3."""
 
     def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         return torch.where(noise < self.p, 0.0, x)
@@ -66,17 +74,8 @@ class Masking(Corruption):
         return f"masking, p = {self.p.item():.3g}"
 
 
-class SaltAndPepper(Corruption):
+class SaltAndPepper(Fraction):
     """x̃ = 0 or 1, by a fair coin, in a random fraction p of the dimensions. Vincent et al. 2010, sec. 3.3."""
-
-    p: Tensor
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        number(self, "p", _fraction(p))
-
-    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return torch.rand(shape, generator=generator, device=generator.device)
 
     def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         # given noise < p, noise < p/2 is the coin
@@ -84,9 +83,3 @@ class SaltAndPepper(Corruption):
 
     def describe(self) -> str:
         return f"salt and pepper, p = {self.p.item():.3g}"
-
-
-def _fraction(p: float) -> float:
-    if not 0 <= p <= 1:
-        raise PushforwardError(f"corruption.p={p:g} must lie in [0, 1]: it is the fraction of dimensions corrupted.")
-    return p

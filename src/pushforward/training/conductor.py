@@ -93,6 +93,7 @@ class Conductor(pl.Callback):
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.take_signal)
+        self.device = family.device
         self.clock = time.perf_counter()
 
     def take_signal(self, number: int, frame: Any) -> None:

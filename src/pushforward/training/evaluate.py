@@ -208,9 +208,10 @@ def samples(
         limit = min(limit, int(settings.get("costly_images") or limit))
     n = protocol_size(sizes["test"], sizes["train"], limit)
     test = features(subset(raw_images(data, "test"), n, 0, "test"))
-    train = features(subset(raw_images(data, "train"), n, 0, "train"))
+    images = raw_images(data, "train")
+    train = features(subset(images, n, 0, "train"))
     card = {**card, "n": n, **features.card}
-    pixels = baselines.gaussian_pixels(raw_images(data, "train"), n, generator("cpu", MEASURE_SEED, "references"))
+    pixels = baselines.gaussian_pixels(images, n, generator("cpu", MEASURE_SEED, "references"))
     references = {"Gaussian on pixels": fd_protocol(features(pixels), test, train, n).value}
     reconstructs = family.can("reconstruct")
     codes = codes_of(family, data) if reconstructs else None

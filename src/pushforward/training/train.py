@@ -163,7 +163,8 @@ def fit(frozen: dict[str, Any], family: Family, data: DataModule, conductor: Con
         barebones=False,
     )
     trainer.fit(family, datamodule=data)
-    family.float()  # precision=fp64 is for training: measures and pictures take float32
+    # Lightning leaves the model on the CPU; precision=fp64 is for training, measures and pictures take float32
+    family.to(conductor.device).float()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
 
