@@ -1,0 +1,198 @@
+"""What a measure is given: a trained family, its data, and what several measures want of them, computed once."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from pushforward.data import DataModule
+from pushforward.families import Family
+from pushforward.metrics.card import Better, measurement, not_applicable
+from pushforward.seeds import generator
+from pushforward.spec import DataSpec
+
+Entries = dict[str, dict[str, Any]]
+"""name -> {"value", "unit", "card", "na"}, as `record.json` keeps it."""
+
+CHUNK = 500
+MEASURE_SEED = 0
+"""Noise of every measurement comes from this seed, not the run's: runs differ by training alone."""
+
+
+class NotApplicable(Exception):
+    """The family or the data cannot give what a measure asks for; the message is the reason that stands in the table."""
+
+
+class Measure(Protocol):
+    """A frozen dataclass of settings that measures a subject.
+
+    A number that cannot be had is an entry all the same, `subject.na(reason, …)`; what does not concern this kind of
+    family or data at all is left out.
+    """
+
+    def __call__(self, subject: "Subject") -> Entries: ...
+
+
+class Subject:
+    """A trained family in evaluation mode on `split` of its data. What is asked for twice is computed once.
+
+    card: what every number of it hangs on (weights, chosen by what …). costly_images: the most images of what costs
+    many evaluations of the network each. densities: name -> fit(codes) of a density over codes, beside the own prior.
+    keep: is handed (name, arrays by key) for pictures.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        data: DataModule,
+        *,
+        features: Any = None,
+        card: Mapping[str, Any] | None = None,
+        densities: Mapping[str, Callable[[Tensor], Any]] | None = None,
+        costly_images: int = 1000,
+        split: str = "test",
+        keep: Callable[[str, dict[str, Tensor]], None] | None = None,
+    ) -> None:
+        self.family, self.data, self.features, self.split = family, data, features, split
+        self.densities, self.costly_images = dict(densities or {}), costly_images
+        self.card = {"split": split, "data": data.card, **(card or {})}
+        self.keep = keep or (lambda name, arrays: None)
+        self._kept: dict[Any, Any] = {}
+
+    @property
+    def spec(self) -> DataSpec:
+        return self.data.spec
+
+    @property
+    def device(self) -> torch.device:
+        return self.family.device  # type: ignore[return-value]
+
+    def can(self, *capabilities: str) -> bool:
+        return all(self.family.can(name) for name in capabilities)
+
+    def generator(self, *stream: Any) -> torch.Generator:
+        """Noise of one measurement, on the family's device."""
+        return generator(self.device, MEASURE_SEED, *stream)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """make(), or what it gave before under the same key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    # The data ---------------------------------------------------------------------------------------------------------
+
+    def size(self, split: str) -> int:
+        return self.data.card["splits"][split]
+
+    def rows(self, split: str, n: int | None = None) -> Tensor:
+        """`n` rows of a split in their order, the same for every run, fewer within more; all where n is None or more."""
+        size = self.size(split)
+        if n is None or n >= size:
+            return torch.arange(size)
+        return torch.randperm(size, generator=generator("cpu", MEASURE_SEED, "rows", split))[:n].sort().values
+
+    def x(self, split: str | None = None, n: int | None = None) -> Tensor:
+        """Images as the model is shown them (binarised, dequantised …), (n, *shape), on the CPU."""
+        split = split or self.split
+        return self.once(("x", split), lambda: self.data.tensor(split))[self.rows(split, n)]
+
+    def raw(self, split: str | None = None, n: int | None = None) -> Tensor:
+        """Images as features see them: the source's grey levels in [0, 1], whatever the model's own data have."""
+        split = split or self.split
+        return self.once(("raw", split), lambda: raw_images(self.data, split))[self.rows(split, n)]
+
+    def labels(self, split: str | None = None, n: int | None = None) -> Tensor | None:
+        y = self.data.labels(split or self.split)
+        return None if y is None else y[self.rows(split or self.split, n)]
+
+    def factors(self, split: str | None = None, n: int | None = None) -> Tensor | None:
+        f = self.data.factors(split or self.split)
+        return None if f is None else f[self.rows(split or self.split, n)]
+
+    # The model --------------------------------------------------------------------------------------------------------
+
+    def batched(self, f: Callable[[Tensor], Tensor], x: Tensor, size: int = CHUNK) -> Tensor:
+        """f over x in chunks on the family's device; the results on the CPU in float32."""
+        return torch.cat([f(part.to(self.device)).float().cpu() for part in x.split(size)])
+
+    def affordable(self, n: int) -> int:
+        """n, or fewer where each image costs the family many evaluations of its network."""
+        return min(n, self.costly_images) if getattr(self.family, "costly", False) else n
+
+    def codes(self, split: str = "train", n: int | None = None) -> Tensor:
+        """Codes of a split's images, (n, d), a posterior's means. Raises NotApplicable where the family has none."""
+        if not self.can("encode"):
+            raise NotApplicable("this family has no encoder")
+        encode: Any = self.family.encode
+        key = ("codes", split)
+        if key not in self._kept and n is not None:
+            return self.once((*key, n), lambda: self.batched(encode, self.x(split, n)))
+        return self.once(key, lambda: self.batched(encode, self.x(split)))[self.rows(split, n)]
+
+    def posterior(self, split: str | None = None, n: int | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log σ of q(z|x), (n, d) each. Raises NotApplicable where the family has no posterior."""
+        if not self.can("posterior"):
+            raise NotApplicable("this family has no posterior density over codes")
+        split, family = split or self.split, self.family
+
+        def both(x: Tensor) -> Tensor:
+            q = family.posterior(x)  # type: ignore[operator]
+            return torch.stack((q.mean, q.log_std), 1)
+
+        whole = self.once(("posterior", split, n), lambda: self.batched(both, self.x(split, n)))
+        return whole[:, 0], whole[:, 1]
+
+    def density(self, name: str) -> Any:
+        """The density `name` over codes, fitted to those of the training images, on the family's device."""
+        if not self.can("encode", "decode"):
+            raise NotApplicable("no codes to fit a density to")
+        return self.once(("density", name), lambda: self.densities[name](self.codes("train")).to(self.device))
+
+    def samples(self, n: int, density: str = "own") -> Tensor:
+        """The first n of the family's samples, float32 on the CPU: from its own prior, or decoded from `density`.
+
+        Raises NotApplicable where there is no such sampler, or its samples are not finite.
+        """
+        draw = self.sampler(density)
+        kept: list[Tensor] = self.once(("samples", density), list)
+        while sum(map(len, kept)) < n:  # a chunk's noise hangs on its number alone: fewer samples are the first of more
+            with torch.no_grad():
+                kept.append(draw(CHUNK, self.generator("samples", density, len(kept))).float().cpu())
+        found = torch.cat(kept)[:n]
+        if not bool(found.isfinite().all()):
+            raise NotApplicable("its samples are not finite")
+        return found
+
+    def sampler(self, density: str = "own") -> Callable[[int, torch.Generator], Tensor]:
+        """draw(n, generator) of one way to sample the family."""
+        family: Any = self.family
+        if density == "own":
+            if not self.can("sample"):
+                raise NotApplicable("no prior of its own: see the columns with a density over codes")
+            return family.sample
+        fitted = self.density(density)
+        return lambda n, g: family.decode(fitted.sample(n, g))
+
+    def described(self, density: str = "own") -> str:
+        """How samples come about, for their card."""
+        if density == "own":
+            return str(getattr(self.family, "sampler", "prior"))
+        return self.density(density).describe()
+
+    # What is said of it -----------------------------------------------------------------------------------------------
+
+    def number(self, value: float | Tensor, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
+        """The entry of a number with its card."""
+        return measurement(float(value), unit, better=better, **{**self.card, **card})
+
+    def na(self, reason: str, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
+        """The entry of a number that cannot be had."""
+        return not_applicable(reason, unit, better=better, **{**self.card, **card})
+
+
+def raw_images(data: DataModule, split: str, limit: int | None = None) -> Tensor:
+    """A split as features see it, in [0, 1]: grey levels, whatever binarisation or noise the model's own data have."""
+    levels = data.arrays.levels
+    return data.tensor(split, limit) if levels is None else data.raw_levels(split, limit).float() / (levels - 1)
