@@ -352,24 +352,18 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
 
 
 NOT_TRAINING = (
-    "report",
-    "cli.py",
-    "__main__.py",
-    "runs.py",
-    "store.py",
-    "__init__.py",
-    "complaints.py",
-    "doctor.py",
-    "sweep.py",
-)
-"""Sources in the package's root folder that cannot change what a training run computes."""
+    "report/", "metrics/", "protocol/", "training/again.py", "training/evaluate.py", "training/pictures.py",
+    "training/show.py", "training/loggers.py", "training/progress.py", "training/tour", "cli.py", "__main__.py",
+    "runs.py", "store.py", "__init__.py", "complaints.py", "doctor.py", "sweep.py",
+)  # fmt: skip
+"""Sources that measure, show or place a run, and cannot change what it trains."""
 
 
 def source_fingerprint(extra_modules: Iterable[Path | str] = ()) -> str:
     """16 hex digits of SHA-256 over the sources that training depends on: ours, and a person's own modules by path."""
     package = Path(__file__).parent
     files = [(p.relative_to(package).as_posix(), p) for p in package.rglob("*.py")]
-    files = sorted((name, p) for name, p in files if name.split("/")[0] not in NOT_TRAINING)
+    files = sorted((name, p) for name, p in files if not name.startswith(NOT_TRAINING))
     for extra in sorted(map(Path, extra_modules)):
         own = sorted(extra.rglob("*.py")) if extra.is_dir() else [extra]
         files += [(f"own/{p.relative_to(extra.parent).as_posix()}", p) for p in own]

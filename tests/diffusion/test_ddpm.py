@@ -139,6 +139,37 @@ def test_the_bound_lies_below_and_its_gap_shrinks_with_the_steps() -> None:
     assert bound(1000, 1000, n=20_000)[0] < 0.05
 
 
+@pytest.mark.parametrize("T", [100, 1000])
+def test_the_probability_flow_of_gaussian_data_is_exact(T: int) -> None:
+    """With the best field at every noise level. What is left: the chain's least noise at the start, its most at the end."""
+    process, x = ddpm(T=T), data(2000)
+    table = 0.5 * torch.log(torch.expm1(-process.log_alpha_bar.double()))
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        at = t[0] * T - 1
+        low = at.floor().clamp(0, T - 2).long()
+        alpha_bar = torch.sigmoid(-2 * torch.lerp(table[low], table[low + 1], at - low))
+        total = alpha_bar * COV + (1 - alpha_bar) * torch.eye(2, dtype=torch.float64)
+        return (1 - alpha_bar).sqrt() * torch.linalg.solve(total, (x - alpha_bar.sqrt() * MEAN).T).T
+
+    true = MultivariateNormal(MEAN, COV).log_prob(x)
+    scored = process.flow_log_prob(field, x, generator("cpu", 0, "flow"), 400)
+    assert scored.kind == "estimate" and scored.density and scored.evaluations == 400
+    start = (
+        1 - process.log_alpha_bar[0].exp().item()
+    )  # noise that the flow starts with, beside eigenvalues of 0.2 and more
+    bias = (MultivariateNormal(MEAN, COV + start * torch.eye(2, dtype=torch.float64)).log_prob(x) - true).abs()
+    end = (
+        math.exp(0.5 * process.log_alpha_bar[-1].item()) * MEAN.norm().item() * 4
+    )  # α·μ·x_T of the last level, x_T at 4 σ
+    assert bool(((scored.values - true).abs() < 2 * bias + end).all()) and end < 0.02
+    errors = [
+        (process.flow_log_prob(field, x, generator("cpu", 0, "flow"), steps).values - scored.values).abs().mean()
+        for steps in (20, 40)
+    ]
+    assert errors[0] > 2 * errors[1]  # a solver of second order gains 4; the schedule is a polygon
+
+
 def test_the_training_bound_is_the_chains() -> None:
     """Averaged over its random step, the estimate of −ELBO is that of the whole chain; 5 standard errors, both sides."""
     process, x = ddpm(T=12), data(2000)

@@ -299,10 +299,10 @@ def test_the_criterion_is_the_elbo_where_there_is_one() -> None:
 
 
 CAPABLE = {
-    PlainAutoencoder: {"encode", "decode", "reconstruct"},
-    SparseAutoencoder: {"encode", "decode", "reconstruct"},
-    DenoisingAutoencoder: {"encode", "decode", "reconstruct", "denoise"},
-    VariationalAutoencoder: {"encode", "decode", "reconstruct", "sample", "log_prob"},
+    PlainAutoencoder: {"encode", "decode", "reconstruct", "log_likelihood"},
+    SparseAutoencoder: {"encode", "decode", "reconstruct", "log_likelihood"},
+    DenoisingAutoencoder: {"encode", "decode", "reconstruct", "log_likelihood", "denoise"},
+    VariationalAutoencoder: {"encode", "decode", "reconstruct", "log_likelihood", "sample", "log_prob", "posterior"},
 }
 
 
@@ -313,7 +313,7 @@ def test_capabilities_are_methods_that_exist(kind: type[Autoencoder]) -> None:
         terms["sparsity"] = L1(0.1)
     more = {"corruption": GaussianNoise(0.1).double()} if kind is DenoisingAutoencoder else {}
     family, x = linear(kind, 3, terms, **more), torch.randn(7, D, dtype=torch.float64)
-    every = {"sample", "encode", "decode", "reconstruct", "denoise", "log_prob"}
+    every = set().union(*CAPABLE.values())
     assert {capability for capability in every if family.can(capability)} == CAPABLE[kind]
     z = family.encode(x)
     assert z.shape == (7, 3) and torch.equal(family.reconstruct(x), family.decode(z))

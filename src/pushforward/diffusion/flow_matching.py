@@ -1,12 +1,10 @@
 """Flow matching along straight lines from noise to data."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from pushforward.bijections import quantize
-from pushforward.diffusion.ode import Solver, exact_divergence, hutchinson_divergence, integrate
+from pushforward.diffusion.ode import Solver, density_along, integrate, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.spec import DataSpec
@@ -30,15 +28,6 @@ class FlowMatching(Process):
         }
         return {**noise, **self.draw_levels(n, generator)}
 
-    def draw_levels(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
-        if not self.discrete:
-            return {}
-        return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}
-
-    def real(self, x: Tensor, noise: dict[str, Tensor]) -> Tensor:
-        """x dequantised and centred."""
-        return self.centre(self.spec.dequantize(x, noise["dequantize"]) if self.discrete else x)
-
     def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
         x1, x0, t = self.real(x, noise), noise["noise"], noise["time"]
         share = rows(t, x1)
@@ -54,23 +43,13 @@ class FlowMatching(Process):
     def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
         """log N(x(0)) − ∫ ∇·v dt along the path that ends in x, up to the solver's error. Chen et al. 2018."""
         x1 = self.real(x, self.draw_levels(len(x), generator))
-        signs = torch.randint(0, 2, tuple(x1.shape), generator=generator, device=generator.device)
-        probe = 2 * signs.to(x1) - 1
+        probe = None if self.exact else signs(x1, generator)
 
-        def slope(state: Tensor, t: float) -> Tensor:
-            times = torch.full((len(state),), t, dtype=state.dtype, device=state.device)
-            position = state[:, :-1].reshape(x1.shape)
+        def slope(x: Tensor, t: float) -> Tensor:
+            return field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
 
-            def f(position: Tensor) -> Any:
-                return field(position, times)
-
-            v, trace = exact_divergence(f, position) if self.exact else hutchinson_divergence(f, position, probe)
-            return torch.cat((v.flatten(1), trace[:, None]), 1)
-
-        start = torch.cat((x1.flatten(1), x1.new_zeros(len(x1), 1)), 1)
-        # from data back to noise: the last column becomes −∫₀¹ ∇·v dt
-        end, calls = integrate(self.solver, slope, start, 1.0, 0.0, evaluations)
-        values = log_standard_normal(end[:, :-1]) + end[:, -1] + self.centre.log_det
+        x0, gain, calls = density_along(self.solver, slope, x1, 1.0, 0.0, evaluations, probe)
+        values = log_standard_normal(x0.flatten(1)) + gain + self.centre.log_det
         return Scored(values.detach(), "estimate", True, {}, calls)
 
     def describe(self) -> dict[str, str]:

@@ -71,6 +71,16 @@ class Process(nn.Module, ABC):
     def describe(self) -> dict[str, str]:
         """What its field is asked for, and what its likelihood is."""
 
+    def draw_levels(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Where in its level's bin each pixel lies, uniform on [0, 1); nothing for real-valued data."""
+        if not self.discrete:
+            return {}
+        return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}
+
+    def real(self, x: Tensor, noise: dict[str, Tensor]) -> Tensor:
+        """x dequantised and centred."""
+        return self.centre(self.spec.dequantize(x, noise["dequantize"]) if self.discrete else x)
+
     def gaussian(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, *self.spec.shape, generator=generator, device=generator.device)
 

@@ -10,7 +10,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def sample_normal(
-    mean: Float[Tensor, "*n d"], log_std: Float[Tensor, "*n d"], noise: Float[Tensor, "*n d"]
+    mean: Float[Tensor, "*#n d"], log_std: Float[Tensor, "*#n d"], noise: Float[Tensor, "*n d"]
 ) -> Float[Tensor, "*n d"]:
     """z = μ + σ ε, reparameterised: differentiable in μ and σ. Kingma & Welling 2014, sec. 2.4."""
     return mean + log_std.exp() * noise

@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Bottleneck, Code
+from pushforward.bottlenecks import Bottleneck, Code, Posterior
 from pushforward.errors import PushforwardError
 from pushforward.estimators.bounds import importance_weighted_bound
-from pushforward.estimators.gaussian import kl_standard_normal
+from pushforward.estimators.gaussian import kl_standard_normal, log_normal, sample_normal
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
 from pushforward.networks import Network
 from pushforward.objectives import Objective, Term
 from pushforward.priors import StandardNormal
 from pushforward.spec import Batch, DataSpec
+
+DECODED = 4096
+"""Codes that a decoder is shown at once when a bound takes many samples."""
 
 
 @dataclass
@@ -97,6 +100,10 @@ class Autoencoder(Family):
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)), (n, *shape)."""
         return self.decode(self.encode(x))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), nats per image, (n,)."""
+        return self.likelihood.log_prob(self.decoder(z), x)
 
 
 class PlainAutoencoder(Autoencoder):
@@ -199,20 +206,31 @@ class VariationalAutoencoder(Autoencoder):
         """The likelihood's mean at n draws from the prior, (n, *shape)."""
         return self.decode(self.prior.sample(n, generator))
 
+    def posterior(self, x: Tensor) -> Posterior:
+        """q(z|x): mean and log σ, (n, code_dim) each."""
+        return self.bottleneck(self.encoder(x), None).posterior
+
     def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
-        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats. Burda et al. 2016."""
-        features = self.encoder(x)
-        distortion, rate, log_w = [], None, []
-        for _ in range(k):
-            code = self.bottleneck(features, self.bottleneck.noise(len(x), generator))
-            log_p = self.likelihood.log_prob(self.decoder(code.z), x)
-            distortion.append(-log_p)
+        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats. Burda et al. 2016.
+
+        The decoder sees at most `DECODED` codes at once, whatever k.
+        """
+        q, n = self.posterior(x), len(x)
+        rate = kl_standard_normal(q.mean, q.log_std).sum(-1)
+        log_p, log_ratio, at_once = [], [], max(1, DECODED // n)
+        for done in range(0, k, at_once):
+            m = min(at_once, k - done)
+            noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
+            z = sample_normal(q.mean[:, None], q.log_std[:, None], noise)
+            log_p.append(self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1)).view(n, m))
             if k > 1:
-                log_w.append(log_p + self.prior.log_prob(code.z) - code.posterior.log_prob(code.z))
-            rate = kl_standard_normal(code.posterior.mean, code.posterior.log_std).sum(-1)
-        assert rate is not None
-        parts = {"rate": rate, "distortion": torch.stack(distortion).mean(0)}
-        values = importance_weighted_bound(torch.stack(log_w, 1)) if k > 1 else -rate - parts["distortion"]
+                log_q = log_normal(z, q.mean[:, None], q.log_std[:, None])
+                log_ratio.append(self.prior.log_prob(z.flatten(0, 1)).view(n, m) - log_q)
+        log_likelihoods = torch.cat(log_p, 1)
+        parts = {"rate": rate, "distortion": -log_likelihoods.mean(1)}
+        values = -rate - parts["distortion"]
+        if k > 1:
+            values = importance_weighted_bound(log_likelihoods + torch.cat(log_ratio, 1))
         return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
 
     def kind(self) -> str:

@@ -1,6 +1,7 @@
 """The way there in many small steps, each learned by regression on noised data."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,16 @@ class Diffusion(Family):
     def log_prob(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
         """log p(x), nats per image, as the process has it: a lower bound, or an estimate."""
         return Likelihoods(*self.process.log_prob(self.field, x, generator, evaluations or self.evaluations))
+
+    def flow_log_prob(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
+        """log p(x) along the deterministic flow with the process's marginals, nats per image: an estimate."""
+        process: Any = self.process
+        return Likelihoods(*process.flow_log_prob(self.field, x, generator, evaluations or self.evaluations))
+
+    def can(self, capability: str) -> bool:
+        if capability == "flow_log_prob":
+            return hasattr(self.process, capability)
+        return super().can(capability)
 
     @property
     def sampler(self) -> str:

@@ -1,4 +1,4 @@
-"""Densities over codes: the standard normal, and Gaussians and mixtures fitted to codes after training."""
+"""Gaussians and mixtures of them, fitted to codes after training."""
 
 import math
 import warnings
@@ -8,31 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.errors import PushforwardError
+from pushforward.priors.codes import checked, normal, spread, thinned
 from pushforward.seeds import derive_seed
 
 JITTER = 1e-6
 """Variance added to every unit, as a share of its own: codes on a plane have none across it."""
-
-
-@final
-class StandardNormal(nn.Module):
-    """N(0, I) over codes of `dim` numbers."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows the device
-
-    def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """log N(z; 0, I), nats per code."""
-        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
-
-    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
-        return _normal(n, self.dim, generator, self.get_buffer("anchor"))
-
-    def describe(self) -> str:
-        return "N(0, I)"
 
 
 class Mixture(nn.Module):
@@ -66,7 +46,7 @@ class Mixture(nn.Module):
         ends = self.log_weights.double().exp().cumsum(0)
         uniform = torch.rand(n, generator=generator, device=generator.device, dtype=torch.float64).to(ends.device)
         component = torch.searchsorted(ends, uniform).clamp(max=self.components - 1)
-        noise = _normal(n, self.means.shape[1], generator, self.means)
+        noise = normal(n, self.means.shape[1], generator, self.means)
         z = torch.empty_like(noise)
         for k in range(self.components):  # one (n, d, d) gather would be gigabytes for large codes
             chosen = component == k
@@ -87,8 +67,8 @@ class FittedGaussian(Mixture):
     @classmethod
     def fit(cls, z: Float[Tensor, "n d"]) -> Self:
         """Moment matching in float64 (divisor n − 1), with a jitter that keeps dead units from breaking the factor."""
-        flat = _codes(z)
-        mean, std = flat.mean(0), _spread(flat)
+        flat = checked(z)
+        mean, std = flat.mean(0), spread(flat)
         white = (flat - mean) / std
         covariance = white.T @ white / (len(flat) - 1)
         scale = torch.linalg.cholesky(covariance + JITTER * torch.eye(len(std), dtype=std.dtype, device=std.device))
@@ -112,11 +92,8 @@ class FittedMixture(Mixture):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
-        flat = _codes(z)
-        if len(flat) > max_codes:
-            order = torch.Generator().manual_seed(derive_seed(seed, "mixture"))
-            flat = flat[torch.randperm(len(flat), generator=order)[:max_codes].to(flat.device)]
-        mean, std = flat.mean(0), _spread(flat)
+        flat = thinned(checked(z), max_codes, seed, "mixture")
+        mean, std = flat.mean(0), spread(flat)
         white = (flat - mean) / std
         distinct = len(torch.unique(white, dim=0))
         model = GaussianMixture(
@@ -132,23 +109,3 @@ class FittedMixture(Mixture):
         mean, std = mean.cpu(), std.cpu()
         scales = std[:, None] * torch.linalg.cholesky(covariances)
         return cls(*(t.to(z) for t in (weights.log(), mean + std * means, scales)))
-
-
-def _codes(z: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    flat = z.detach().flatten(1).double()
-    if len(flat) < 2:
-        raise PushforwardError(f"A density cannot be fitted to {len(flat)} code; give at least 2.")
-    if not bool(flat.isfinite().all()):
-        raise PushforwardError("A density cannot be fitted to codes that are not finite; the run has diverged.")
-    return flat
-
-
-def _spread(flat: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
-    """Standard deviation of each unit, at least 1e-6 of the largest one, and never zero."""
-    std = flat.std(0)
-    largest = float(std.max())
-    return std.clamp(min=1e-6 * largest if largest > 0 else 1e-6)
-
-
-def _normal(n: int, d: int, generator: torch.Generator, like: Tensor) -> Float[Tensor, "n d"]:
-    return torch.randn(n, d, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)

@@ -3,9 +3,9 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from pushforward.errors import PushforwardError
-from pushforward.priors import FittedGaussian, FittedMixture, StandardNormal
+from pushforward.priors import FittedFlow, FittedGaussian, FittedMixture, FittedNeighbours, StandardNormal
 
-FITTED = [FittedGaussian, FittedMixture]
+FITTED = [FittedGaussian, FittedMixture, FittedNeighbours, FittedFlow]
 
 
 def generator(seed: int = 0) -> torch.Generator:
