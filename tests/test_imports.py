@@ -32,7 +32,12 @@ MAY: dict[str, set[str]] = {
     "config": {"errors", "runs"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs"},
-    "training": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics", "report", "config", "launch"},
+    "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
+    "training": GROUND
+    | MATHEMATICS
+    | PARTS
+    | FILES
+    | {"families", "data", "metrics", "protocol", "report", "config", "launch"},
     **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | {"errors", "config", "training", "report"}),
     "cli": FILES | COMMANDS | {"errors", "config", "training", "report"},
     "__init__": FILES | {"errors", "config", "launch", "training"},

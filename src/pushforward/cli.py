@@ -181,7 +181,7 @@ def evaluate(args: list[str]) -> int:
     parser = Parser("pushforward evaluate", description=evaluate.__doc__)
     parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
     asked = parser.parse_args(args)
-    overrides = [word for word in asked.run if word.lstrip("+~").startswith(("metrics=", "metrics."))]
+    overrides = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     from pushforward.training.again import evaluate_again
 
     for spec in (word for word in asked.run if word not in overrides):

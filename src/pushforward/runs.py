@@ -353,7 +353,7 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
 
 NOT_TRAINING = (
     "report/", "metrics/", "protocol/", "training/again.py", "training/evaluate.py", "training/pictures.py",
-    "training/show.py", "training/loggers.py", "training/progress.py", "training/tour", "cli.py", "__main__.py",
+    "training/show.py", "training/features.py", "training/classifier.py", "training/loggers.py", "training/progress.py", "training/tour", "cli.py", "__main__.py",
     "runs.py", "store.py", "__init__.py", "complaints.py", "doctor.py", "sweep.py",
 )  # fmt: skip
 """Sources that measure, show or place a run, and cannot change what it trains."""

@@ -115,7 +115,7 @@ class Subject:
 
     def batched(self, f: Callable[[Tensor], Tensor], x: Tensor, size: int = CHUNK) -> Tensor:
         """f over x in chunks on the family's device; the results on the CPU in float32."""
-        return torch.cat([f(part.to(self.device)).float().cpu() for part in x.split(size)])
+        return torch.cat([f(part.to(self.device, self.family.dtype)).float().cpu() for part in x.split(size)])  # type: ignore[arg-type]
 
     def affordable(self, n: int) -> int:
         """n, or fewer where each image costs the family many evaluations of its network."""

@@ -1,5 +1,6 @@
 """A trained run taken up again from its directory: to sample from it, or to measure it once more."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
+from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
 from pushforward.training import build, checkpoints
-from pushforward.training.evaluate import choose, evaluate
-from pushforward.training.features import features_for
+from pushforward.training.bind import check_targets
+from pushforward.training.evaluate import choose, evaluate, features_for
+
+MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
+"""Overrides that change what is measured, and nothing that was trained."""
 
 
 class Trained:
@@ -77,25 +82,30 @@ def load(run: Run) -> Trained:
 
 
 def evaluate_again(run: Run, overrides: list[str]) -> str:
-    """Measures a run once more, with `metrics=…` and `metrics.…=…` as on the command line. Returns what to say of it."""
+    """Measures a run once more, with `metrics` and `features` as the command line has them. Returns what to say of it."""
     from pushforward import launch
     from pushforward.training.train import quiet, summary
 
     quiet()
-    wrong = [o for o in overrides if o.split("=")[0].split(".")[0].lstrip("+~") != "metrics"]
+    wrong = [o for o in overrides if not MEASURING.match(o)]
     if wrong:
-        raise PushforwardError(f"evaluate {wrong[0]}: only metrics=… and metrics.…=… can change after training")
-    settings: dict[str, Any] = launch.compose(overrides)["metrics"] if overrides else run.config["metrics"]
+        raise PushforwardError(f"evaluate {wrong[0]}: only metrics and features can change after training")
+    composed = launch.compose([f"features={run.choices.get('features') or 'lenet'}", *overrides])
+    check_targets({key: composed[key] for key in ("metrics", "features")})
+    own = run.config["metrics"] or {}
+    known = any(isinstance(node, dict) and "_target_" in node for node in own.values())
+    settings: dict[str, Any] = own if known and not overrides else composed["metrics"]
     writer = RunDir(run.path)
     if not writer.lock.acquire():
         raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
     try:
         trained = Trained(run)
-        features = features_for(trained.data, run.config["features"])
+        features = features_for(trained.data, composed["features"])
         started = time.perf_counter()
-        found = evaluate(trained.family, trained.data, features, settings or {}, trained.weights)
+        found = evaluate(trained.family, trained.data, features, settings, trained.weights, writer)
         cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
         writer.update_record(found, cost=cost)
+        draw_all(run.path)
         return summary(writer)
     finally:
         writer.lock.release()

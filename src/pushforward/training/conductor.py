@@ -173,9 +173,10 @@ class Conductor(pl.Callback):
         values = self.selector.measure(family, self.data)
         if not values:
             return
-        value = values.pop("criterion", math.nan)
-        self.best.history.append(value)
-        self.write({f"val/{name}": v for name, v in values.items()} | {"val/criterion": value}, seen)
+        value = values.get("criterion", math.nan)  # nothing chooses where there is none
+        self.write({f"val/{name}": v for name, v in values.items()}, seen)
+        if "criterion" in values:
+            self.best.history.append(value)
         if value < self.best.value:
             self.best.value, self.best.images_seen = value, seen
             if self.chief:

@@ -1,6 +1,7 @@
 """Which weights are the best: a named validation value, lower is better, measured on the validation split alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.metrics.sample import frechet_distance_of
+from pushforward.protocol.subject import raw_images
 from pushforward.seeds import generator
 from pushforward.training.build import as_precise_as
-from pushforward.training.evaluate import raw_images
 
 FD_IMAGES = 1000
 
@@ -23,16 +24,23 @@ class Selector:
 
     metric: str
     features: Any = None
+    during: Callable[[Family, DataModule], dict[str, float]] | None = None
+    """Further numbers on the validation split that the metrics ask for while training; they choose nothing."""
 
     def measure(self, family: Family, data: DataModule) -> dict[str, float]:
-        """Validation terms, with EMA weights where there are any; `criterion` is what chooses. {} where nothing does."""
-        if self.metric == "none" or (self.metric == "auto" and family.criterion == ()):
+        """Validation terms, with EMA weights where there are any; `criterion` is what chooses, where anything does."""
+        chooses = not (self.metric == "none" or (self.metric == "auto" and family.criterion == ()))
+        if not chooses and self.during is None:
             return {}
         assert family.stepper is not None
         was_training = family.training
         family.eval()
+        values: dict[str, float] = {}
         with family.stepper.averaged(), torch.no_grad(), as_precise_as(family):
-            values = self.samples(family, data) if self.metric.startswith("fd_") else self.terms(family, data)
+            if self.during is not None:
+                values.update(self.during(family, data))
+            if chooses:
+                values.update(self.samples(family, data) if self.metric.startswith("fd_") else self.terms(family, data))
         family.train(was_training)
         return values
 

@@ -22,8 +22,7 @@ from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.conductor import Conductor, Plan
-from pushforward.training.evaluate import choose, evaluate
-from pushforward.training.features import features_for
+from pushforward.training.evaluate import choose, during, evaluate, features_for
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
 from pushforward.training.selection import Selector
@@ -94,9 +93,10 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
 
     wanted = frozen["selection"]["metric"]
     features = features_for(data, frozen["features"]) if chief or wanted.startswith("fd_") else None
+    selector = Selector(wanted, features, during(frozen["metrics"], features) if chief else None)
     mirrors = make_mirrors(frozen, run) if chief else []
     conductor = Conductor(
-        run, data, plan(frozen, family, cycles, images), Selector(wanted, features), mirrors, restored,
+        run, data, plan(frozen, family, cycles, images), selector, mirrors, restored,
         lambda family, seen: mirror_pictures(mirrors, draw(run, family, data), seen),
     )  # fmt: skip
     outcome, failed = conductor.outcome, True
@@ -204,11 +204,8 @@ def record(
     outcome = conductor.outcome
     card = choose(run, family, conductor.best.images_seen, frozen)
     started = time.perf_counter()
-    metrics = evaluate(
-        family, data, features, frozen["metrics"] or {}, card, lambda name, x: run.write_arrays(name, x=x.numpy())
-    )
     run.write_record(
-        metrics,
+        evaluate(family, data, features, frozen["metrics"], card, run),
         improving=conductor.improving,
         objective=family.describe(),
         cost={
@@ -258,9 +255,14 @@ def opening(
 
 
 def summary(run: RunDir) -> str:
-    """The run's numbers on one line."""
-    parts = [f"{name} {m['value']:.4g} {m['unit']}" for name, m in run.metrics.items() if m["value"] is not None]
-    return f"finished {run.id}: " + " · ".join(parts)
+    """The run's headline numbers on one line; `pushforward show run` has all."""
+    from pushforward.report.tables import METRICS
+
+    measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
+    names = [name for name in METRICS if name in measured] or list(measured)[:8]
+    parts = [f"{name} {measured[name]['value']:.4g} {measured[name]['unit']}" for name in names]
+    more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
+    return f"finished {run.id}" + ": " * bool(parts) + " · ".join(parts) + more
 
 
 def say(run: RunDir, *lines: str) -> None:
