@@ -352,10 +352,11 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
 
 
 NOT_TRAINING = (
-    "report/", "metrics/", "protocol/", "training/again.py", "training/evaluate.py", "training/pictures.py",
-    "training/show.py", "training/features.py", "training/classifier.py", "training/loggers.py", "training/progress.py", "training/tour", "cli.py", "__main__.py",
-    "runs.py", "store.py", "__init__.py", "complaints.py", "doctor.py", "sweep.py",
-)  # fmt: skip
+    *("report/", "metrics/", "protocol/", "training/tour"),
+    *(f"training/{name}.py" for name in ("again", "evaluate", "pictures", "show", "loggers", "progress")),
+    *("training/features.py", "training/classifier.py", "cli.py", "__main__.py", "runs.py", "store.py", "__init__.py"),
+    *("complaints.py", "doctor.py", "sweep.py"),
+)
 """Sources that measure, show or place a run, and cannot change what it trains."""
 
 
