@@ -180,3 +180,17 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}  # each line is a write of its own
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env)
     assert done.stderr == ""
+
+
+def test_a_table_of_unlike_cards_is_refused_unless_allowed(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pushforward.runs import RunDir
+
+    for model, n in (("ae", 360), ("vae", 1000)):
+        run = RunDir.create(outputs / "runs" / f"{model}-digits-s1-000000", {"choices": {"model": model}, "seed": 1})
+        run.set_status(state="finished")
+        run.write_record({"mse": {"value": 0.5, "unit": "per pixel", "card": {"better": "lower", "n": n}, "na": None}})
+    message = said(capsys, "table")
+    assert message.startswith("error: cards of mse differ in n = 360 (ae), 1000 (vae): ") and message.count("\n") == 1
+    assert "--allow-mixed" in message and not (outputs / "tables").exists()
+    said(capsys, "table", "--allow-mixed", code=0)
+    assert "mixed cards" in (outputs / "tables" / "table.md").read_text()

@@ -119,8 +119,11 @@ def table(args: list[str]) -> int:
     parser.add_argument(
         "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
     )
-    parser.add_argument("--columns", default="", help="metrics; default: those that the runs have")
+    parser.add_argument("--columns", default="", help="metrics, patterns such as fd_*, or all; default: the main ones")
     parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
+    parser.add_argument(
+        "--allow-mixed", action="store_true", help="mark numbers not measured alike, do not refuse them"
+    )
     parser.add_argument("--out", type=Path, default=None, help="folder for the files")
     parser.add_argument("--pictures", action="store_true", help="also one picture: a row of samples for each row")
     asked = parser.parse_args(args)
@@ -129,7 +132,8 @@ def table(args: list[str]) -> int:
     chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
-    built = chosen.table(rows=words(asked.rows), columns=words(asked.columns), fingerprint=source_fingerprint())
+    rows, columns = words(asked.rows), words(asked.columns)
+    built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
     terminal.show_table(built)
     folder = asked.out or outputs() / "tables"
     written = render.write(built, folder, asked.name)

@@ -269,7 +269,7 @@ class RunList(list[Run]):
         return pandas.DataFrame(rows)
 
     def table(self, rows: Iterable[str] = ("model",), columns: Iterable[str] = (), **options: Any) -> "Table":
-        """The comparison table of these runs (`pushforward.report.tables.build`)."""
+        """The comparison table of these runs (`pushforward.report.tables.build`); options: allow_mixed, title, fingerprint."""
         from pushforward.report.tables import build
 
         return build(self, rows=tuple(rows), columns=tuple(columns), **options)

@@ -35,14 +35,85 @@ def test_nothing_is_bold_below_three_seeds_on_either_side(make, seeds_ae, seeds_
     assert table.cell("ae", "mse").bold is bold and not table.cell("vae", "mse").bold
 
 
-def test_numbers_of_unequal_protocol_are_not_ranked(make):
+def unlike(make):
     runs = [make("ae", s, fd_lenet=(1.0 + s, {}), mse=1.0 + s / 100) for s in range(3)]
-    runs += [make("vae", s, fd_lenet=(9.0 + s, {"n": 1000}), mse=2.0) for s in range(3)]
-    table = build(runs)
+    return runs + [make("vae", s, fd_lenet=(9.0 + s, {"n": 1000}), mse=2.0) for s in range(3)]
+
+
+def test_numbers_of_unequal_protocol_are_refused_in_one_line(make):
+    with pytest.raises(PushforwardError) as refused:
+        build(unlike(make))
+    line = str(refused.value)
+    assert line.startswith("cards of fd_lenet differ in n = 360 (ae), 1000 (vae): ") and "\n" not in line
+    assert all(remedy in line for remedy in ("pushforward evaluate", "--columns", "--allow-mixed"))
+    assert build(unlike(make), columns=("mse",)).cell("ae", "mse").bold
+
+
+def test_allowed_they_are_marked_noted_and_never_ranked(make):
+    table = build(unlike(make), allow_mixed=True)
     assert not any(row.cells[1].bold for row in table.rows) and table.cell("ae", "mse").bold
-    assert [c.ranked for c in table.columns] == [True, False]
-    assert "fd_lenet is not ranked: cards differ in n = 360 (ae), 1000 (vae)" in table.notes
-    assert "fd_lenet (not ranked)" in render.markdown(table).replace("\\", "")
+    assert [c.unranked for c in table.columns] == ["", "mixed cards"]
+    assert [table.cell(m, "fd_lenet").kind for m in ("ae", "vae")] == ["ᵃ", "ᵇ"]
+    assert any(n.startswith("not ranked: fd_lenet; cards differ in n = 360 (ae), 1000 (vae)") for n in table.notes)
+    text = render.markdown(table).replace("\\", "")
+    assert "fd_lenet (mixed cards)" in text and "10 ± 1ᵇ" in text.replace("10.0 ± 1.0", "10 ± 1")
+    assert r"$^\mathrm{b}$" in render.latex(table) and render.latex(table).isascii()
+    rows = list(csv.DictReader(io.StringIO(render.csv(table))))
+    assert {(r["model"], r["metric"]): r["cards"] for r in rows} == {
+        ("ae", "mse"): "", ("vae", "mse"): "", ("ae", "fd_lenet"): "a", ("vae", "fd_lenet"): "b",
+    }  # fmt: skip
+
+
+def test_a_mean_over_seeds_of_unlike_cards_is_refused_too(make):
+    runs = [make("ae", 1, mse=1.0), make("ae", 2, mse=(1.0, {"split": "val"}))]
+    with pytest.raises(PushforwardError, match=r"cards of mse differ in split = test \(ae\), val \(ae\)"):
+        build(runs)
+    assert build(runs, allow_mixed=True).cell("ae", "mse").kind == "ᵃᵇ"
+
+
+def test_a_stale_card_without_a_key_differs_from_one_with_it(make):
+    runs = [make("ae", mse=1.0), make("vae", mse=(1.0, {"binarize": "fixed"}))]
+    with pytest.raises(PushforwardError, match=r"binarize = none \(ae\), fixed \(vae\)"):
+        build(runs)
+
+
+def test_several_columns_are_named_together_where_they_differ_alike(make):
+    runs = [make(m, mse=(1.0, {"n": n}), psnr=(1.0, {"n": n})) for m, n in (("ae", 360), ("vae", 1000))]
+    with pytest.raises(PushforwardError, match=r"cards of mse, psnr differ in n = 360 \(ae\), 1000 \(vae\)"):
+        build(runs)
+
+
+@pytest.mark.parametrize(
+    ("card", "refused"),
+    [
+        ({"standard_error": 0.1}, False),  # a mean over images: more of them make it surer, not other
+        ({"standard_error": 0.1, "features": "lenet"}, True),  # a comparison of sets has a bias that hangs on n
+        ({"features": "lenet"}, True),
+        ({}, True),
+    ],
+)
+def test_n_may_differ_for_a_mean_with_its_standard_error_alone(make, card, refused):
+    runs = [make("vae", s, bpd=(2.0 + s / 9, card | {"n": 360})) for s in range(3)]
+    runs += [make("ddpm", s, bpd=(1.0 + s / 9, card | {"n": 100})) for s in range(3)]
+    if refused:
+        with pytest.raises(PushforwardError, match="n = 360"):
+            build(runs)
+    else:
+        assert build(runs).cell("ddpm", "bpd").bold
+
+
+def test_importance_samples_have_to_be_equal_where_there_are_any(make):
+    flow = make("realnvp", bpd=(2.0, {"kind": "exact"}))
+    vae, other = (make(m, bpd=(2.0, {"kind": "lower bound", "k": k})) for m, k in (("vae", 256), ("beta_vae", 64)))
+    assert build([flow, vae]).columns[0].ranked
+    with pytest.raises(PushforwardError, match=r"k = 256 \(vae\), 64 \(beta_vae\), none \(realnvp\)"):
+        build([flow, vae, other])
+
+
+def test_what_is_not_applicable_refuses_nothing(make):
+    runs = [make("ae", bpd=(None, "no density"), mse=1.0), make("vae", bpd=(2.0, {"levels": 17}), mse=2.0)]
+    runs[0].metrics["bpd"]["card"]["levels"] = 2
+    assert build(runs).columns[0].ranked
 
 
 def test_how_a_model_samples_bounds_or_averages_weights_is_its_own_affair(make):
@@ -51,7 +122,8 @@ def test_how_a_model_samples_bounds_or_averages_weights_is_its_own_affair(make):
     runs += [make("ddpm", s, fd_lenet=(5.0 + s / 9, own)) for s in range(3)]
     assert build(runs).cell("gan", "fd_lenet").bold
     other = [make("vae", s, fd_lenet=(9.0, {"selection": "by test"})) for s in range(3)]
-    assert "selection = by test (vae)" in " ".join(build(runs + other).notes)
+    with pytest.raises(PushforwardError, match=r"selection = by test \(vae\), none \(gan, ddpm\)"):
+        build(runs + other)
 
 
 def test_bits_carry_their_kind_and_are_ranked_within_one_data_protocol(make):
@@ -61,12 +133,36 @@ def test_bits_carry_their_kind_and_are_ranked_within_one_data_protocol(make):
     assert {m: table.cell(m, "bpd").relation for m in kinds} == {"vae": "≤", "realnvp": "=", "ddpm": "≈"}
     assert table.columns[0].ranked and "≤ **2.10 ± 0.10**" in render.markdown(table)
     binary = [make("ae", s, bpd=(0.2, {"kind": "lower bound", "levels": 2})) for s in range(3)]
-    assert not build(runs + binary).columns[0].ranked
+    with pytest.raises(PushforwardError, match="levels"):
+        build(runs + binary)
 
 
-def test_nats_of_unlike_likelihoods_are_not_ranked(make):
+def test_nats_of_unlike_likelihoods_stand_together_unranked(make):
     runs = [make(m, s, neg_elbo=(9.0, {"likelihood": m})) for m in ("vae", "beta_vae") for s in range(3)]
-    assert not build(runs).columns[0].ranked
+    table = build(runs)  # measuring alike could not make them equal: it is the models that differ
+    assert table.columns[0].unranked == "not ranked" and not table.cell("vae", "neg_elbo").bold
+    assert [table.cell(m, "neg_elbo").kind for m in ("vae", "beta_vae")] == ["ᵃ", "ᵇ"]
+    assert "likelihood = vae (vae), beta_vae (beta_vae)" in " ".join(table.notes)
+
+
+def test_cards_have_to_agree_within_a_data_set_only(make):
+    cards = {"digits": {"n": 360, "levels": 17}, "mnist": {"n": 10_000, "levels": 256}}
+    runs = [make(m, data=d, mse=(1.0, c)) for m in ("ae", "vae") for d, c in cards.items()]
+    assert build(runs, rows=("data", "model")).columns[0].ranked
+    assert build(runs, rows=("model",)).rows[0].marks == "‡"  # a mean over data sets says so
+    runs.append(make("gan", data="mnist", mse=(1.0, {"n": 10_000, "levels": 2})))
+    with pytest.raises(PushforwardError, match=r"cards of mse on mnist differ in levels = 256 .*, 2 \(mnist gan\)"):
+        build(runs, rows=("data", "model"))
+
+
+def test_columns_by_pattern_and_all(make):
+    runs = [make("vae", mse=1.0, own_thing=2.0, fd_lenet=1.0, fd_random=1.0)]
+    names = {c: [column.name for column in build(runs, columns=c).columns] for c in ((), ("all",), ("fd_*", "mse"))}
+    assert names == {
+        (): ["mse", "fd_lenet"],
+        ("all",): ["mse", "fd_lenet", "fd_random", "own_thing"],
+        ("fd_*", "mse"): ["fd_lenet", "fd_random", "mse"],
+    }
 
 
 def test_each_data_set_is_ranked_for_itself(make):

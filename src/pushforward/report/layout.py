@@ -9,6 +9,8 @@ from pushforward.runs import Run
 
 IMPROVING, STALE, MIXED = "*", "†", "‡"
 """Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
+LETTERS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"
+"""What stands at numbers of a column whose cards differ."""
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Cell:
     relation: str = ""
     note: str = ""
     bold: bool = False
+    kind: str = ""
+    """ᵃ, ᵇ, … where the cards of a column differ: numbers with the same letter were measured alike."""
 
     @property
     def n(self) -> int:
@@ -44,7 +48,12 @@ class Column:
     name: str
     unit: str = ""
     better: str | None = None
-    ranked: bool = True
+    unranked: str = ""
+    """Why nothing in it is called best: `not ranked`, `mixed cards`."""
+
+    @property
+    def ranked(self) -> bool:
+        return not self.unranked
 
 
 @dataclass

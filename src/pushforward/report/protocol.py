@@ -1,4 +1,4 @@
-"""Which numbers may be ranked against each other, and which runs may be averaged."""
+"""Which numbers may stand in one ranking, and which runs may be averaged."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -7,44 +7,71 @@ from typing import Any
 from pushforward.runs import HASHED, Run, flatten
 
 # fmt: off
-NOT_PROTOCOL = frozenset({
+FREE = frozenset({
     "better", "kind", "samples", "floor", "references", "seed", "run", "run_id", "images_seen", "step", "checkpoint",
-    "standard_error", "weights", "at_images", "chosen_by", "note", "sampler", "function_evaluations", "steps", "prior", "codes",
-    "time", "date", "seconds", "command", "commit",
+    "standard_error", "weights", "at_images", "chosen_by", "note", "sampler", "function_evaluations", "steps", "prior",
+    "codes", "units", "code_dim", "dimensions", "features_weights", "time", "date", "seconds", "command", "commit",
 })
 # fmt: on
-"""Card fields that may differ between numbers of one ranking: how a model samples or bounds, and when it was measured.
-
-Which weights a rule chose may differ, the rule (`selection`) may not. Everything else (split, n, features and their hash,
-preprocessing, binarisation …) has to be equal."""
+"""Card fields that may differ between numbers of one ranking: how a model samples or bounds, how many units its code has,
+which weights the rule chose (the rule, `selection`, may not differ), when it was measured."""
+MODELS_OWN = frozenset({"likelihood", "density", "corruption"})
+"""Card fields that come with the model and say what its number means: nats under a Bernoulli and under a Gaussian, of a
+mass and of a density, a gain over masking and over noise. Measuring alike cannot make them equal: such numbers stand in
+one column, but are not ranked."""
+WHERE_PRESENT = frozenset({"k", "noise_seed"})
+"""Card fields that not every way to a number has: a flow's likelihood takes no importance samples. Absent is no difference."""
 
 
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be equal for this number to be ranked: unit and card without `NOT_PROTOCOL`.
+    """What has to be equal for two numbers to stand in one column: unit, split, data, features and their hash, n …
 
-    The likelihood is the model's own where the unit is bits per
-    dimension; in nats a Bernoulli's and a Gaussian's numbers mean different things, and so do a mass and a density.
+    `n` may differ for a mean over images with its `standard_error`. It has to be equal for what has a bias that hangs
+    on it, as every comparison of sets of features does.
     """
-    unit, card = metric.get("unit") or "", dict(metric.get("card") or {})
-    free = NOT_PROTOCOL | {"likelihood", "density"} if unit.startswith("bit") else NOT_PROTOCOL
-    card = {key: value for key, value in card.items() if key not in free}
-    return flatten({"unit": unit} | card)
+    card = dict(metric.get("card") or {})
+    free = FREE | MODELS_OWN
+    if card.get("standard_error") is not None and "features" not in card:
+        free |= {"n"}
+    return flatten({"unit": metric.get("unit") or ""} | {key: value for key, value in card.items() if key not in free})
+
+
+def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the model has to be equal for two numbers to be ranked; bits are bits, whatever the likelihood."""
+    card = metric.get("card") or {}
+    keys = MODELS_OWN - {"likelihood", "density"} if str(metric.get("unit")).startswith("bit") else MODELS_OWN
+    return flatten({key: card[key] for key in card if key in keys})
 
 
 def differing(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys, in order of appearance, whose values are not equal in all items; an absent key equals null."""
     keys = dict.fromkeys(key for item in items for key in item)
-    return [key for key in keys if len({_text(item.get(key)) for item in items}) > 1]
+    found = {key: {_text(item.get(key)) for item in items} for key in keys}
+    return [key for key, values in found.items() if len(values - ({"null"} if key in WHERE_PRESENT else set())) > 1]
+
+
+def kinds(items: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
+    """For each item the number of its kind, from 0 in order of appearance: items of a kind are equal in all `keys`."""
+    texts = [tuple(_text(item.get(key)) for key in keys) for item in items]
+    order = list(dict.fromkeys(texts))
+    return [order.index(text) for text in texts]
 
 
 def grouped(key: str, items: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """`n = 360 (ae), 1000 (vae, gan)`."""
     owners: dict[str, list[str]] = {}
     for item, name in zip(items, names, strict=True):
-        seen = owners.setdefault(str(item.get(key)), [])
+        value = item.get(key)
+        seen = owners.setdefault("none" if value is None else str(value), [])
         if name not in seen:
             seen.append(name)
     return f"{key} = " + ", ".join(f"{value} ({', '.join(who)})" for value, who in owners.items())
+
+
+def data_set(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:
+    """What numbers have to share to be compared at all: the data set, and what the rows themselves vary of it."""
+    own = (run.key("data"), *(run.key(key) for key in keys if key.startswith("data.")))
+    return tuple(value if isinstance(value, str | int | float | None) else str(value) for value in own)
 
 
 def mixed(runs: Sequence[Run]) -> list[str]:

@@ -3,34 +3,81 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pushforward.report import protocol
-from pushforward.report.layout import MIXED, Cell, Column, Row, Table
+from pushforward.report.layout import LETTERS, MIXED, Cell, Column, Row, Table
 
 FLOOR = "train vs test (floor)"
 MANY = 3
 """Seeds below which nothing is called best."""
 
 
-def rank(i: int, column: Column, rows: Sequence[Row], notes: list[str]) -> None:
-    """Bold: the best mean, and those within one standard error of the difference; all of ≥ 3 seeds, or none."""
-    measured = [row for row in rows if row.cells[i].n]
-    cards = [
-        (protocol.protocol(run.metrics[column.name]), row.label)
-        for row in measured
-        for run in row.runs
-        if run.value(column.name) is not None
-    ]
-    differ = protocol.differing([card for card, _ in cards])
-    if differ:
-        column.ranked = False
-        items, names = [card for card, _ in cards], [name for _, name in cards]
+@dataclass
+class Difference:
+    """How the cards of one column differ within one data set. `refused`: in how it was measured, not in the models."""
+
+    column: Column
+    data: str
+    keys: str
+    refused: bool
+
+
+def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], several: bool) -> list[Difference]:
+    """Where cards of a column differ within a data set; a letter is put on the cells, the same on those alike."""
+    pairs = [(row, run) for row in rows for run in row.runs if run.value(column.name) is not None]
+    found = []
+    for data, group in protocol.partition(pairs, lambda pair: protocol.data_set(pair[1], keys)).items():
+        metrics = [run.metrics[column.name] for _, run in group]
+        measured, meant = [protocol.protocol(m) for m in metrics], [protocol.meaning(m) for m in metrics]
+        items = [a | b for a, b in zip(measured, meant, strict=True)]
+        differ = protocol.differing(items)
+        if not differ:
+            continue
+        kinds = protocol.kinds(items, differ)
+        for (row, _), kind in zip(group, kinds, strict=True):
+            letter, cell = LETTERS[min(kind, len(LETTERS) - 1)], row.cells[i]
+            cell.kind = "".join(sorted({*cell.kind, letter}, key=LETTERS.index))
+        names = [row.label for row, _ in group]
         parts = "; ".join(protocol.grouped(key, items, names) for key in differ)
-        notes.append(f"{column.name} is not ranked: cards differ in {parts}")
-        return
-    cells = [row.cells[i] for row in measured if MIXED not in row.marks]
-    if column.better not in ("lower", "higher") or len(cells) < 2:
+        where = " ".join(str(part) for part in data if part is not None) if several else ""
+        found.append(Difference(column, where, parts, bool(protocol.differing(measured))))
+    return found
+
+
+def _alike(found: Sequence[Difference]) -> list[tuple[str, str]]:
+    """(columns, what differs in which rows), a pair for all columns whose cards differ in the same way."""
+    groups = protocol.partition(found, lambda d: (d.data, d.keys))
+    return [
+        (", ".join(dict.fromkeys(d.column.name for d in group)) + (f" on {data}" if data else ""), keys)
+        for (data, keys), group in groups.items()
+    ]
+
+
+def refusal(found: Sequence[Difference]) -> str:
+    """One line: the columns, what of their cards differs in which rows, and what to do about it."""
+    said = [f"cards of {columns} differ in {keys}" for columns, keys in _alike(found)]
+    more = f" (and {len(said) - 3} further such differences)" if len(said) > 3 else ""
+    return (
+        f"{'; '.join(said[:3])}{more}: measure these rows alike (pushforward evaluate RUN metrics.…), "
+        "choose other --columns or --runs, or show them unranked with --allow-mixed"
+    )
+
+
+def settle(found: Sequence[Difference], notes: list[str]) -> None:
+    """Columns whose cards differ are not ranked, and a note says why."""
+    for d in found:
+        own = "not ranked" if d.column.better else ""  # of rate and distortion nothing is ever called best
+        d.column.unranked = "mixed cards" if d.refused else d.column.unranked or own
+    for columns, keys in _alike(found):
+        notes.append(f"not ranked: {columns}; cards differ in {keys}; numbers with the same letter compare")
+
+
+def rank(i: int, column: Column, rows: Sequence[Row]) -> None:
+    """Bold: the best mean, and those within one standard error of the difference; all of ≥ 3 seeds, or none."""
+    cells = [row.cells[i] for row in rows if row.cells[i].n and MIXED not in row.marks]
+    if column.better not in ("lower", "higher") or len(cells) < 2 or any(row.cells[i].kind for row in rows):
         return
     sign = 1 if column.better == "lower" else -1
     best = min(cells, key=lambda cell: sign * statistics.fmean(cell.values))

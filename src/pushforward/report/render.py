@@ -3,6 +3,7 @@
 import csv as csv_module
 import io
 import math
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from pushforward.report.layout import Cell, Column, Row, Table
+from pushforward.report.layout import LETTERS, Cell, Column, Row, Table
 from pushforward.store import write_whole
 
 ARROW = {"lower": "↓", "higher": "↑", None: ""}
@@ -37,8 +38,13 @@ def content(cell: Cell, row: Row) -> tuple[str, str, str]:
     """What stands before the number, the number (or the state), and what stands after it."""
     if not cell.n or cell.mean is None:
         return "", {"missing": "–"}.get(cell.state, cell.state), ""
-    after = f" (n={cell.n})" if cell.n != row.n and not row.reference else ""
+    after = cell.kind + (f" (n={cell.n})" if cell.n != row.n and not row.reference else "")
     return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std), after
+
+
+def letters(cell: Cell) -> str:
+    """`a`, `b`, …: numbers of a column with the same letter were measured alike; nothing where all were."""
+    return unicodedata.normalize("NFKD", cell.kind)
 
 
 def names(row: Row) -> list[str]:
@@ -54,7 +60,7 @@ def seeds(row: Row) -> str:
 def heading(column: Column) -> str:
     unit = f" [{column.unit}]" if column.unit else ""
     arrow = f" {ARROW[column.better]}" if column.better in ARROW and column.better and column.ranked else ""
-    return f"{column.name}{unit}{arrow}" + ("" if column.ranked else " (not ranked)")
+    return f"{column.name}{unit}{arrow}" + (f" ({column.unranked})" if column.unranked else "")
 
 
 def _grid(table: Table, bold: Callable[[str], str], plain: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:
@@ -97,6 +103,7 @@ _TEX = {
     "−": "$-$", "–": "--", "—": "---", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
     "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$",
     "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "μ": r"$\mu$", "²": r"$^2$", "‖": r"$\|$",
+    **{c: rf"$^\mathrm{{{unicodedata.normalize('NFKD', c)}}}$" for c in LETTERS},
     "’": "'", "…": r"\dots{}", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "ä": r'\"a', "\n": " ",
 }  # fmt: skip
 
@@ -127,7 +134,7 @@ def csv(table: Table) -> str:
     """One line a cell, at full precision: mean, std, n, the values, and all that a printed cell shows by a mark."""
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\n")
-    head = "metric unit better state relation mean std n values best ranked marks note reference".split()  # noqa: SIM905
+    head = "metric unit better state relation mean std n values best ranked cards marks note reference".split()  # noqa: SIM905
     writer.writerow([*table.keys, *head])
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
@@ -146,7 +153,16 @@ def csv(table: Table) -> str:
                 values,
             ]
             writer.writerow(
-                [*row.key, *line, cell.bold, column.ranked, row.marks, cell.note or row.others, row.reference]
+                [
+                    *row.key,
+                    *line,
+                    cell.bold,
+                    column.ranked,
+                    letters(cell),
+                    row.marks,
+                    cell.note or row.others,
+                    row.reference,
+                ]
             )
     return text.getvalue()
 

@@ -1,6 +1,7 @@
 """The comparison table: mean ± std over seeds from run directories, ranked only where numbers may be ranked."""
 
 import difflib
+import fnmatch
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +9,26 @@ from typing import Any
 from pushforward.errors import PushforwardError
 from pushforward.report import protocol
 from pushforward.report.layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
-from pushforward.report.ranking import explain, rank, references
+from pushforward.report.ranking import compare, explain, rank, references, refusal, settle
 from pushforward.runs import Run
 
 # fmt: off
+HEADLINE = [
+    "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd", "fd_lenet", "fd_lenet_gaussian", "fd_lenet_mixture",
+    "precision", "recall", "mig", "parameters",
+]
+"""The columns of a table that asks for none, where runs have them."""
 METRICS = [
-    "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd",
+    "mse", "psnr", "ssim", "ms_ssim", "psnr_denoised", "psnr_corrupted",
+    "rate", "distortion", "neg_elbo", "nll", "iw_nll", "bpd",
+    "mutual_information", "total_correlation", "active_units",
     "fd_lenet", "fd_lenet_normal", "fd_lenet_gaussian", "fd_lenet_mixture",
+    "kernel_distance", "precision", "recall", "density", "coverage", "least_class_share",
+    "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "modularity",
+    "beta_vae_score", "factor_vae_score",
     "parameters", "wall_time", "images_per_second",
 ]
-"""The order of columns; all but the last are shown where present and nothing else is asked for."""
+"""The order of columns for `all` and for patterns; what is not here comes after, by name."""
 MODELS = [
     "ae", "sparse_ae", "denoising_ae", "vae", "beta_vae", "gan", "wgan_gp", "realnvp", "spline_flow", "ddpm",
     "flow_matching",
@@ -36,15 +47,18 @@ def build(
     columns: Sequence[str] = (),
     fingerprint: str | None = None,
     title: str = "",
+    allow_mixed: bool = False,
 ) -> Table:
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
+    columns: names of metrics, patterns such as `fd_*`, `all`; without any the headline ones.
     fingerprint: the present source's (`source_fingerprint()`); runs of other source are marked.
+    allow_mixed: numbers of one column that were not measured alike are marked and not ranked, instead of refused.
     """
     keys = tuple(rows)
     runs = list(runs)
-    _check(runs, keys, columns)
-    names = list(columns) or _present(runs)
+    _check(runs, keys)
+    names = chosen(runs, columns)
     notes: list[str] = []
     groups = protocol.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(keys, [_column(name, runs) for name in names], [], notes, title)
@@ -53,31 +67,44 @@ def build(
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
     by_data = protocol.partition(table.rows, lambda row: row.runs[0].key("data"))
+    several = len({run.key("data") for run in runs}) > 1
+    differences = [d for i, c in enumerate(table.columns) for d in compare(i, c, table.rows, keys, several)]
+    refused = [d for d in differences if d.refused]
+    if refused and not allow_mixed:
+        raise PushforwardError(refusal(refused))
+    settle(differences, notes)
     for i, column in enumerate(table.columns):
-        for group in by_data.values():
-            rank(i, column, group, notes)
+        for rivals in protocol.partition(table.rows, lambda row: protocol.data_set(row.runs[0], keys)).values():
+            rank(i, column, rivals)
     for data, group in by_data.items():
         table.rows += references(table, data, group, len(by_data) > 1)
     explain(table, notes)
     return table
 
 
-def _check(runs: Sequence[Run], keys: Sequence[str], columns: Sequence[str]) -> None:
+def _check(runs: Sequence[Run], keys: Sequence[str]) -> None:
     if not runs:
         raise PushforwardError("No runs for this table: train some, or widen the filter.")
     for key in keys:
         if all(run.key(key) is None for run in runs):
             raise PushforwardError(f"--rows {key}: no run's config has this key. Try model, data or weighting.beta.")
-    known = dict.fromkeys([*(name for run in runs for name in run.metrics), *METRICS])
-    for name in columns:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3) or list(known)[:5]
-            raise PushforwardError(f"--columns {name}: no run has this metric. Nearest: {', '.join(near)}.")
 
 
-def _present(runs: Sequence[Run]) -> list[str]:
+def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
+    """Metrics by name, by pattern, or `all` that the runs have; without any the headline ones, else all."""
     present = dict.fromkeys(name for run in runs for name in run.metrics)
-    return [name for name in METRICS[:-1] if name in present] or sorted(present)
+    ordered = [name for name in METRICS if name in present] + sorted(set(present) - set(METRICS))
+    if not columns:
+        return [name for name in HEADLINE if name in present] or ordered
+    found: dict[str, None] = {}
+    for name in columns:
+        pattern = "*" if name == "all" else name
+        matching = fnmatch.filter(ordered, pattern) or [name] * (name in METRICS)
+        if not matching:
+            near = difflib.get_close_matches(name, {**present, **dict.fromkeys(METRICS)}, n=3) or ordered[:5]
+            raise PushforwardError(f"--columns {name}: no run has this metric. Nearest: {', '.join(near)}.")
+        found |= dict.fromkeys(matching)
+    return list(found)
 
 
 def _hashable(value: Any) -> Any:
