@@ -4,7 +4,7 @@ import io
 import lzma
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,14 +24,18 @@ HOW = (
 """How `bits_per_dim` runs each of them, for a card."""
 
 
-def bits_per_dim(x: UInt8[Tensor, "n c h w"], levels: int = 256, *, per_image: bool = False) -> dict[str, float]:
-    """{"zlib", "lzma", "PNG", "WebP"} -> bits per dimension over all images: 8 · bytes / (n c h w).
+TOOLS = ("zlib", "lzma", "PNG", "WebP")
+"""What is shown; beside them there are "PNG per image" and "WebP per image", a file each."""
+
+
+def bits_per_dim(x: UInt8[Tensor, "n c h w"], levels: int = 256, tools: Sequence[str] = TOOLS) -> dict[str, float]:
+    """tool -> bits per dimension over all images: 8 · bytes / (n c h w).
 
     A small image's file is mostly header, and one image is little to learn from; so PNG and WebP are given all images as
-    one sheet of tiles, as zlib and lzma are given one stream. per_image: also "PNG per image" and "WebP per image", a
-    file each. Where levels is 2, eight pixels are handed over as one byte, and PNG stores one bit a pixel.
+    one sheet of tiles, as zlib and lzma are given one stream; "PNG per image" and "WebP per image" count a file each.
+    Where levels is 2, eight pixels are handed over as one byte, and PNG stores one bit a pixel.
 
-    Raises PushforwardError where there are no images or a level is out of range.
+    Raises PushforwardError where there are no images, a level is out of range, or a tool is not known.
     """
     if x.numel() == 0:
         raise PushforwardError("compressors: no images to compress; give at least one.")
@@ -41,18 +45,21 @@ def bits_per_dim(x: UInt8[Tensor, "n c h w"], levels: int = 256, *, per_image: b
         )
     binary = levels == 2
     pictures = _pictures(x.cpu().numpy())
-    stream = np.packbits(pictures).tobytes() if binary else x.cpu().numpy().tobytes()
+    stream = np.packbits(x.cpu().numpy()).tobytes() if binary else x.cpu().numpy().tobytes()
     jobs: dict[str, Callable[[], int]] = {
         "zlib": lambda: _streamed(stream, lambda b: zlib.compress(b, 9), zlib.decompress),
         "lzma": lambda: _streamed(stream, lambda b: lzma.compress(b, preset=9), lzma.decompress),
         "PNG": lambda: _filed(sheets(pictures), "PNG", binary),
         "WebP": lambda: _filed(sheets(pictures), "WEBP", binary),
+        "PNG per image": lambda: _filed(pictures, "PNG", binary),
+        "WebP per image": lambda: _filed(pictures, "WEBP", binary),
     }
-    if per_image:
-        jobs["PNG per image"] = lambda: _filed(pictures, "PNG", binary)
-        jobs["WebP per image"] = lambda: _filed(pictures, "WEBP", binary)
+    if unknown := set(tools) - set(jobs):
+        raise PushforwardError(
+            f"compressors: {', '.join(sorted(unknown))} is not known; choose from {', '.join(jobs)}."
+        )
     with ThreadPoolExecutor(len(jobs)) as pool:  # all of them release the interpreter's lock
-        sizes = {name: pool.submit(job) for name, job in jobs.items()}
+        sizes = {name: pool.submit(jobs[name]) for name in tools}
         return {name: 8 * size.result() / x.numel() for name, size in sizes.items()}
 
 
