@@ -1,0 +1,189 @@
+"""Estimates of −log p(x) for families that only decode: annealed importance sampling, and Parzen windows."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.metrics import annealed
+from pushforward.metrics.likelihood import estimate
+from pushforward.metrics.parzen import bandwidth_grid, best_bandwidth, parzen_log_prob
+from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject
+
+ROWS = 1024
+"""Codes that are decoded and differentiated at once."""
+
+
+class Observed(NamedTuple):
+    """p(x|z) of a decoder: log_prob(x, z) -> (n,) nats, sample(z, generator) -> x, what it is, and whether a mass."""
+
+    log_prob: Callable[[Tensor, Tensor], Tensor]
+    sample: Callable[[Tensor, torch.Generator], Tensor]
+    description: str
+    discrete: bool
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """nll_ais: −log ∫ p(z) p(x|z) dz by annealed importance sampling, nats an image. Wu et al. 2017.
+
+    images: how many of the split. chains: for each image. temperatures: steps from prior to posterior, each a
+    transition of Hamiltonian Monte Carlo of `leapfrogs` steps. own: p(x|z) is the family's own where it has one;
+    elsewhere, or with own=False, N(decode(z), sigma² I) at the images as they are. density: over codes, for families
+    without a prior. simulated: images of the model itself on which chains from both ends say how far off it is; 0: none.
+    """
+
+    images: int = 100
+    chains: int = 8
+    temperatures: int = 500
+    leapfrogs: int = 5
+    own: bool = True
+    sigma: float = 0.1
+    density: str = "mixture"
+    simulated: int = 10
+
+    def __call__(self, subject: Subject) -> Entries:
+        try:
+            prior, observed = self.prior(subject), self.observed(subject)
+        except NotApplicable as reason:
+            return {"nll_ais": subject.na(str(reason), "nats", better="lower")}
+        x = subject.x(n=self.images)
+        g = subject.generator("annealed")
+        size = max(1, ROWS // self.chains)
+        found = [self.bounds(part.to(subject.device), prior, observed, g)[0] for part in x.split(size)]
+        bound, effective, acceptance = (torch.cat(parts).double().cpu() for parts in zip(*found, strict=True))
+        mean = estimate(-bound)
+        note = (
+            f"log p is below its true value in expectation; effective chains {float(effective.mean()):.2g} of "
+            f"{self.chains}, acceptance {float(acceptance.mean()):.2f}"
+        )
+        if self.simulated:
+            gap = self.gap(prior, observed, subject)
+            note += f"; on {self.simulated} images of the model itself, bounds from both sides are {gap:.3g} nats apart"
+        card = {
+            "kind": "estimate", "density": not observed.discrete, "n": mean.n, "standard_error": mean.standard_error,
+            "likelihood": observed.description, "prior": prior.describe(), "noise_seed": MEASURE_SEED, "note": note,
+            "method": "annealed importance sampling", "samples": self.chains, "temperatures": self.temperatures,
+            "leapfrogs": self.leapfrogs,
+            "function_evaluations": self.chains * self.leapfrogs * (self.temperatures - 1),
+        }  # fmt: skip
+        return {"nll_ais": subject.number(mean.value, "nats", better="lower", **card)}
+
+    def prior(self, subject: Subject) -> Any:
+        """The family's own density over codes, or the one fitted after training."""
+        if not subject.can("decode"):
+            raise NotApplicable("this family decodes no code")
+        if subject.can("log_prob") and not subject.can("log_likelihood"):
+            raise NotApplicable("log p(x) is its own: see nll")
+        own = getattr(subject.family, "prior", None)
+        return own if own is not None else subject.density(self.density)
+
+    def observed(self, subject: Subject) -> Observed:
+        family: Any = subject.family
+        if self.own and subject.can("log_likelihood"):
+            p = family.likelihood
+
+            def drawn(z: Tensor, g: torch.Generator) -> Tensor:
+                return p.sample(family.decoder(z), p.draw(len(z), g).to(z))
+
+            return Observed(family.log_likelihood, drawn, p.describe(), p.discrete)
+        sigma, dim = self.sigma, subject.spec.dim
+
+        def log_prob(x: Tensor, z: Tensor) -> Tensor:
+            square = (x - family.decode(z)).square().flatten(1).sum(1)
+            return -0.5 * square / sigma**2 - 0.5 * dim * math.log(2 * math.pi * sigma**2)
+
+        def sample(z: Tensor, g: torch.Generator) -> Tensor:
+            mean = family.decode(z)
+            return mean + sigma * torch.randn(mean.shape, generator=g, device=g.device).to(mean)
+
+        return Observed(log_prob, sample, f"Gaussian about what it decodes, σ = {sigma:g}", False)
+
+    def bounds(
+        self, x: Tensor, prior: Any, observed: Observed, g: torch.Generator
+    ) -> tuple[annealed.Annealed, annealed.Steps]:
+        """Lower bounds of log p(x), and the steps they were walked in."""
+        ends = densities(x, prior, observed)
+        pilot = prior.sample(len(x), g)[None]
+        steps = annealed.tuned(*ends, pilot, g, temperatures=self.temperatures, leapfrogs=self.leapfrogs)
+        start = prior.sample(self.chains * len(x), g).unflatten(0, (self.chains, len(x)))
+        return annealed.annealed(*ends, start, steps, g, leapfrogs=self.leapfrogs), steps
+
+    def gap(self, prior: Any, observed: Observed, subject: Subject) -> float:
+        """Mean distance of the upper from the lower bound of log p(x), nats, where a posterior sample is known."""
+        g = subject.generator("annealed", "simulated")
+        with torch.no_grad():
+            z = prior.sample(self.simulated, g)
+            x = observed.sample(z, g)
+        below, steps = self.bounds(x, prior, observed, g)
+        ends = densities(x, prior, observed)
+        above = annealed.annealed(*ends, z[None], steps, g, leapfrogs=self.leapfrogs, reverse=True)
+        return float((above.bound - below.bound).mean())
+
+
+def densities(x: Tensor, prior: Any, observed: Observed) -> tuple[annealed.Density, annealed.Density]:
+    """log p(z) and log p(x|z) of codes (chains, n, d), (chains, n)."""
+
+    def log_prior(z: Tensor) -> Tensor:
+        return prior.log_prob(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+    def log_likelihood(z: Tensor) -> Tensor:
+        repeated = x.expand(len(z), *x.shape).flatten(0, 1)
+        return observed.log_prob(repeated, z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+    return log_prior, log_likelihood
+
+
+@dataclass(frozen=True)
+class Parzen:
+    """nll_parzen: −log density of images under a Gaussian about each of a model's samples, nats. Goodfellow et al. 2014.
+
+    samples: how many. low, high, steps: the grid of bandwidths, in pixels' units; the one is taken under which
+    `validation` held-out images are likeliest. images: of the split; None: all. density: over codes, for families that
+    do not sample by themselves. The card's reference are training images in the place of samples: a model can beat them
+    by being smooth, and good samples can lose to bad ones (Theis, van den Oord & Bethge 2016).
+    """
+
+    samples: int = 10_000
+    images: int | None = None
+    validation: int = 1000
+    low: float = 0.01
+    high: float = 1.0
+    steps: int = 21
+    density: str = "mixture"
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Entries:
+        density = "own" if subject.can("sample") else self.density
+        n = subject.affordable(self.samples)
+        try:
+            if not subject.size("val"):
+                raise NotApplicable("there are no validation images to choose a bandwidth on")
+            drawn = subject.samples(n, density)
+        except NotApplicable as reason:
+            return {"nll_parzen": subject.na(str(reason), "nats", better="lower")}
+        h, values = self.values(subject, drawn)
+        _, memoriser = subject.once(("parzen", self), lambda: self.values(subject, subject.raw("train", n)))
+        mean = estimate(-values)
+        grid = f"{self.steps} bandwidths from {self.low:g} to {self.high:g}"
+        edge = "; the grid ends there" if h in (self.grid[0], self.grid[-1]) and self.steps > 1 else ""
+        card = {
+            "kind": "estimate", "density": True, "n": mean.n, "standard_error": mean.standard_error,
+            "method": f"Parzen window, chosen of {grid} on {min(self.validation, subject.size('val'))} validation images",
+            "samples": n, "sampler": subject.described(density), "noise_seed": MEASURE_SEED,
+            "note": f"bandwidth {h:.3g}{edge}", "likelihood": "Gaussian window at grey levels as they are",
+            "references": {"training images": float(-memoriser.mean())},
+        }  # fmt: skip
+        return {"nll_parzen": subject.number(mean.value, "nats", better="lower", **card)}
+
+    @property
+    def grid(self) -> list[float]:
+        return bandwidth_grid(self.low, self.high, self.steps)
+
+    def values(self, subject: Subject, samples: Tensor) -> tuple[float, Tensor]:
+        """The bandwidth, and the log-density of the split's images, nats, (n,)."""
+        h = best_bandwidth(subject.raw("val", self.validation), samples, self.grid)
+        return h, parzen_log_prob(subject.raw(n=self.images), samples, [h])[0]
