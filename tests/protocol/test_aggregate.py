@@ -1,0 +1,48 @@
+"""The rate in parts, of a VAE and of families that have none."""
+
+import math
+
+import pytest
+
+from pushforward.launch import compose
+from pushforward.protocol import Subject
+from pushforward.protocol.aggregate import Aggregate
+from pushforward.training import build
+
+NAMES = {"mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units"}
+
+
+def subject(model: str, *overrides: str) -> Subject:
+    config = compose([f"model={model}", "data=digits", "network.hidden=[32]", *overrides])
+    data = build.build_data(config)
+    return Subject(build.build_family(config, data.spec).eval(), data)
+
+
+def test_parts_of_a_vae_add_up_to_its_rate() -> None:
+    """One z an image: within 4 standard errors of the closed KL of the same images."""
+    given = subject("vae", "model.code_dim=4")
+    entries = Aggregate(200, 0.01)(given)
+    assert set(entries) == NAMES
+    value = {name: entry["value"] for name, entry in entries.items()}
+    error = {name: entry["card"].get("standard_error") for name, entry in entries.items()}
+    family = given.family
+    rate = family.log_prob(given.x(n=200), given.generator("any")).parts["rate"].mean()  # type: ignore[operator]
+    whole = value["mutual_information"] + value["marginal_kl"]
+    assert abs(whole - float(rate)) < 4 * (error["mutual_information"] + error["marginal_kl"])
+    assert value["marginal_kl"] == pytest.approx(value["total_correlation"] + value["dimension_kl"], rel=1e-9)
+    assert value["mutual_information"] <= math.log(200)
+    assert 0 <= value["active_units"] <= 4
+    assert {(e["card"]["n"], e["card"]["aggregate_of"], e["card"]["split"]) for e in entries.values()} == {
+        (200, 200, "test")
+    }
+    assert entries["mutual_information"]["card"]["note"] == "at most ln 200 = 5.298"
+    assert entries["active_units"]["card"]["threshold"] == 0.01
+    assert Aggregate(200, 0.01)(given) == entries  # the same noise again
+
+
+@pytest.mark.parametrize("model", ["ae", "gan", "realnvp"])
+def test_families_without_a_posterior_say_so(model: str) -> None:
+    entries = Aggregate(100, 0.01)(subject(model, *(["network=mlp"] if model == "gan" else [])))
+    assert set(entries) == NAMES
+    assert {entry["na"] for entry in entries.values()} == {"this family has no posterior density over codes"}
+    assert {entry["value"] for entry in entries.values()} == {None}
