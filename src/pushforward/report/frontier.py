@@ -1,0 +1,131 @@
+"""One metric against another over runs, such as rate against distortion over β: means over seeds with error bars."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pushforward.errors import PushforwardError
+from pushforward.report import plots, protocol
+from pushforward.report.tables import order
+from pushforward.runs import Run
+
+
+class Point(NamedTuple):
+    """Mean and standard error over seeds of both metrics at one value of what is varied; no error for one seed."""
+
+    label: Any
+    x: float
+    y: float
+    x_error: float
+    y_error: float
+    seeds: int
+
+
+def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path) -> Path:
+    """Metric `y` against metric `x`, a point for each value of the config key `by`, joined in its order where it is a number.
+
+    Means over seeds with bars of ± one standard error. Where models, data sets or networks differ, each has a line.
+
+    Raises PushforwardError where a metric is in no run, numbers were not measured alike, or runs of a point differ in
+    more than their seed.
+    """
+    with_both = [run for run in runs if run.value(x) is not None and run.value(y) is not None]
+    _check(runs, with_both, x, y, by)
+    lines = series(with_both, x, y, by)
+    left_out = len(runs) - len(with_both)
+    counts = sorted({point.seeds for points in lines.values() for point in points})
+    over = " or ".join(map(str, counts)) + (" seeds" if counts[-1] > 1 else " seed")
+    note = f"means over {over}" + ("; bars: ± 1 standard error" if counts[-1] > 1 else "")
+    note += f"; {left_out} runs without these numbers left out" if left_out else ""
+    with plots._styled():
+        figure, (ax,) = plots._panels(1, 1, 4.8, 3.8)
+        colours = _colours(len(lines))
+        for (name, points), colour in zip(lines.items(), colours, strict=True):
+            xs, ys = [p.x for p in points], [p.y for p in points]
+            joined = len(points) > 1 and all(isinstance(p.label, int | float) for p in points)
+            ax.plot(xs, ys, "o-" if joined else "o", color=colour, markersize=4, label=name or None)
+            ax.errorbar(
+                xs,
+                ys,
+                xerr=[p.x_error for p in points],
+                yerr=[p.y_error for p in points],
+                fmt="none",
+                ecolor=colour,
+                elinewidth=0.9,
+                capsize=2,
+            )
+            for p in points:
+                text = f"{p.label:g}" if isinstance(p.label, int | float) else str(p.label)
+                ax.annotate(text, (p.x, p.y), xytext=(5, 4), textcoords="offset points", fontsize=8, color="0.25")
+        ax.set(xlabel=_axis(with_both, x), ylabel=_axis(with_both, y))
+        ax.set_title(f"by {by}")
+        ax.margins(0.12)
+        if any(lines):
+            ax.legend()
+        figure.supxlabel(note, fontsize=7, color="0.35")
+        return plots._save(figure, path)
+
+
+def series(runs: Sequence[Run], x: str, y: str, by: str) -> dict[str, list[Point]]:
+    """The points of each line in the order of `by`; a line for each model, data set and network where these vary."""
+    kinds = [
+        key
+        for key in ("model", "data", "network")
+        if key != by.partition(".")[0] and len({run.choices.get(key) for run in runs}) > 1
+    ]
+    lines: dict[str, list[Point]] = {}
+    for kind, own in protocol.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
+        groups = protocol.partition(own, lambda run: run.key(by))
+        lines[" ".join(map(str, kind))] = [_point(key, groups[key], x, y, by) for key in sorted(groups, key=order)]
+    return dict(sorted(lines.items()))
+
+
+def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str) -> Point:
+    differ = [key for key in protocol.mixed(runs) if key != by]
+    if differ:
+        raise PushforwardError(
+            f"--plot {x},{y}: runs at {by}={label} differ in {', '.join(differ)} beside their seed; "
+            f"filter them (such as {differ[0]}=…), or plot by {differ[0]}"
+        )
+    values = [[_number(run, metric) for run in runs] for metric in (x, y)]
+    errors = [statistics.stdev(v) / len(v) ** 0.5 if len(v) > 1 else 0.0 for v in values]
+    return Point(label, *map(statistics.fmean, values), *errors, len(runs))
+
+
+def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: str) -> None:
+    for metric in (x, y):
+        if not any(run.value(metric) is not None for run in runs):
+            known = sorted({name for run in runs for name in run.metrics if run.value(name) is not None})
+            raise PushforwardError(
+                f"--plot {x},{y}: no run has a number {metric}. There are: {', '.join(known) or 'none'}"
+            )
+    if not with_both:
+        raise PushforwardError(f"--plot {x},{y}: no run has both; evaluate the runs with the measures of both")
+    if all(run.key(by) is None for run in with_both):
+        raise PushforwardError(f"--plot {x},{y}: no run's config has {by}. Try model, data or weighting.beta")
+    for metric in (x, y):
+        cards = [protocol.protocol(run.metrics[metric]) for run in with_both]
+        differ = [key for key in protocol.differing(cards) if key.split(".")[0] != "data" or by != "data"]
+        if differ:
+            raise PushforwardError(
+                f"--plot {x},{y}: {metric} was not measured alike in all runs: "
+                f"{protocol.grouped(differ[0], cards, [run.id for run in with_both])}. Evaluate them alike"
+            )
+
+
+def _number(run: Run, metric: str) -> float:
+    value = run.value(metric)
+    assert value is not None
+    return float(value)
+
+
+def _axis(runs: Sequence[Run], metric: str) -> str:
+    unit = next((run.metrics[metric].get("unit") for run in runs if run.metrics[metric].get("unit")), "")
+    return f"{metric.replace('_', ' ')} [{unit}]" if unit else metric.replace("_", " ")
+
+
+def _colours(n: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    return [plots.BLUE, plots.ORANGE][:n] if n <= 2 else [colormaps["tab10"](i % 10) for i in range(n)]

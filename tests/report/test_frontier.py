@@ -1,0 +1,73 @@
+"""One metric against another: means and errors over seeds, from records alone."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pushforward.errors import PushforwardError
+from pushforward.report import frontier
+from pushforward.runs import RunDir
+
+
+def sweep(make, model="beta_vae", betas=(8, 1, 0.5)):  # type: ignore[no-untyped-def]
+    return [
+        make(model, seed, beta=beta, rate=10 / beta + seed, distortion=20 * beta - seed)
+        for beta in betas
+        for seed in (1, 2, 3)
+    ]
+
+
+def test_points_are_means_over_seeds_in_the_order_of_what_varies(make, tmp_path):
+    runs = sweep(make)
+    (points,) = frontier.series(runs, "rate", "distortion", "weighting.beta").values()
+    assert [p.label for p in points] == [0.5, 1, 8]
+    assert [p.x for p in points] == pytest.approx([22, 12, 3.25])
+    assert [p.y for p in points] == pytest.approx([8, 18, 158])
+    assert all(p.x_error == pytest.approx(1 / 3**0.5) and p.seeds == 3 for p in points)  # s = 1 over seeds 1, 2, 3
+    out = frontier.draw(runs, "rate", "distortion", "weighting.beta", tmp_path / "rd.png")
+    assert np.asarray(Image.open(out)).std() > 0
+
+
+def test_a_line_for_each_model_and_runs_without_numbers_left_out(make, tmp_path):
+    runs = [
+        *sweep(make),
+        *sweep(make, "vae"),
+        make("vae", 4, beta=1, mse=1.0),
+        make("vae", 5, beta=1, rate=(None, "no")),
+    ]
+    found = frontier.series(runs[:18], "rate", "distortion", "weighting.beta")
+    assert [*found] == ["beta_vae", "vae"] and {len(points) for points in found.values()} == {3}
+    assert frontier.draw(runs, "rate", "distortion", "weighting.beta", tmp_path / "rd.png").stat().st_size > 0
+    (points,) = frontier.series(runs[:18:9], "rate", "distortion", "model").values()
+    assert [p.label for p in points] == ["vae", "beta_vae"] and points[0].x_error == 0
+    assert frontier.draw(runs[:18:9], "rate", "distortion", "model", tmp_path / "by.png").is_file()
+
+
+def test_what_cannot_be_drawn_is_said_in_one_line(make, tmp_path):
+    runs = sweep(make)
+    out = tmp_path / "none.png"
+    with pytest.raises(PushforwardError, match=r"no run has a number mig\. There are: distortion, rate"):
+        frontier.draw(runs, "rate", "mig", "weighting.beta", out)
+    with pytest.raises(PushforwardError, match=r"no run's config has weighting\.gamma"):
+        frontier.draw(runs, "rate", "distortion", "weighting.gamma", out)
+    with pytest.raises(PushforwardError, match=r"runs at model=beta_vae differ in weighting\.beta beside their seed"):
+        frontier.draw(runs, "rate", "distortion", "model", out)
+    other = [make("vae", 1, mse=1.0, rate=(1, {"split": "val"}), distortion=2), make("vae", 2, rate=1, distortion=2)]
+    with pytest.raises(PushforwardError, match=r"rate was not measured alike in all runs: split = val \("):
+        frontier.draw(other, "rate", "distortion", "weighting.beta", out)
+    with pytest.raises(PushforwardError, match="no run has both"):
+        frontier.draw([make("a", rate=1), make("b", distortion=1)], "rate", "distortion", "model", out)
+    assert not out.exists()
+
+
+def test_gradients_of_a_run_are_drawn(tmp_path):
+    from pushforward.report import figures
+
+    rng = np.random.default_rng(0)
+    run = RunDir.create(tmp_path / "run", {"choices": {"model": "vae"}})
+    names = ("reparameterized", "score", "score_no_baseline")
+    arrays = {f"{name}_along": 5 + 10.0**i * rng.normal(size=50) for i, name in enumerate(names)}
+    arrays |= {f"{name}_noise": 10.0**i * rng.chisquare(9, 50) for i, name in enumerate(names)}
+    run.write_arrays("gradients", mean_norm=5.0, **arrays)
+    (made,) = figures.draw_all(run.path)
+    assert made.name == "gradients.png" and np.asarray(Image.open(made)).std() > 0
