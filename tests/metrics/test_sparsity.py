@@ -49,14 +49,14 @@ def test_what_is_always_zero_is_left_out_and_counted():
     assert found["lifetime_sparsity"][0] == pytest.approx((1 - 0.5) / (1 - 1 / 8))
     assert found["lifetime_sparsity"][2]["note"] == "without 3 units always 0"
     assert found["dead_units"][0] == 0.75
-    assert found["active_units"][:2] == (0.5, "units an image") and found["active_units"][2] == {"on": "z ≠ 0"}
+    assert found["active_per_image"][:2] == (0.5, "units an image") and found["active_per_image"][2] == {"on": "z ≠ 0"}
 
 
 def test_sigmoid_codes_with_a_target():
     z = torch.tensor([[0.9, 0.04, 0.5], [0.7, 0.06, 0.4]], dtype=torch.float64)
     found = summary(z, 0.05)
     assert found["mean_activation"][0] == pytest.approx(float(z.mean()))
-    assert found["active_units"][0] == 1.0 and found["active_units"][2] == {"on": "z > 1/2"}
+    assert found["active_per_image"][0] == 1.0 and found["active_per_image"][2] == {"on": "z > 1/2"}
     assert found["units_on_target"][0] == pytest.approx(1 / 3)
     assert "units_on_target" not in summary(z, None)
 
@@ -78,7 +78,7 @@ def test_batches_do_not_matter(size):
     assert found == pytest.approx({
         "hoyer": float(hoyer(z).mean()), "population_sparsity": float(population_sparsity(z).mean()),
         "lifetime_sparsity": float(lifetime_sparsity(z).mean()), "mean_activation": float(one.mean()),
-        "active_units": 12.0, "dead_units": 1 / 12, "units_on_target": 0.0,
+        "active_per_image": 12.0, "dead_units": 1 / 12, "units_on_target": 0.0,
     }, rel=1e-9, abs=1e-12)  # fmt: skip
     torch.testing.assert_close((metric.units[2] / 399).sqrt(), one.std(0), rtol=1e-9, atol=1e-12)
 

@@ -88,7 +88,7 @@ class Sparsity(Metric):
         self.lowest, self.highest = torch.minimum(self.lowest, z.min()), torch.maximum(self.highest, z.max())
 
     def compute(self) -> dict[str, Tensor]:
-        """{"hoyer", "population_sparsity", "lifetime_sparsity", "mean_activation", "active_units", "dead_units"} and,
+        """{"hoyer", "population_sparsity", "lifetime_sparsity", "mean_activation", "active_per_image", "dead_units"} and,
         with a target ρ, "units_on_target"."""
         d = self.units.shape[1]
         n, mean, scatter, absolute, square, above, nonzero = self.units
@@ -101,7 +101,7 @@ class Sparsity(Metric):
             "population_sparsity": self.images[2] / self.images[0] if d > 1 else undefined,
             "lifetime_sparsity": lifetime.mean(),
             "mean_activation": mean.mean(),
-            "active_units": ((above if self.coin() else nonzero) / n).sum(),
+            "active_per_image": (above if self.coin() else nonzero).sum() / n[0],
             "dead_units": (spread <= DEAD * spread.mean()).double().mean(),
         }
         if self.rho is not None:
@@ -116,7 +116,7 @@ class Sparsity(Metric):
         """name -> (value, unit, how it came about).
 
         hoyer, population_sparsity: means over images; lifetime_sparsity: over units; what is zero throughout is left out.
-        mean_activation: over units and images. active_units: units of an image that are on, averaged over images: above
+        mean_activation: over units and images. active_per_image: units of an image that are on, averaged over images: above
         ½ for a code in [0, 1] with a target ρ, else not zero. dead_units: share of units that hardly move over the data.
         units_on_target: with a target ρ, share of units whose mean activation lies within [ρ/2, 2ρ].
         """
@@ -128,7 +128,7 @@ class Sparsity(Metric):
         how: dict[str, tuple[str, Mapping[str, float | str]]] = {
             "hoyer": ("0 to 1", over_images), "population_sparsity": ("0 to 1", over_images),
             "lifetime_sparsity": ("0 to 1", over_units), "mean_activation": ("activation", {}),
-            "active_units": ("units an image", {"on": "z > 1/2" if self.coin() else "z ≠ 0"}),
+            "active_per_image": ("units an image", {"on": "z > 1/2" if self.coin() else "z ≠ 0"}),
             "dead_units": ("share", {"threshold": DEAD}),
             "units_on_target": ("share", {"rho": self.rho or 0.0, "within": "[ρ/2, 2ρ]"}),
         }  # fmt: skip
