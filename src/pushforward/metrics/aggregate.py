@@ -27,7 +27,8 @@ def parts_of_rate(
     """{"mutual_information", "total_correlation", "dimension_kl", "marginal_kl"}, nats, float64. Hoffman & Johnson 2016.
 
     I_q(x; z) + TC + Σⱼ KL(q(zⱼ) ‖ p(zⱼ)) = E log q(z|x)/p(z), whose expectation is the rate; marginal_kl is
-    KL(q(z) ‖ p(z)), the last two together. I is at most ln n. The standard errors take q(z) as given.
+    KL(q(z) ‖ p(z)), the last two together. I is at most ln n: where it is near, posteriors hardly overlap, and the total
+    correlation hangs on n too. The standard errors take q(z) as given.
     """
     z, mean, log_std, log_prior = (t.double() for t in (z, mean, log_std, log_prior))
     parts = take_apart(log_normal(z, mean, log_std), log_aggregate(z, mean, log_std), log_prior)

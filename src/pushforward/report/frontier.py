@@ -88,9 +88,12 @@ def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str) -> Point:
             f"--plot {x},{y}: runs at {by}={label} differ in {', '.join(differ)} beside their seed; "
             f"filter them (such as {differ[0]}=…), or plot by {differ[0]}"
         )
-    values = [[_number(run, metric) for run in runs] for metric in (x, y)]
-    errors = [statistics.stdev(v) / len(v) ** 0.5 if len(v) > 1 else 0.0 for v in values]
-    return Point(label, *map(statistics.fmean, values), *errors, len(runs))
+    xs, ys = ([_number(run, metric) for run in runs] for metric in (x, y))
+    return Point(label, statistics.fmean(xs), statistics.fmean(ys), _error(xs), _error(ys), len(runs))
+
+
+def _error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: str) -> None:

@@ -29,7 +29,9 @@ def draw(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
         for name, (label, colour) in reversed(there.items()):
             draws = np.arange(1, len(along[name]) + 1)
             left.plot(draws, np.cumsum(along[name]) / draws, color=colour, label=label)
-            counts, _, _ = right.hist(noise[name], np.geomspace(0.9 * low, 1.1 * high, 70), color=colour, alpha=0.7)
+            counts, _, _ = right.hist(
+                noise[name], list(np.geomspace(0.9 * low, 1.1 * high, 70)), color=colour, alpha=0.7
+            )
             variance = f"{float((noise[name] ** 2).mean()):,.0f}"
             right.text(float(np.median(noise[name])), float(np.max(counts)), variance, ha="center", va="bottom")
         reach = 2 * sorted(v.std() for v in along.values())[len(along) // 2]
