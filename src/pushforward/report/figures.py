@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pushforward.errors import PushforwardError
-from pushforward.report import denoising, gradients, images, plots
+from pushforward.report import denoising, gradients, holes, images, plots
 from pushforward.report.tables import order
 from pushforward.runs import Run
 
@@ -41,6 +41,7 @@ DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
     "latent": _latent,
     "points": plots.points,
     "denoising": denoising.draw,
+    "holes": holes.draw,
     "gradients": gradients.draw,
 }
 """What `arrays/<name>.npz` is drawn by; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
