@@ -19,21 +19,19 @@ def parzen_log_prob(
     """log (1/m) Σⱼ N(x; sⱼ, h²I), nats per image, for each bandwidth h, float64. Breuleux, Bengio & Vincent 2011."""
     if not bandwidths or min(bandwidths) <= 0:
         raise PushforwardError(f"Parzen window: bandwidths {list(bandwidths)} have to be above 0, and at least one")
-    flat, centres = x.flatten(1).double(), samples.flatten(1).double()
-    origin = centres.mean(0)
-    flat, centres = flat - origin, centres - origin  # near the origin less cancels in |x|² + |s|² − 2x·s
-    d, m = flat.shape[1], len(centres)
+    images, centres = x.flatten(1), samples.flatten(1)
+    origin = centres.mean(0, dtype=torch.float64)  # near it less cancels in |x|² + |s|² − 2x·s
     precisions = [0.5 / h**2 for h in bandwidths]
     found = []
-    for part in flat.split(BLOCK):
+    for part in (p.double() - origin for p in images.split(BLOCK)):
         total = part.new_full((len(precisions), len(part)), -math.inf)
-        for near in centres.split(BLOCK):
+        for near in (c.double() - origin for c in centres.split(BLOCK)):
             square = torch.addmm(near.square().sum(1), part, near.T, alpha=-2)
             square = square.add_(part.square().sum(1)[:, None]).clamp_(min=0)
-            inner = torch.stack([torch.logsumexp(-p * square, 1) for p in precisions])
-            total = torch.logaddexp(total, inner)
+            total = torch.logaddexp(total, torch.stack([torch.logsumexp(-p * square, 1) for p in precisions]))
         found.append(total)
-    log_volume = flat.new_tensor([math.log(m) + 0.5 * d * math.log(2 * math.pi * h**2) for h in bandwidths])
+    m, d = centres.shape
+    log_volume = origin.new_tensor([math.log(m) + 0.5 * d * math.log(2 * math.pi * h**2) for h in bandwidths])
     return torch.cat(found, 1) - log_volume[:, None]
 
 
