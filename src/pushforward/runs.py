@@ -355,7 +355,7 @@ NOT_TRAINING = (
     *("report/", "metrics/", "protocol/", "training/tour"),
     *(f"training/{name}.py" for name in ("again", "evaluate", "pictures", "show", "loggers", "progress")),
     *("training/features.py", "training/classifier.py", "cli.py", "__main__.py", "runs.py", "store.py", "__init__.py"),
-    *("complaints.py", "doctor.py", "sweep.py"),
+    *("complaints.py", "doctor.py", "sweep"),
 )
 """Sources that measure, show or place a run, and cannot change what it trains."""
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pushforward import config, sweep
+from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import compose, freeze_to
 from pushforward.runs import Run, RunDir, every_run, runs_dir
+from pushforward.sweep import pool as sweep
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "trainer=debug", "budget.images=1024"]
 
