@@ -1,0 +1,61 @@
+"""What measures of the latent space share: the manifold of the training images, and what of a set is off it."""
+
+from typing import Any
+
+from torch import Tensor
+
+from pushforward.metrics.latent import Manifold, Remoteness, remoteness
+from pushforward.metrics.sample import protocol_size
+from pushforward.protocol.subject import NotApplicable, Subject
+
+
+class Surroundings:
+    """The union of k-NN balls about `images` training images in feature space, and the share of test images outside it.
+
+    Raises NotApplicable where there are no features.
+    """
+
+    def __init__(self, subject: Subject, images: int, k: int) -> None:
+        if subject.features is None:
+            raise NotApplicable("no features")
+        self.subject, self.k = subject, k
+        self.n = protocol_size(subject.size(subject.split), subject.size("train"), images)
+        self.n_train = min(subject.size("train"), images)
+        self.manifold: Manifold = subject.once(
+            ("manifold", self.n_train, k), lambda: Manifold.of(self.features_of("train", self.n_train), k)
+        )
+        self.floor: float = subject.once(
+            ("manifold floor", self.n, self.n_train, k), lambda: self.share(self.features_of(subject.split, self.n))
+        )
+
+    def features_of(self, split: str, n: int) -> Tensor:
+        return self.subject.once(("features", split, n), lambda: self.subject.features(self.subject.raw(split, n)))
+
+    def featured(self, x: Tensor) -> Tensor:
+        """Features of what a decoder made. Raises NotApplicable where that is not finite."""
+        if not bool(x.isfinite().all()):
+            raise NotApplicable("what it decodes is not finite")
+        return self.subject.features(x)
+
+    def share(self, features: Tensor) -> float:
+        return float(self.manifold.outside(features).double().mean())
+
+    def remoteness(self, features: Tensor) -> Remoteness:
+        return remoteness(features, self.manifold)
+
+    def off(self, features: Tensor, **card: Any) -> dict[str, Any]:
+        """The entry of the share of points off the manifold."""
+        share, n = self.share(features), len(features)
+        error = (share * (1 - share) / n) ** 0.5
+        about = {"k": self.k, "n_manifold": self.n_train, "manifold": "train", "floor": self.floor}
+        return self.subject.number(
+            share, "share", better="lower", n=n, standard_error=error, **about, **card, **self.subject.features.card
+        )
+
+
+def decoded(subject: Subject, codes: Tensor) -> Tensor:
+    """What a family decodes codes to, on the CPU. Raises NotApplicable where it has no decoder."""
+    if not subject.can("decode"):
+        raise NotApplicable("this family has no decoder")
+    decode: Any = subject.family.decode
+    return subject.batched(decode, codes)

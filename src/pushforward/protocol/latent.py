@@ -1,0 +1,132 @@
+"""Is the latent space whole? What its prior, or a density fitted to its codes, decodes to, beside what real codes do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import PushforwardError
+from pushforward.metrics.sample import frechet_distance_of
+from pushforward.protocol.holes import Surroundings, decoded
+from pushforward.protocol.subject import Entries, NotApplicable, Subject
+
+OWN = "own"
+SIDE = 60
+"""Grid points across the map of a code of two units."""
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """latent_gap: Fréchet distance of decoded draws to decoded codes of held-out images, feature².
+
+    off_manifold: share of decoded draws outside the k-NN balls about training images. Each from the prior that the
+    family was trained with, and `_NAME` from each density over codes. off_manifold_codes: of decoded codes.
+    images: on each side, at most. densities: names, all of the subject's where None; they are fitted to codes of at most
+    `most_units` units, for a bijection's are as many as its pixels. worst: images shown of the holes.
+    """
+
+    images: int
+    k: int
+    densities: list[str] | None
+    most_units: int
+    worst: int
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Entries:
+        names = self.chosen(subject)
+        if not subject.can("encode") and not subject.can("decode"):
+            names = []  # neither codes nor a latent space: its samples alone are held against the manifold
+        try:
+            around = Surroundings(subject, self.images, self.k)
+        except NotApplicable as none:
+            return {
+                name + tail: subject.na(str(none), unit, better="lower")
+                for tail in ("", *(f"_{name}" for name in names))
+                for name, unit in (("latent_gap", "feature²"), ("off_manifold", "share"))
+            }
+        found = {"off_manifold_codes": attempt(subject, "share", partial(self.codes, around))} if names else {}
+        for name in (OWN, *names):
+            tail = "" if name == OWN else f"_{name}"
+            if name != OWN or subject.can("decode"):
+                found[f"latent_gap{tail}"] = attempt(subject, "feature²", partial(self.gap, around, name))
+            found[f"off_manifold{tail}"] = attempt(subject, "share", partial(self.draws_off, around, name))
+        self.show(around, names)
+        return found
+
+    def chosen(self, subject: Subject) -> list[str]:
+        known = list(subject.densities)
+        names = known if self.densities is None else list(self.densities)
+        for name in names:
+            if name not in known:
+                raise PushforwardError(
+                    f"metrics.latent.densities: there is no density {name}; "
+                    f"metrics.densities has {', '.join(known) or 'none'}: add it with +density@metrics.densities.{name}={name}"
+                )
+        return names
+
+    def draws(self, around: Surroundings, name: str) -> Tensor:
+        """Features of n decoded draws from a density."""
+        subject = around.subject
+        if name != OWN and (units := subject.codes("train", 1).shape[1]) > self.most_units:
+            raise NotApplicable(f"densities are fitted to codes of at most {self.most_units} units, these have {units}")
+        key = ("features", "samples", name, around.n)
+        return subject.once(key, lambda: around.featured(subject.samples(around.n, name)))
+
+    def decoded_codes(self, around: Surroundings) -> Tensor:
+        """Features of decoded codes of held-out images."""
+        subject = around.subject
+        key = ("features", "decoded codes", around.n)
+        codes = subject.codes(subject.split, around.n)
+        return subject.once(key, lambda: around.featured(decoded(subject, codes)))
+
+    def codes(self, around: Surroundings) -> dict[str, Any]:
+        return around.off(self.decoded_codes(around), sampler="decoded codes of held-out images")
+
+    def draws_off(self, around: Surroundings, name: str) -> dict[str, Any]:
+        return around.off(self.draws(around, name), sampler=around.subject.described(name))
+
+    def gap(self, around: Surroundings, name: str) -> dict[str, Any]:
+        subject, codes = around.subject, self.decoded_codes(around)
+        distance = frechet_distance_of(self.draws(around, name), codes)
+        card = {"n": around.n, "sampler": subject.described(name), **subject.features.card}
+        return subject.number(distance, "feature²", better="lower", against="decoded codes of held-out images", **card)
+
+    # Pictures ---------------------------------------------------------------------------------------------------------
+
+    def show(self, around: Surroundings, names: list[str]) -> None:
+        """Keeps the draws farthest off the manifold beside their nearest training images; of a planar code the map."""
+        subject = around.subject
+        name = "gaussian" if "gaussian" in names and subject.can("encode", "decode") else OWN
+        try:
+            far = around.remoteness(self.draws(around, name))
+            worst = far.ratio.argsort(descending=True)[: self.worst].cpu()
+            training = subject.raw("train", around.n_train)
+            shown = {"fakes": subject.samples(around.n, name)[worst], "nearest": training[far.nearest.cpu()[worst]]}
+            subject.keep("holes", {**shown, "ratio": far.ratio.cpu()[worst]})
+            if subject.codes(subject.split, around.n).shape[1] == 2:
+                subject.keep("holes_map", self.plane(around))
+        except NotApplicable:
+            return  # nothing to show: its entries say why
+
+    def plane(self, around: Surroundings) -> dict[str, Any]:
+        """ratio (SIDE, SIDE): how far off the manifold the plane decodes to, rows upwards; extent; codes over it."""
+        subject = around.subject
+        codes = subject.codes(subject.split, around.n)
+        low, high = codes.amin(0), codes.amax(0)
+        low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
+        across, up = (torch.linspace(float(low[i]), float(high[i]), SIDE) for i in range(2))
+        grid = torch.stack(torch.meshgrid(across, up, indexing="xy"), -1).flatten(0, 1)
+        ratio = around.remoteness(around.featured(decoded(subject, grid))).ratio.cpu().view(SIDE, SIDE)
+        extent = torch.stack([low[0], high[0], low[1], high[1]])
+        return {"ratio": ratio, "extent": extent, "codes": codes}
+
+
+def attempt(subject: Subject, unit: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The entry of a number that is better lower, or why it cannot be had."""
+    try:
+        return make()
+    except NotApplicable as none:
+        return subject.na(str(none), unit, better="lower")
