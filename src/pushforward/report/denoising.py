@@ -17,8 +17,12 @@ def draw(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
     trained = np.asarray(arrays.get("trained", np.zeros(len(level))), dtype=bool)
     with plots._styled():
         figure, (ax,) = plots._panels(1, 1, 4.4, 3.0)
-        ax.fill_between(level, before, after, where=after >= before, color=plots.BLUE, alpha=0.12, linewidth=0)
-        ax.fill_between(level, before, after, where=after < before, color=plots.ORANGE, alpha=0.15, linewidth=0)
+        ax.fill_between(
+            level, before, after, where=after >= before, color=plots.BLUE, alpha=0.12, linewidth=0, interpolate=True
+        )
+        ax.fill_between(
+            level, before, after, where=after < before, color=plots.ORANGE, alpha=0.15, linewidth=0, interpolate=True
+        )
         ax.plot(level, before, color="0.45", linestyle="--", marker="o", markersize=3, label="noisy")
         ax.plot(level, after, color=plots.BLUE, marker="o", markersize=3, label="reconstructed")
         if trained.any():
