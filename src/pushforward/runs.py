@@ -158,7 +158,11 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        return self.record.get("metrics") or {}
+        """Every number of the record by name, each with its unit and card; the cost of training last."""
+        from pushforward.report.cost import columns
+
+        measured = self.record.get("metrics") or {}
+        return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}
 
     def value(self, metric: str) -> float | None:
         """The number a metric has in the record, in the record's unit; None where it has none."""
@@ -232,7 +236,9 @@ class RunDir(Run):
     def update_record(self, metrics: Mapping[str, Any], **parts: Any) -> None:
         """Measures more: merges metrics by name, and parts by key, into the record."""
         self.__dict__.pop("record", None)
-        self._write("record.json", self.record | parts | {"metrics": self.metrics | dict(metrics)})
+        self._write(
+            "record.json", self.record | parts | {"metrics": (self.record.get("metrics") or {}) | dict(metrics)}
+        )
 
     def write_arrays(self, name: str, **arrays: Any) -> Path:
         """Writes `arrays/<name>.npz`, from which pictures are drawn."""

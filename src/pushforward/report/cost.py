@@ -1,0 +1,30 @@
+"""What training a run cost, from its record, as numbers with units and cards like any other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{"parameters", "wall_time", "images_per_second"}: those that the record's `cost` has.
+
+    Times hang on the machine: device, threads, precision and how the run was executed stand in their cards.
+    """
+    cost, execution = record.get("cost") or {}, record.get("execution") or {}
+    where = {key: execution.get(key) for key in ("device", "devices", "threads", "precision", "executed")}
+    timed = {
+        "better": "lower",
+        "split": None,
+        "of": "training, measuring aside",
+        "images": cost.get("images_seen"),
+        **where,
+    }
+    found = {
+        "parameters": (cost.get("parameters"), "count", {"better": None, "split": None}),
+        "wall_time": (cost.get("train_seconds"), "s", timed),
+        "images_per_second": (cost.get("images_per_second"), "images/s", timed | {"better": "higher"}),
+    }
+    return {
+        name: {"value": float(value), "unit": unit, "card": card, "na": None}
+        for name, (value, unit, card) in found.items()
+        if value is not None
+    }
