@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -7,6 +9,8 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import (
     FrechetDistance,
     ModeHistogram,
+    class_kl,
+    classifier_score,
     fd_protocol,
     frechet_distance,
     frechet_distance_of,
@@ -117,3 +121,20 @@ def test_mode_histogram():
     for part in logits.split(3):
         metric.update(part)
     assert metric.compute().tolist() == [0.75, 0, 0.25, 0]
+
+
+def test_classifier_score_of_sure_and_balanced_predictions_is_the_number_of_classes() -> None:
+    sure = 200.0 * torch.eye(7).repeat(5, 1)
+    assert classifier_score(sure) == pytest.approx(7, rel=1e-12)
+    assert classifier_score(sure[:1].repeat(9, 1)) == pytest.approx(1, rel=1e-12)  # one class
+    assert classifier_score(torch.zeros(9, 7)) == pytest.approx(1, rel=1e-12)  # never sure
+    logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double()
+    p = logits.softmax(1)
+    expected = (p * (p / p.mean(0)).log()).sum(1).mean().exp()
+    assert classifier_score(logits) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_class_kl_by_hand() -> None:
+    even, odd = torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])
+    assert class_kl(odd, even) == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2), rel=1e-7)  # float32 shares
+    assert class_kl(even, even) == 0 and math.isinf(class_kl(even, torch.tensor([1.0, 0.0])))

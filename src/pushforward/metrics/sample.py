@@ -1,5 +1,6 @@
 """How good samples are, seen through a classifier: Fréchet distance of its features, and which classes it sees."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics import moments
+from pushforward.metrics.information import kl_divergence
 from pushforward.seeds import generator
 
 
@@ -90,7 +92,7 @@ def fd_protocol(
     if len(generated) < n:
         raise PushforwardError(
             f"Fréchet distance: {len(generated)} generated images, but the protocol compares {n} with {n}; "
-            f"generate {n}, or set metrics.fd_images={len(generated)} for every row of the table."
+            f"generate {n}, or set metrics.images={len(generated)} for every row of the table."
         )
     test, train = subset(test, n, seed, "test"), subset(train, n, seed, "train")
     return FrechetProtocol(frechet_distance_of(generated[:n], test), frechet_distance_of(train, test), n)
@@ -108,6 +110,26 @@ def mode_histogram(logits: Float[Tensor, "n k"]) -> Float[Tensor, " k"]:
     """Share of images that a classifier takes for each class, float64, sums to 1."""
     n, k = logits.shape
     return torch.bincount(logits.argmax(1), minlength=k).double() / max(n, 1)
+
+
+def classifier_score(logits: Float[Tensor, "n k"]) -> float:
+    """exp of the mean KL(p(y|x) ‖ p(y)), between 1 and the number of classes. Salimans et al. 2016, on any classifier.
+
+    How sure the classifier is of each sample, and how evenly it sees all classes; K for balanced one-hot predictions.
+    """
+    log_p = logits.double().log_softmax(1)
+    return float(kl_to_mean(log_p).mean().exp())
+
+
+def kl_to_mean(log_p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """KL(p(y|x) ‖ mean p(y)), nats per image."""
+    log_marginal = log_p.logsumexp(0) - math.log(len(log_p))
+    return (log_p.exp() * (log_p - log_marginal)).sum(1)
+
+
+def class_kl(shares: Float[Tensor, " k"], real_shares: Float[Tensor, " k"]) -> float:
+    """KL(generated classes ‖ real classes), nats, from their shares; infinite where a class that is not real is seen."""
+    return float(kl_divergence(shares.double().cpu(), real_shares.double().cpu()))
 
 
 class ModeHistogram(Metric):
