@@ -1,0 +1,74 @@
+"""Which modes of a mixture samples find, how near they lie to them, and how evenly: Lin et al. 2018 (PacGAN), sec. 4.1."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchmetrics import Metric
+
+from pushforward.errors import PushforwardError
+from pushforward.metrics.histograms import shares
+from pushforward.metrics.information import kl_divergence
+
+NEAR = 3.0
+"""σ from the nearest mode within which a sample is of high quality. Srivastava et al. 2017 (VEEGAN), for the plane."""
+CHUNK = 2**22
+
+
+def nearest_mode(x: Float[Tensor, "n d"], modes: Float[Tensor, "k d"]) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """Index of the nearest mode and the distance to it, float64."""
+    x, modes = x.double(), modes.double()
+    # differences: cdist's matrix product cancels where modes are far from the origin and narrow
+    parts = [(part[:, None] - modes).norm(dim=2).min(1) for part in x.split(max(1, CHUNK // modes.numel()))]
+    return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
+
+
+def high_quality_of_truth(d: int, near: float = NEAR) -> float:
+    """Share of high-quality samples that isotropic modes themselves give in d dimensions: P(χ²_d ≤ near²); 0.9889 in 2."""
+    return float(torch.special.gammainc(torch.tensor(d / 2, dtype=torch.float64), torch.tensor(near**2 / 2)))
+
+
+class ModeCoverage(Metric):
+    """{"found", "high_quality", "reverse_kl"} of samples of equal isotropic modes, over batches and processes, float64.
+
+    found: modes that are the nearest to at least one sample of high quality, one within `near` σ of its nearest mode.
+    high_quality: their share of all samples. reverse_kl: KL(samples' shares of nearest modes ‖ uniform), nats, which
+    stays finite where modes are missing; for n samples of the truth its mean is about (k − 1)/2n.
+    """
+
+    full_state_update = False
+    modes: Tensor
+    assigned: Tensor
+    good: Tensor
+
+    def __init__(self, modes: Float[Tensor, "k d"], width: float, near: float = NEAR) -> None:
+        super().__init__()
+        if not width > 0:
+            raise PushforwardError(f"modes: their width is {width:g}; expected σ > 0.")
+        self.modes, self.width, self.near = modes, width, near
+        for name in ("assigned", "good"):
+            self.add_state(name, torch.zeros(len(modes), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, x: Float[Tensor, "n d"]) -> None:
+        if x.ndim != 2 or x.shape[1] != self.modes.shape[1]:
+            raise PushforwardError(f"modes: samples are {tuple(x.shape)}, expected (n, {self.modes.shape[1]}).")
+        index, distance = nearest_mode(x, self.modes.to(x.device))
+        k = len(self.modes)
+        self.assigned += torch.bincount(index, minlength=k)
+        self.good += torch.bincount(index[distance <= self.near * self.width], minlength=k)
+
+    def compute(self) -> dict[str, Tensor]:
+        found = shares(self.assigned)
+        return {
+            "found": (self.good > 0).sum(),
+            "high_quality": self.good.sum().double() / self.assigned.sum(),
+            "reverse_kl": kl_divergence(found, torch.full_like(found, 1 / len(found))),
+        }
+
+
+def mode_coverage(
+    x: Float[Tensor, "n d"], modes: Float[Tensor, "k d"], width: float, near: float = NEAR
+) -> dict[str, float]:
+    """{"found", "high_quality", "reverse_kl"} of the samples x, as `ModeCoverage` has them."""
+    metric = ModeCoverage(modes, width, near)
+    metric.update(x)
+    return {name: float(value) for name, value in metric.compute().items()}

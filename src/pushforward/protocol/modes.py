@@ -1,0 +1,154 @@
+"""Samples and densities of the plane against the truth: modes, Wasserstein distances, KL by quadrature."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.errors import PushforwardError
+from pushforward.metrics import transport
+from pushforward.metrics.card import Better
+from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage
+from pushforward.metrics.quadrature import Quadrature, kl_by_quadrature
+from pushforward.protocol.subject import Entries, NotApplicable, Subject
+
+MODES: dict[str, tuple[str, str, Better]] = {
+    "modes_found": ("found", "modes", "higher"),
+    "high_quality": ("high_quality", "share", "higher"),
+    "reverse_kl_modes": ("reverse_kl", "nats", "lower"),
+}
+"""Column -> its name in `mode_coverage`, unit, and which way it improves."""
+UNIT = "distance"
+PART = 16_384
+"""Points whose density is asked for at once."""
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Of data whose density is known, in the plane; of all others nothing.
+
+    `modes_found`, `high_quality` (share), `reverse_kl_modes` (nats) of `samples` samples, where the data have separate
+    modes; `w1`, `w2` (in the data's unit) between `samples` samples and as many test points; `kl_forward` KL(data ‖ model)
+    and `kl_reverse` KL(model ‖ data), nats, by quadrature on at most `cells` cells (`costly_cells` where each costs many
+    evaluations of a network). density: "own" or one over codes. In every card `floor`: what as many training points score.
+    """
+
+    samples: int
+    cells: int
+    costly_cells: int
+    margin: float
+    density: str
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Entries:
+        if subject.data.log_density is None:
+            return {}
+        return {**self._samples(subject), **self._quadrature(subject)}
+
+    def _samples(self, subject: Subject) -> Entries:
+        n = min(self.samples, subject.size(subject.split), subject.size("train"))
+        units = {name: (unit, better) for name, (_, unit, better) in MODES.items()}
+        if subject.data.arrays.modes is None:
+            units = {}
+        units |= {"w1": (UNIT, "lower"), "w2": (UNIT, "lower")}
+        test, train = subject.x(n=n), subject.x("train", n)
+        try:
+            fake, how = subject.samples(n, self.density), subject.described(self.density)
+        except NotApplicable as reason:
+            return {name: subject.na(str(reason), unit, better=better, n=n) for name, (unit, better) in units.items()}
+        values, floors = self._scores(subject, fake, test), self._scores(subject, train, test)
+        more = self._cards(subject)
+        return {
+            name: subject.number(
+                values[name], unit, better=better, n=n, sampler=how, floor=floors[name], **more.get(name, {})
+            )
+            for name, (unit, better) in units.items()
+        }
+
+    def _scores(self, subject: Subject, x: Tensor, test: Tensor) -> dict[str, float]:
+        arrays, found = subject.data.arrays, {}
+        if arrays.modes is not None and arrays.mode_width is not None:
+            coverage = mode_coverage(x, arrays.modes, arrays.mode_width)
+            found = {name: coverage[key] for name, (key, _, _) in MODES.items()}
+        return {**found, "w1": transport.wasserstein(x, test, 1), "w2": transport.wasserstein(x, test, 2)}
+
+    def _cards(self, subject: Subject) -> dict[str, dict[str, Any]]:
+        """What the numbers of each column hang on beside the samples."""
+        exact: dict[str, Any] = {"kind": "exact optimal transport between samples and test points"}
+        cards = {"w1": exact, "w2": exact}
+        modes, width = subject.data.arrays.modes, subject.data.arrays.mode_width
+        if modes is not None:
+            own = {"modes": len(modes), "mode_width": width, "near": f"{NEAR:g} σ of the nearest mode"}
+            perfect = {"modes_found": len(modes), "high_quality": high_quality_of_truth(modes.shape[1])}
+            cards |= {name: {**own, **({"perfect": perfect[name]} if name in perfect else {})} for name in MODES}
+        return cards
+
+    # Densities --------------------------------------------------------------------------------------------------------
+
+    def _quadrature(self, subject: Subject) -> Entries:
+        try:
+            found, card = self._grid(subject)
+        except NotApplicable as reason:
+            return {name: subject.na(str(reason), "nats", better="lower") for name in ("kl_forward", "kl_reverse")}
+
+        def entry(value: float, change: float, reason: str | None) -> dict[str, Any]:
+            if reason is None and value == math.inf:
+                reason = "infinite: one of the two has mass where the other has none"
+            if reason is not None:
+                return subject.na(reason, "nats", better="lower", **card)
+            return subject.number(value, "nats", better="lower", last_change=change, **card)
+
+        return {
+            "kl_forward": entry(found.forward, found.change_forward, found.doubt(reverse=False)),
+            "kl_reverse": entry(found.reverse, found.change_reverse, found.doubt(reverse=True)),
+        }
+
+    def _grid(self, subject: Subject) -> tuple[Quadrature, dict[str, Any]]:
+        """Both divergences and their card; raises NotApplicable where the model has no density, or the grid is too coarse."""
+        log_p, family = subject.data.log_density, subject.family
+        assert log_p is not None
+        log_prob, kind, evaluations = density_of(subject)
+        low, high = self._corners(subject)
+        costly = bool(getattr(family, "costly", False))
+        cells = self.costly_cells if costly else self.cells
+        g = subject.generator("quadrature")
+
+        def log_q(x: Tensor) -> Tensor:
+            parts = [log_prob(part.float().to(subject.device), g).values.double().cpu() for part in x.split(PART)]
+            return torch.cat(parts)
+
+        try:
+            found = kl_by_quadrature(log_p, log_q, low, high, cells)
+        except PushforwardError as reason:
+            setting = "costly_cells" if costly else "cells"
+            raise NotApplicable(f"{reason} (metrics.modes.{setting})") from None
+        return found, {
+            "kind": f"midpoint rule; the model's density is {kind}", "function_evaluations": evaluations,
+            "cells": found.cells, "cell_width": found.width,
+            "low": list(low), "high": list(high), "mass_data": found.mass_p, "mass_model": found.mass_q,
+        }  # fmt: skip
+
+    def _corners(self, subject: Subject) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Whole numbers around all training points with a margin: the same for every model."""
+        x = subject.x("train")
+        low, high = (x.amin(0) - self.margin).floor().int().tolist(), (x.amax(0) + self.margin).ceil().int().tolist()
+        return (low[0], low[1]), (high[0], high[1])
+
+
+def density_of(subject: Subject) -> tuple[Any, str, int]:
+    """log_prob(x, generator) of a density that is no bound, its kind, and its cost in calls of the network.
+
+    Raises NotApplicable where the family has none.
+    """
+    family: Any = subject.family
+    reason = "this family has no likelihood"
+    for name in ("log_prob", "flow_log_prob"):
+        if subject.can(name):
+            log_prob = getattr(family, name)
+            found = log_prob(subject.x(n=2).to(subject.device), subject.generator("quadrature"))
+            if found.kind in ("exact", "estimate"):
+                return log_prob, "exact" if found.kind == "exact" else f"an {found.kind}", found.evaluations
+            reason = f"its likelihood is a {found.kind}, no density to integrate"
+    raise NotApplicable(reason)

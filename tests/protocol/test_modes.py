@@ -1,0 +1,116 @@
+"""Toy densities: a family that is the truth scores perfectly, others what a sample of the truth says of them."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from pushforward.data import DataModule
+from pushforward.data.sources import Toy2d
+from pushforward.data.sources.densities import DENSITIES
+from pushforward.families.family import Likelihoods
+from pushforward.launch import compose
+from pushforward.protocol.modes import Modes
+from pushforward.protocol.subject import Subject
+from pushforward.training import build
+
+MODES = ["modes_found", "high_quality", "reverse_kl_modes"]
+MEASURE = Modes(samples=400, cells=2**18, costly_cells=2**10, margin=0.5, density="own")
+
+
+def data(name: str) -> DataModule:
+    source = Toy2d(name, n_train=4000, n_test=2000, seed=0)
+    return DataModule(source, batch_size=100, validation=100)
+
+
+class Truth:
+    """The data's own density as a family; `kind` is what it calls its likelihood."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, name: str, kind: str = "exact") -> None:
+        self.density, self.kind = DENSITIES[name](), kind
+
+    def can(self, capability: str) -> bool:
+        return callable(getattr(self, capability, None))
+
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return self.density.sample(n, generator)[0].float()
+
+    def log_prob(self, x: torch.Tensor, generator: torch.Generator) -> Likelihoods:
+        return Likelihoods(self.density.log_prob(x), self.kind, True)
+
+
+def measured(name: str, family: Any, measure: Modes = MEASURE) -> dict[str, Any]:
+    return measure(Subject(family, data(name)))
+
+
+def test_the_truth_scores_what_the_floor_says() -> None:
+    entries = measured("8gaussians", Truth("8gaussians"))
+    assert list(entries) == [*MODES, "w1", "w2", "kl_forward", "kl_reverse"]
+    assert all(entry["na"] is None for entry in entries.values())
+    value = {name: entry["value"] for name, entry in entries.items()}
+    assert value["modes_found"] == 8 == entries["modes_found"]["card"]["perfect"]
+    share = entries["high_quality"]["card"]["perfect"]
+    assert value["high_quality"] == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 400))
+    for name in ("w1", "w2"):  # both clouds are of the truth: one chance against another
+        assert entries[name]["card"]["floor"] / 2 < value[name] < 2 * entries[name]["card"]["floor"]
+        assert entries[name]["card"]["n"] == 400 and entries[name]["unit"] == "distance"
+    # the model's x are float32: log p is off by |∂ log p| · 2⁻²⁴ |x| ≈ 1e-5 at most, either way
+    assert abs(value["kl_forward"]) < 1e-5 and abs(value["kl_reverse"]) < 1e-5
+    card = entries["kl_reverse"]["card"]
+    assert card["mass_data"] == pytest.approx(1, abs=1e-6) == card["mass_model"] and card["low"] == [-5, -5]
+
+
+@torch.no_grad()
+def test_quadrature_agrees_with_the_mean_over_points() -> None:
+    """KL(data ‖ model) is the mean of log p − log q over points of the data, within five standard errors."""
+    torch.manual_seed(0)
+    d = data("pinwheel")
+    cfg = compose(["model=spline_flow", "network=mlp", "network.hidden=[16]", "data=toy2d"])
+    family = build.build_family(cfg, d.spec).eval()
+    entry = MEASURE(Subject(family, d))["kl_forward"]
+    x, _ = DENSITIES["pinwheel"]().sample(20_000, torch.Generator().manual_seed(3))
+    log_q = family.log_prob(x.float(), torch.Generator()).values.double()  # type: ignore[operator]
+    terms = DENSITIES["pinwheel"]().log_prob(x) - log_q
+    assert entry["value"] == pytest.approx(float(terms.mean()), abs=5 * float(terms.std()) / math.sqrt(len(x)))
+
+
+def test_no_modes_no_columns_of_modes_and_infinity_is_said() -> None:
+    family = Truth("moons")
+    entries = measured("checkerboard", family)
+    assert list(entries) == ["w1", "w2", "kl_forward", "kl_reverse"]
+    assert entries["kl_reverse"]["value"] is None and "infinite" in entries["kl_reverse"]["na"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda f: setattr(f, "kind", "lower bound"), "lower bound, no density"),
+        (lambda f: setattr(f, "log_prob", None), "no likelihood"),
+        (lambda f: setattr(f, "costly", True), "give 1,600 or more. (metrics.modes.costly_cells)"),
+    ],
+)
+def test_where_there_is_no_density(change: Callable[[Any], None], reason: str) -> None:
+    family = Truth("8gaussians")
+    change(family)
+    entries = measured("8gaussians", family, Modes(400, 2**18, 400, 0.5, "own"))
+    for name in ("kl_forward", "kl_reverse"):
+        assert entries[name]["value"] is None and reason in entries[name]["na"]
+    assert entries["w2"]["na"] is None
+
+
+def test_where_there_are_no_samples() -> None:
+    family = Truth("ring")
+    family.sample = None  # type: ignore[assignment, method-assign]
+    entries = measured("ring", family)
+    for name in (*MODES, "w1", "w2"):
+        assert entries[name]["value"] is None and "no prior" in entries[name]["na"]
+
+
+def test_images_are_no_toy() -> None:
+    cfg = compose(["model=vae", "data=digits"])
+    d = build.build_data(cfg)
+    assert MEASURE(Subject(build.build_family(cfg, d.spec).eval(), d)) == {}
