@@ -14,7 +14,7 @@ def normal(n: int, d: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_the_intercept_is_the_distance_of_the_gaussians(shift: float) -> None:
-    """At N = 1,500 in 20 dimensions the bias is about 20·21/2N·½ + 2·20/N: gone, up to the spread over 12 draws."""
+    """Within the spread over 12 draws; at N = 1,500 the bias is several times that spread."""
     d, n, true, found, finite = 20, 1500, 20 * shift**2, [], []
     for seed in range(12):
         x, y = normal(n, d, seed) + shift, normal(n, d, 100 + seed)
@@ -23,9 +23,7 @@ def test_the_intercept_is_the_distance_of_the_gaussians(shift: float) -> None:
     values, biased = torch.tensor(found), torch.tensor(finite)
     error = float(values.std()) / len(found) ** 0.5
     assert abs(float(values.mean()) - true) < 4 * error
-    assert (
-        float(biased.mean()) - true > 20 * abs(float(values.mean()) - true) or float(biased.mean()) - true > 8 * error
-    )
+    assert float(biased.mean()) - true > 4 * float(biased.std()) / len(finite) ** 0.5
 
 
 def test_too_few_samples_are_refused() -> None:
@@ -36,4 +34,5 @@ def test_too_few_samples_are_refused() -> None:
 def test_the_same_generator_gives_the_same_number() -> None:
     x, y = normal(400, 5, 0), normal(400, 5, 1)
     first, again = (frechet_infinity(x, y, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert first == again and first.standard_error > 0
+    # a matrix product's last bits hang on where its operands lie in memory
+    assert first == pytest.approx(again, rel=1e-9) and first.standard_error > 0
