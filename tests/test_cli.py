@@ -54,6 +54,8 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("frobnicate", ["choose from train"]),
     ("list modles", ["modles", "choose from"]),
     ("table --rws model", ["--rws"]),
+    ("table --plot mse", ["--plot mse", "--plot A,B"]),
+    ("why nothing mse", ["No runs in"]),
     ("show thing", ["thing"]),
     ("sample nothing", ["No runs in", "PUSHFORWARD_OUTPUTS"]),
     ("evaluate nothing", ["No runs in"]),
@@ -142,7 +144,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     shown = capsys.readouterr().out
     assert done.value.code == 0
-    assert len(COMMANDS) == 8 and all(f"pushforward {name}" in shown for name in COMMANDS)
+    assert len(COMMANDS) == 9 and all(f"pushforward {name}" in shown for name in COMMANDS)
 
 
 def test_list_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,3 +196,30 @@ def test_a_table_of_unlike_cards_is_refused_unless_allowed(outputs: Path, capsys
     assert "--allow-mixed" in message and not (outputs / "tables").exists()
     said(capsys, "table", "--allow-mixed", code=0)
     assert "mixed cards" in (outputs / "tables" / "table.md").read_text()
+    assert "no run has model=gan" in said(capsys, "table", "--allow-mixed", "--compare", "ae,gan")
+
+
+def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pushforward.launch import compose
+    from pushforward.runs import RunDir
+
+    for beta in (1, 4):
+        frozen = compose(["model=vae", "data=digits", f"weighting.beta={beta}"])
+        run = RunDir.create(outputs / "runs" / f"vae-digits-s1-00000{beta}", frozen)
+        run.set_status(state="finished", commit="abc")
+        numbers = {
+            name: {"value": beta, "unit": "nats", "card": {"n": 9}, "na": None} for name in ("rate", "distortion")
+        }
+        run.write_record(numbers)
+    line = "table rd --rows weighting.beta --columns rate --plot rate,distortion"
+    said(capsys, *line.split(), code=0)
+    made = sorted(path.name for path in (outputs / "tables").iterdir())
+    assert made == ["rd-rate-distortion.png", "rd.csv", "rd.md", "rd.tex"]
+    with pytest.raises(SystemExit) as done:
+        main(["why", "vae-digits-s1-000004", "rate"])
+    shown = capsys.readouterr().out
+    assert done.value.code == 0 and "4 nats" in shown and "n  9" in shown
+    assert "pushforward train model=vae data=digits weighting.beta=4" in shown
+    assert "pushforward evaluate vae-digits-s1-000004" in shown

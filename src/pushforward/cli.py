@@ -17,6 +17,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones go on
   pushforward evaluate RUN...                                 measures again, from a run directory
   pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
+  pushforward why RUN METRIC                                  how a number came about, and the command that made it
   pushforward status                                          every run and how it stands
   pushforward show model vae | run RUN                        equation and parts, or numbers
   pushforward sample RUN --n 64 --out grid.png                samples of a trained run
@@ -126,22 +127,55 @@ def table(args: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, default=None, help="folder for the files")
     parser.add_argument("--pictures", action="store_true", help="also one picture: a row of samples for each row")
+    parser.add_argument(
+        "--plot", metavar="X,Y", help="also a picture: one metric against another, by the first of --rows"
+    )
+    parser.add_argument("--compare", metavar="A,B", help="also A − B of each column, 95 %% interval over seeds")
     asked = parser.parse_args(args)
-    from pushforward.report import render, terminal
+    from pushforward.report import frontier, render, terminal
+    from pushforward.report.comparison import comparisons
 
+    pair = {flag: two(flag, text) for flag, text in (("--plot", asked.plot), ("--compare", asked.compare)) if text}
     chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)
     built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
+    if asked.compare:
+        built.notes += comparisons(built, chosen, *pair["--compare"])
     terminal.show_table(built)
     folder = asked.out or outputs() / "tables"
     written = render.write(built, folder, asked.name)
+    if asked.plot:
+        x, y = pair["--plot"]
+        written.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
     if asked.pictures:
         from pushforward.report.figures import comparison
 
         written.append(comparison(chosen, folder / f"{asked.name}.png"))
     print("\n".join(str(path) for path in written))
+    return 0
+
+
+def two(flag: str, text: str) -> tuple[str, str]:
+    parts = words(text)
+    if len(parts) != 2:
+        raise PushforwardError(f"{flag} {text}: give two with a comma between, such as {flag} A,B")
+    return parts[0], parts[1]
+
+
+def why(args: list[str]) -> int:
+    """pushforward why RUN METRIC: the card of a number, and the command that trained what it was measured on."""
+    parser = Parser("pushforward why", description=why.__doc__)
+    parser.add_argument("run", help="RUN")
+    parser.add_argument("metric", help="the name of a column")
+    asked = parser.parse_args(args)
+    from pushforward.report.why import why as reasons
+    from pushforward.training.command import command
+
+    for run in find(asked.run):
+        print("\n".join(reasons(run, asked.metric)))
+        print(f"  {command(run)}\nmeasured again by\n  pushforward evaluate {run.id}")
     return 0
 
 
@@ -253,6 +287,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "table": table,
+    "why": why,
     "status": status,
     "show": show,
     "sample": sample,

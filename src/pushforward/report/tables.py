@@ -35,6 +35,7 @@ MODELS = [
 ]
 # fmt: on
 
+MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
 MEANING = {
     IMPROVING: "still improving at the end of its budget",
     STALE: "trained by other source than the present (retry=stale trains it again)",
@@ -153,7 +154,7 @@ def _cell(runs: Sequence[Run], column: Column) -> Cell:
         return Cell("missing" if found or "finished" in states else min(states, key=_gravity))
     cell = Cell("value", tuple(float(run.metrics[column.name]["value"]) for run in with_value))
     kinds = {str((m.get("card") or {}).get("kind") or "") for m in found}
-    cell.relation = _relation(kinds, column.better)
+    cell.relation = relation(kinds, column.better)
     return cell
 
 
@@ -163,7 +164,7 @@ def _gravity(state: str) -> int:
     return order.index(state) if state in order else len(order)
 
 
-def _relation(kinds: set[str], better: str | None) -> str:
+def relation(kinds: set[str], better: str | None) -> str:
     """How the true value stands to the number: a lower bound on log p is an upper bound on −log p and on bits."""
     if any("bound" in kind for kind in kinds):
         return "≥" if better == "higher" else "≤"

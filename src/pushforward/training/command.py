@@ -1,0 +1,76 @@
+"""The command line that trains a run again, from the config it froze: groups chosen, then what differs from their files."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pushforward import launch
+from pushforward.errors import PushforwardError
+from pushforward.runs import Run
+
+TRAINED = (
+    "seed", "batch_size", "precision", "budget", "selection", "weighting", "optimizer", "likelihood", "corruption",
+    "network", "data", "model",
+)  # fmt: skip
+"""Keys that decide what is trained; what others take from them by interpolation comes first."""
+GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting")
+
+
+def command(run: Run) -> str:
+    """`pushforward train model=vae data=digits seed=3 weighting.beta=4`: composes to what the run was trained with.
+
+    Groups come by name, single values where they differ from what these compose to now. A run whose groups exist no
+    more is told by the command that it was started with.
+    """
+    try:
+        overrides = groups(run)
+        for key in TRAINED:  # one after the other: what a later one takes from it agrees by then
+            overrides += differing(key, run.config, launch.compose(overrides))
+    except PushforwardError:
+        return str(run.status.get("command") or "not known")
+    return shlex.join(["pushforward", "train", *overrides])
+
+
+def groups(run: Run) -> list[str]:
+    """`model=vae`, …: the options chosen; optimizers of players by their package."""
+    chosen = {k: v for k, v in run.choices.items() if v is not None}
+    names = [k for k in GROUPS if k in chosen] + [k for k in chosen if "@" in k]
+    usual = launch.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
+    return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)]
+
+
+def differing(key: str, config: Mapping[str, Any], composed: Mapping[str, Any]) -> Iterable[str]:
+    """Overrides that turn the `key` of what is composed into that of the config."""
+    own, there = leaves(key, config.get(key)), leaves(key, composed.get(key))
+    for name, value in own.items():
+        if name not in there or there[name] != value:
+            yield f"{'' if name in there else '++'}{name}={written(value)}"
+    gone = [name for name in there if name not in own and not any(other.startswith(f"{name}.") for other in own)]
+    yield from dict.fromkeys(f"~{highest(name, own)}" for name in gone)
+
+
+def highest(name: str, own: Mapping[str, Any]) -> str:
+    """The topmost part of a dotted key under which the config has nothing left."""
+    parts = name.split(".")
+    heads = (".".join(parts[:n]) for n in range(1, len(parts)))
+    return next((head for head in heads if not any(other.startswith(f"{head}.") for other in own)), name)
+
+
+def leaves(key: str, node: Any) -> dict[str, Any]:
+    """Values by dotted key; a list is one value, as it is to an override."""
+    if not isinstance(node, Mapping) or not node:
+        return {key: node}
+    return {k: v for name, child in node.items() for k, v in leaves(f"{key}.{name}", child).items()}
+
+
+def written(value: Any) -> str:
+    """A value as Hydra reads it; text with signs of its grammar in quotes."""
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[\w./-]+", value) else "'" + value.replace("'", "\\'") + "'"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(written, value)) + "]"
+    return json.dumps(value)
