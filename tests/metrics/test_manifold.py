@@ -74,6 +74,24 @@ def test_far_from_the_origin_nothing_is_lost() -> None:
     assert near == far
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1e4])
+def test_the_rim_of_a_ball_is_outside(shift: float) -> None:
+    """A copy of the k-th neighbour is at just the radius, however the two distances round."""
+    real = (normal(60, 7, 3) + shift).double()
+    order = torch.cdist(real, real, compute_mode="donot_use_mm_for_euclid_dist").argsort(1)
+    inner, rim = radii(real, 4), radii(real, 3)
+    for i in range(60):
+        ball, neighbour = real[i : i + 1], real[order[i, 3]][None]
+        assert not within(neighbour, ball, rim[i : i + 1]) and within(neighbour, ball, inner[i : i + 1])
+
+
+def test_copies_have_density_one_and_cover_all() -> None:
+    """Each point has k − 1 others and itself inside its ball, whatever the density."""
+    real = normal(300, 8, 0) + 5
+    found = precision_recall_density_coverage(real, real[torch.arange(299, -1, -1)], 5, block=77)
+    assert found == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
+
+
 def test_two_processes_equal_one(two_processes) -> None:  # type: ignore[no-untyped-def]
     real, fake = normal(120, 5, 0), normal(120, 5, 1)
     body = """

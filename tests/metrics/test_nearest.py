@@ -2,7 +2,7 @@
 
 import torch
 
-from pushforward.metrics.nearest import memorised, nearest
+from pushforward.metrics.nearest import isolation, memorised, nearest
 
 
 def normal(n: int, seed: int) -> torch.Tensor:
@@ -26,4 +26,5 @@ def test_copies_are_all_memorised_and_new_data_about_half() -> None:
 def test_nearest_by_hand_in_blocks() -> None:
     distance, index = nearest(torch.tensor([[0.2], [5.0]]), torch.tensor([[0.0], [4.0], [9.0]]), block=1)
     assert index.tolist() == [0, 1]
-    torch.testing.assert_close(distance, torch.tensor([0.2, 1.0]))
+    torch.testing.assert_close(distance, torch.tensor([0.2, 1.0], dtype=torch.float64), rtol=0, atol=1e-7)
+    assert isolation(torch.tensor([[0.0], [4.0], [9.0], [9.0]]), torch.tensor([1, 3]), block=1).tolist() == [4, 0]

@@ -30,9 +30,3 @@ def squared_blocks(
 def rounding(d: int) -> float:
     """By what share of ‖x‖² + ‖y‖² a squared distance of `squared_blocks` may be wrong: d products and sums."""
     return (d + 4) * torch.finfo(torch.float64).eps
-
-
-def nearest(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"], block: int = BLOCK) -> tuple[Float[Tensor, " m"], Tensor]:
-    """Distance from each of x to its nearest of y, and which of y that is, (m,) each."""
-    found = [distances.min(1) for _, distances in squared_blocks(x, y, block)]
-    return torch.cat([f.values for f in found]).sqrt(), torch.cat([f.indices for f in found])

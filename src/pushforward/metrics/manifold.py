@@ -7,40 +7,28 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from pushforward.errors import PushforwardError
-
-BLOCK = 1000
-"""Rows whose distances to all others are held at once."""
-
-
-def distances(a: Float[Tensor, "m d"], b: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
-    """Euclidean distances between all rows, in float32 by one matrix product.
-
-    Centre both on one point first (`centred`): the product loses what the distance is small beside the norms.
-    """
-    squared = torch.addmm(b.square().sum(1)[None], a, b.T, alpha=-2).add_(a.square().sum(1)[:, None])
-    return squared.clamp_(min=0).sqrt_()
-
-
-def centred(*sets: Float[Tensor, "_ d"]) -> tuple[Tensor, ...]:
-    """The sets in float32 about the first one's mean."""
-    mean = sets[0].double().mean(0)
-    return tuple((x.double() - mean).float() for x in sets)
+from pushforward.metrics.distances import BLOCK, rounding, squared_blocks
 
 
 def radii(x: Float[Tensor, "n d"], k: int, block: int = BLOCK) -> Float[Tensor, " n"]:
-    """Distance of each point to its k-th nearest other point, in feature units."""
+    """Distance of each point to its k-th nearest other point, in feature units, float64."""
     if not 1 <= k < len(x):
         raise PushforwardError(f"k={k} nearest neighbours of {len(x)} points: give 1 ≤ k < the number of points.")
-    (x,) = centred(x)
-    return torch.cat([distances(part, x).topk(k + 1, largest=False).values[:, k] for part in x.split(block)])
+    found = []
+    for rows, d in squared_blocks(x, x, block):
+        own = torch.arange(rows.start, rows.stop, device=d.device)
+        d[own - rows.start, own] = torch.inf  # a point is no neighbour of itself; its copies are
+        found.append(d.topk(k, largest=False, sorted=False).values.amax(1))
+    return torch.cat(found).sqrt()
 
 
 def within(
     fake: Float[Tensor, "m d"], real: Float[Tensor, "n d"], radii: Float[Tensor, " n"], block: int = BLOCK
 ) -> Bool[Tensor, " m"]:
-    """Whether each fake lies in at least one real point's ball, shape (m,)."""
-    real, fake = centred(real, fake)
-    return torch.cat([(distances(part, real) <= radii).any(1) for part in fake.split(block)])
+    """Whether each fake lies inside at least one real point's ball, whose rim is outside, shape (m,)."""
+    reach = radii.double().square()
+    blocks = squared_blocks(fake, real, block, rounding(fake.shape[1]))
+    return torch.cat([(d < reach).any(1) for _, d in blocks])
 
 
 def precision_recall_density_coverage(
@@ -49,20 +37,19 @@ def precision_recall_density_coverage(
     """Shares of fakes on the real manifold and of reals on the fake one; density and coverage of the real balls.
 
     precision, recall: Kynkäänniemi et al. 2019. density: real balls a fake lies in, over k, mean; 1 where both are equal
-    in distribution. coverage: share of real balls that hold a fake. Naeem et al. 2020.
+    in distribution. coverage: share of real balls that hold a fake. Naeem et al. 2020. The rim of a ball, where its own
+    k-th neighbour and copies of that lie, is outside, as in the latter's code: copies of the real images have density 1.
     """
-    real, fake = centred(real, fake)
-    real_radii, fake_radii = radii(real, k, block), radii(fake, k, block)
-    held, on_fake = torch.zeros(len(real), dtype=torch.bool, device=real.device), torch.zeros_like(real_radii) > 1
+    reach_real, reach_fake = radii(real, k, block).square(), radii(fake, k, block).square()
+    held = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    on_fake = torch.zeros_like(held)
     balls, on_real = 0, 0
-    for part in range(0, len(fake), block):
-        rows = slice(part, part + block)
-        d = distances(fake[rows], real)
-        inside = d <= real_radii
+    for rows, d in squared_blocks(fake, real, block, rounding(fake.shape[1])):
+        inside = d < reach_real
         balls += int(inside.sum())
         on_real += int(inside.any(1).sum())
         held |= inside.any(0)
-        on_fake |= (d <= fake_radii[rows, None]).any(0)
+        on_fake |= (d < reach_fake[rows, None]).any(0)
     return {
         "precision": on_real / len(fake),
         "recall": float(on_fake.double().mean()),

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from pushforward.metrics.manifold import BLOCK, centred, distances, radii
+from pushforward.metrics.distances import BLOCK, rounding, squared_blocks
 
 
 class Memorised(NamedTuple):
@@ -17,10 +17,18 @@ class Memorised(NamedTuple):
 
 
 def nearest(x: Float[Tensor, "m d"], train: Float[Tensor, "n d"], block: int = BLOCK) -> tuple[Tensor, Tensor]:
-    """Distance of each x to its nearest training point, in feature units, and which it is, (m,) each."""
-    train, x = centred(train, x)
-    found = [distances(part, train).min(1) for part in x.split(block)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    """Distance of each x to its nearest training point, in feature units, float64, and which it is, (m,) each."""
+    found = [d.min(1) for _, d in squared_blocks(x, train, block, rounding(x.shape[1]))]
+    return torch.cat([f.values for f in found]).sqrt(), torch.cat([f.indices for f in found])
+
+
+def isolation(train: Float[Tensor, "n d"], which: Int[Tensor, " u"], block: int = BLOCK) -> Float[Tensor, " u"]:
+    """Distance of some of the training points to the nearest other one, in feature units, float64."""
+    found = []
+    for rows, d in squared_blocks(train[which], train, block):
+        d[torch.arange(len(d), device=d.device), which[rows]] = torch.inf
+        found.append(d.amin(1))
+    return torch.cat(found).sqrt()
 
 
 def memorised(
@@ -28,11 +36,12 @@ def memorised(
 ) -> Memorised:
     """Share of samples nearer to their nearest training point than any other training point is to that one.
 
-    1 − authenticity, Alaa et al. 2022, sec. 3.3: about ½ for data drawn anew, 1 for copies. ratio: the median distance of
-    samples to their nearest training point over that of `reference` (held-out) points: 1 for data drawn anew, 0 for copies.
+    1 − authenticity, Alaa et al. 2022, sec. 3.3: about ½ for data drawn anew, 1 for copies, but for those of training
+    points that have a twin. ratio: the median distance of samples to their nearest training point over that of `reference`
+    (held-out) points: 1 for data drawn anew, 0 for copies.
     """
     distance, index = nearest(fake, train, block)
-    own = radii(train, 1, block)
+    which, back = index.unique(return_inverse=True)
     held_out, _ = nearest(reference, train, block)
     ratio = distance.median() / held_out.median().clamp(min=1e-12)
-    return Memorised(float((distance < own[index]).double().mean()), float(ratio))
+    return Memorised(float((distance < isolation(train, which, block)[back]).double().mean()), float(ratio))
