@@ -1,40 +1,17 @@
-"""Many jobs, each in a process of its own: bounded parallelism, threads pinned, a table while it runs, a summary at the end."""
+"""Many jobs, each in a process of its own: bounded parallelism, threads pinned."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
 from pushforward import config
-from pushforward.errors import PushforwardError
-from pushforward.launch import CODES, freeze_to, standing
-from pushforward.runs import Run, runs_dir
-
-
-@dataclass
-class Job:
-    """One job of a sweep: its frozen config, the overrides that made it, and how it stands."""
-
-    frozen: dict[str, Any]
-    overrides: str
-    path: Path = field(init=False)
-    process: subprocess.Popen[bytes] | None = None
-    state: str = "waiting"
-    code: int = 0
-
-    def __post_init__(self) -> None:
-        self.path = runs_dir() / config.run_id(self.frozen)
-
-    @property
-    def log(self) -> Path:
-        return self.path / "job.log"
+from pushforward.launch import CODES, freeze_to
+from pushforward.sweep.jobs import Job, ended, settled, unique
+from pushforward.sweep.screen import bars, show, summarise, update
 
 
 def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], folder: Path, parallel: int | None) -> list[int]:
@@ -76,27 +53,6 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], folder: Path, p
     return [job.code for job in jobs]
 
 
-def unique(jobs: list[Job]) -> list[Job]:
-    return list({job.path: job for job in reversed(jobs)}.values())[::-1]
-
-
-def settled(job: Job) -> bool:
-    """Whether a job needs no training; quietly, unlike a single run."""
-    import contextlib
-    import io
-
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            code = standing(job.path, job.frozen)
-    except PushforwardError:
-        job.state, job.code = "running elsewhere", 1
-        return True
-    if code is None:
-        return False
-    job.state, job.code = ("skipped (finished)" if code == 0 else f"skipped ({Run(job.path).state})"), code
-    return True
-
-
 def begin(job: Job) -> Job:
     """Starts a job in a session of its own, its output in its log."""
     file = freeze_to(job.frozen, job.path)
@@ -109,19 +65,6 @@ def begin(job: Job) -> Job:
         )  # fmt: skip
     job.state = "running"
     return job
-
-
-def ended(job: Job) -> None:
-    """Takes note of a process's end."""
-    assert job.process is not None
-    code = job.process.poll()
-    if code is None:
-        return
-    job.code = code
-    state = Run(job.path).state
-    job.state = state if state in ("finished", "failed", "diverged", "stopped") else f"killed by signal {-code}"
-    if code and state == "finished":
-        job.state = "failed"
 
 
 class Stop:
@@ -148,71 +91,3 @@ class Stop:
                 assert job.process is not None
                 job.process.send_signal(signal.SIGTERM)
         self.told = True
-
-
-# What a person sees --------------------------------------------------------------------------------------------------
-
-
-def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
-    done = sum(job.state.startswith("skipped (finished)") for job in jobs)
-    print(f"{len(jobs)} jobs: {done} finished before, {len(waiting)} to run, {at_once} at a time", flush=True)
-
-
-class bars:
-    """A bar for the sweep and one for each running job; plain lines where the output is no terminal."""
-
-    def __init__(self, jobs: list[Job]) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
-            console=Console(file=sys.stderr), disable=not sys.stderr.isatty(), transient=True,
-        )  # fmt: skip
-        self.tasks: dict[Path, TaskID] = {}
-        self.tasks[Path()] = self.progress.add_task("sweep", total=len(jobs), note="")
-
-    def __enter__(self) -> tuple[Progress, dict[Path, TaskID]]:
-        self.progress.start()
-        return self.progress, self.tasks
-
-    def __exit__(self, *error: object) -> None:
-        self.progress.stop()
-
-
-def update(progress: Progress, tasks: dict[Path, TaskID], jobs: list[Job]) -> None:
-    over = sum(job.state not in ("waiting", "running") for job in jobs)
-    progress.update(tasks[Path()], completed=over)
-    for job in jobs:
-        if job.state == "running":
-            status = Run(job.path).status
-            if job.path not in tasks:
-                tasks[job.path] = progress.add_task(job.path.name, total=None, note="")
-            terms = "  ".join(f"{k} {v:.4g}" for k, v in (status.get("latest") or {}).items())
-            progress.update(
-                tasks[job.path], total=status.get("budget_images"), completed=status.get("images_seen") or 0, note=terms
-            )
-        elif job.path in tasks:
-            progress.remove_task(tasks.pop(job.path))
-            if progress.disable:
-                print(f"{job.state:<10} {job.path.name}", flush=True)
-            else:
-                progress.console.print(f"{job.state:<10} {job.path.name}", highlight=False)
-
-
-def summarise(jobs: list[Job]) -> None:
-    """Counts, and for every job that did not finish its cause and where its log is."""
-    counts: dict[str, int] = {}
-    for job in jobs:
-        counts[job.state] = counts.get(job.state, 0) + 1
-    print("sweep: " + ", ".join(f"{n} {state}" for state, n in counts.items()), flush=True)
-    for job in unique(jobs):
-        if job.code:
-            error = Run(job.path).status.get("error") or last_line(job.log) or f"exit code {job.code}"
-            print(f"  {job.state}: {job.path.name} ({job.overrides}): {error}\n    log: {job.log}", flush=True)
-
-
-def last_line(path: Path) -> str:
-    try:
-        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return ""
-    return lines[-1].strip() if lines else ""
