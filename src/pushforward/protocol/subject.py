@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data import DataModule
+from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.metrics.card import Better, measurement, not_applicable
 from pushforward.seeds import generator
@@ -148,6 +149,11 @@ class Subject:
         """The density `name` over codes, fitted to those of the training images, on the family's device."""
         if not self.can("encode", "decode"):
             raise NotApplicable("no codes to fit a density to")
+        if name not in self.densities:
+            raise PushforwardError(
+                f"metrics.densities: there is no {name}; it has {', '.join(self.densities) or 'none'}. "
+                f"Add one: +density@metrics.densities.{name}=mixture"
+            )
         return self.once(("density", name), lambda: self.densities[name](self.codes("train")).to(self.device))
 
     def samples(self, n: int, density: str = "own") -> Tensor:
