@@ -1,0 +1,28 @@
+"""Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
+
+from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
+from pushforward.runs.directory import HASHED, KILLED, Run, RunDir, outputs, runs_dir
+from pushforward.runs.sources import NOT_TRAINING, source_fingerprint
+from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
+
+__all__ = [
+    "HASHED",
+    "KILLED",
+    "NOT_TRAINING",
+    "CurveWriter",
+    "Lock",
+    "Run",
+    "RunDir",
+    "RunList",
+    "every_run",
+    "find",
+    "flatten",
+    "holder",
+    "is_locked",
+    "outputs",
+    "runs",
+    "runs_dir",
+    "source_fingerprint",
+    "whole",
+    "write_whole",
+]

@@ -1,0 +1,121 @@
+"""Finding runs: all there are, by folder, by the beginning of an id, by what their config says. Imports no torch."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pushforward.errors import PushforwardError
+from pushforward.runs.directory import LOADER, Run, runs_dir
+
+if TYPE_CHECKING:
+    import pandas
+
+    from pushforward.report.tables import Table
+
+
+class RunList(list[Run]):
+    """Runs, as a list that can become a frame or a table."""
+
+    def frame(self) -> "pandas.DataFrame":
+        """One row a run: id, state, seed, options chosen, every config key in which the runs differ, every metric."""
+        try:
+            import pandas
+        except ImportError:
+            raise PushforwardError(
+                "frame() needs pandas: pip install 'pushforward[notebook]' (or use .table())."
+            ) from None
+        flat = [flatten(run.config) for run in self]
+        keys = dict.fromkeys(k for f in flat for k in f if not k.startswith("choices."))
+        vary = [k for k in keys if k != "seed" and len({repr(f.get(k)) for f in flat}) > 1]
+        rows = []
+        for run, leaves in zip(self, flat, strict=True):
+            row = {"id": run.id, "state": run.state, "seed": run.key("seed")} | run.choices
+            row |= {k: leaves.get(k) for k in vary} | {name: run.value(name) for name in run.metrics}
+            rows.append(row)
+        return pandas.DataFrame(rows)
+
+    def table(self, rows: Iterable[str] = ("model",), columns: Iterable[str] = (), **options: Any) -> "Table":
+        """The comparison table of these runs (`pushforward.report.tables.build`); options: allow_mixed, title, fingerprint."""
+        from pushforward.report.tables import build
+
+        return build(self, rows=tuple(rows), columns=tuple(columns), **options)
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of a nested config by dotted key."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else None
+    if items is None or not node:
+        return {prefix: node} if prefix else {}
+    return {
+        k: v for name, child in items for k, v in flatten(child, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
+def every_run(root: Path | None = None) -> RunList:
+    """All run directories in `root` (default `runs_dir()`), by name."""
+    root = runs_dir() if root is None else Path(root)
+    try:
+        with os.scandir(root) as entries:
+            names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+    except FileNotFoundError:
+        return RunList()
+    return RunList(Run(root / name) for name in names if os.access(root / name / "config.yaml", os.F_OK))
+
+
+def _scalar(text: Any) -> Any:
+    """A value as YAML 1.2 reads it: PyYAML alone takes 1e-3 for text."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return float(text) if "." in text or "e" in text.lower() else yaml.load(text, Loader=LOADER)
+    except (ValueError, yaml.YAMLError):
+        try:
+            return yaml.load(text, Loader=LOADER)
+        except yaml.YAMLError:
+            return text
+
+
+def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
+    def same(found: Any, wanted: Any) -> bool:
+        if isinstance(wanted, list | tuple | set | range):
+            return any(same(found, one) for one in wanted)
+        if isinstance(found, list):  # tags=demo: one of them
+            return any(same(one, wanted) for one in found)
+        found, wanted = _scalar(found), _scalar(wanted)
+        return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
+
+    return all(same(run.state if key == "state" else run.key(key), wanted) for key, wanted in filters.items())
+
+
+def runs(root: Path | str | None = None, **filters: Any) -> RunList:
+    """Runs whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
+    wanted = {key.replace("__", "."): value for key, value in filters.items()}
+    return RunList(run for run in every_run(None if root is None else Path(root)) if _matches(run, wanted))
+
+
+def find(spec: str, root: Path | str | None = None) -> RunList:
+    """Runs meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
+    if (Path(spec) / "config.yaml").is_file():
+        return RunList([Run(spec)])
+    where = runs_dir() if root is None else Path(root)
+    known = every_run(where)
+    if not known:
+        raise PushforwardError(f"No runs in {where}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
+    if spec == "latest":
+        return RunList([max(known, key=lambda run: (str(run.status.get("updated", "")), run.id))])
+    if "=" in spec:
+        pairs = [part.partition("=") for part in spec.split(",") if part.strip()]
+        if any(not equals for _, equals, _ in pairs):
+            raise PushforwardError(f"Cannot read the filter '{spec}': write KEY=VALUE,KEY=VALUE.")
+        found = RunList(run for run in known if _matches(run, {k.strip(): v.strip() for k, _, v in pairs}))
+    else:
+        found = RunList(run for run in known if run.id == spec) or RunList(r for r in known if r.id.startswith(spec))
+    if not found:
+        ids = [run.id for run in known]
+        near = difflib.get_close_matches(spec, ids, n=3, cutoff=0.3) or ids[:3]
+        raise PushforwardError(f"No run matches '{spec}' in {where}. Nearest: {', '.join(near)}.")
+    return found

@@ -1,0 +1,28 @@
+"""The fingerprint of the sources that training depends on. Imports no torch."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+NOT_TRAINING = (
+    *("report/", "runs/", "metrics/", "protocol/", "training/tour"),
+    *(f"training/{name}.py" for name in ("again", "evaluate", "pictures", "show", "loggers", "progress")),
+    *("training/features.py", "training/classifier.py", "cli.py", "__main__.py", "store.py", "__init__.py"),
+    *("complaints.py", "doctor.py", "sweep"),
+)
+"""Sources that measure, show or place a run, and cannot change what it trains."""
+
+
+def source_fingerprint(extra_modules: Iterable[Path | str] = ()) -> str:
+    """16 hex digits of SHA-256 over the sources that training depends on: ours, and a person's own modules by path."""
+    package = Path(__file__).parents[1]
+    files = [(p.relative_to(package).as_posix(), p) for p in package.rglob("*.py")]
+    files = sorted((name, p) for name, p in files if not name.startswith(NOT_TRAINING))
+    for extra in sorted(map(Path, extra_modules)):
+        own = sorted(extra.rglob("*.py")) if extra.is_dir() else [extra]
+        files += [(f"own/{p.relative_to(extra.parent).as_posix()}", p) for p in own]
+    digest = hashlib.sha256()
+    for name, path in files:
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
