@@ -29,7 +29,7 @@ def make(tmp_path: Path) -> Callable[..., Run]:
 
 def _metric(name: str, value: Any) -> dict[str, Any]:
     better = {"psnr": "higher", "parameters": None}.get(name, "lower")
-    unit = {"bpd": "bits/dim", "neg_elbo": "nats", "psnr": "dB"}.get(name, "")
+    unit = {"bpd": "bits/dim", "neg_elbo": "nats", "psnr": "dB", "fd_lenet": "feature²"}.get(name, "")
     card: dict[str, Any] = {"better": better, "split": "test", "n": 360, "weights": "last"}
     number, extra = value if isinstance(value, tuple) else (value, {})
     if isinstance(extra, str):

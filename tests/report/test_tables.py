@@ -56,7 +56,7 @@ def test_allowed_they_are_marked_noted_and_never_ranked(make):
     assert [table.cell(m, "fd_lenet").kind for m in ("ae", "vae")] == ["ᵃ", "ᵇ"]
     assert any(n.startswith("not ranked: fd_lenet; cards differ in n = 360 (ae), 1000 (vae)") for n in table.notes)
     text = render.markdown(table).replace("\\", "")
-    assert "fd_lenet (mixed cards)" in text and "10 ± 1ᵇ" in text.replace("10.0 ± 1.0", "10 ± 1")
+    assert "fd_lenet [feature²] (mixed cards)" in text and "10 ± 1ᵇ" in text.replace("10.0 ± 1.0", "10 ± 1")
     assert r"$^\mathrm{b}$" in render.latex(table) and render.latex(table).isascii()
     rows = list(csv.DictReader(io.StringIO(render.csv(table))))
     assert {(r["model"], r["metric"]): r["cards"] for r in rows} == {
@@ -84,22 +84,22 @@ def test_several_columns_are_named_together_where_they_differ_alike(make):
 
 
 @pytest.mark.parametrize(
-    ("card", "refused"),
+    ("metric", "card", "refused"),
     [
-        ({"standard_error": 0.1}, False),  # a mean over images: more of them make it surer, not other
-        ({"standard_error": 0.1, "features": "lenet"}, True),  # a comparison of sets has a bias that hangs on n
-        ({"features": "lenet"}, True),
-        ({}, True),
+        ("bpd", {"standard_error": 0.1}, False),  # a mean over images: more of them make it surer, not other
+        ("fd_lenet", {"standard_error": 0.1}, True),  # a distance between sets has a bias that hangs on n
+        ("fd_lenet", {}, True),
+        ("bpd", {}, True),
     ],
 )
-def test_n_may_differ_for_a_mean_with_its_standard_error_alone(make, card, refused):
-    runs = [make("vae", s, bpd=(2.0 + s / 9, card | {"n": 360})) for s in range(3)]
-    runs += [make("ddpm", s, bpd=(1.0 + s / 9, card | {"n": 100})) for s in range(3)]
+def test_n_may_differ_for_a_mean_with_its_standard_error_alone(make, metric, card, refused):
+    runs = [make("vae", s, **{metric: (2.0 + s / 9, card | {"n": 360})}) for s in range(3)]
+    runs += [make("ddpm", s, **{metric: (1.0 + s / 9, card | {"n": 100})}) for s in range(3)]
     if refused:
         with pytest.raises(PushforwardError, match="n = 360"):
             build(runs)
     else:
-        assert build(runs).cell("ddpm", "bpd").bold
+        assert build(runs).cell("ddpm", metric).bold
 
 
 def test_importance_samples_have_to_be_equal_where_there_are_any(make):
@@ -155,11 +155,24 @@ def test_cards_have_to_agree_within_a_data_set_only(make):
         build(runs, rows=("data", "model"))
 
 
+def test_a_long_list_of_differences_is_cut_short(make):
+    runs = [make(m, mse=(1.0, dict.fromkeys("abcde", m))) for m in ("ae", "vae")]
+    with pytest.raises(PushforwardError, match=r"differ in a = ae \(ae\), vae \(vae\); b = .*; and 3 more keys: "):
+        build(runs)
+    assert "e = ae (ae), vae (vae)" in " ".join(build(runs, allow_mixed=True).notes)
+
+
+def test_what_is_of_the_model_alone_hangs_on_no_data(make):
+    cards = ({"split": None, "selection": "auto"}, {"split": None, "n": 360})
+    runs = [make(m, parameters=(1.0, card)) for m, card in zip(("ae", "vae"), cards, strict=True)]
+    assert build(runs).columns[0].ranked
+
+
 def test_columns_by_pattern_and_all(make):
     runs = [make("vae", mse=1.0, own_thing=2.0, fd_lenet=1.0, fd_random=1.0)]
     names = {c: [column.name for column in build(runs, columns=c).columns] for c in ((), ("all",), ("fd_*", "mse"))}
     assert names == {
-        (): ["mse", "fd_lenet"],
+        (): ["mse", "fd_lenet", "fd_random"],
         ("all",): ["mse", "fd_lenet", "fd_random", "own_thing"],
         ("fd_*", "mse"): ["fd_lenet", "fd_random", "mse"],
     }

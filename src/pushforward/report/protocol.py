@@ -10,11 +10,11 @@ from pushforward.runs import HASHED, Run, flatten
 FREE = frozenset({
     "better", "kind", "samples", "floor", "references", "seed", "run", "run_id", "images_seen", "step", "checkpoint",
     "standard_error", "weights", "at_images", "chosen_by", "note", "sampler", "function_evaluations", "steps", "prior",
-    "codes", "units", "code_dim", "dimensions", "features_weights", "time", "date", "seconds", "command", "commit",
+    "codes", "units", "code_dim", "dimensions", "features_weights", "cells", "time", "date", "seconds", "command", "commit",
 })
 # fmt: on
 """Card fields that may differ between numbers of one ranking: how a model samples or bounds, how many units its code has,
-which weights the rule chose (the rule, `selection`, may not differ), when it was measured."""
+how finely an integral is cut, which weights the rule chose (the rule, `selection`, may not differ), when it was measured."""
 MODELS_OWN = frozenset({"likelihood", "density", "corruption"})
 """Card fields that come with the model and say what its number means: nats under a Bernoulli and under a Gaussian, of a
 mass and of a density, a gain over masking and over noise. Measuring alike cannot make them equal: such numbers stand in
@@ -26,14 +26,17 @@ WHERE_PRESENT = frozenset({"k", "noise_seed"})
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
     """What has to be equal for two numbers to stand in one column: unit, split, data, features and their hash, n …
 
-    `n` may differ for a mean over images with its `standard_error`. It has to be equal for what has a bias that hangs
-    on it, as every comparison of sets of features does.
+    `n` may differ for a mean over images (or pairs, or paths) with its `standard_error`: more make it surer, not other.
+    It has to be equal for what has a bias that hangs on it: all without an error, and distances between sets of features.
     """
     card = dict(metric.get("card") or {})
     free = FREE | MODELS_OWN
-    if card.get("standard_error") is not None and "features" not in card:
+    if card.get("split") is None:  # of the model alone, such as its parameters: whatever data it was then measured on
+        free |= {"split", "data", "selection"}
+    unit = str(metric.get("unit") or "")
+    if card.get("standard_error") is not None and unit != "feature²":
         free |= {"n"}
-    return flatten({"unit": metric.get("unit") or ""} | {key: value for key, value in card.items() if key not in free})
+    return flatten({"unit": unit} | {key: value for key, value in card.items() if key not in free})
 
 
 def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +68,8 @@ def grouped(key: str, items: Sequence[Mapping[str, Any]], names: Sequence[str]) 
         seen = owners.setdefault("none" if value is None else str(value), [])
         if name not in seen:
             seen.append(name)
-    return f"{key} = " + ", ".join(f"{value} ({', '.join(who)})" for value, who in owners.items())
+    several = ", ".join(f"{value} ({', '.join(who)})" for value, who in owners.items())
+    return f"{key} = {several}"
 
 
 def data_set(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:

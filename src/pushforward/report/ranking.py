@@ -20,7 +20,8 @@ class Difference:
 
     column: Column
     data: str
-    keys: str
+    parts: tuple[str, ...]
+    """`n = 360 (ae), 1000 (vae)`, one for each key that differs."""
     refused: bool
 
 
@@ -40,27 +41,31 @@ def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], se
             letter, cell = LETTERS[min(kind, len(LETTERS) - 1)], row.cells[i]
             cell.kind = "".join(sorted({*cell.kind, letter}, key=LETTERS.index))
         names = [row.label for row, _ in group]
-        parts = "; ".join(protocol.grouped(key, items, names) for key in differ)
+        parts = tuple(protocol.grouped(key, items, names) for key in differ)
         where = " ".join(str(part) for part in data if part is not None) if several else ""
         found.append(Difference(column, where, parts, bool(protocol.differing(measured))))
     return found
 
 
-def _alike(found: Sequence[Difference]) -> list[tuple[str, str]]:
+def _alike(found: Sequence[Difference]) -> list[tuple[str, tuple[str, ...]]]:
     """(columns, what differs in which rows), a pair for all columns whose cards differ in the same way."""
-    groups = protocol.partition(found, lambda d: (d.data, d.keys))
+    groups = protocol.partition(found, lambda d: (d.data, d.parts))
     return [
-        (", ".join(dict.fromkeys(d.column.name for d in group)) + (f" on {data}" if data else ""), keys)
-        for (data, keys), group in groups.items()
+        (", ".join(dict.fromkeys(d.column.name for d in group)) + (f" on {data}" if data else ""), parts)
+        for (data, parts), group in groups.items()
     ]
+
+
+def _some(parts: Sequence[str], most: int, what: str) -> str:
+    """The first of them, and how many more there are."""
+    return "; ".join(parts[:most]) + (f"; and {len(parts) - most} more {what}" if len(parts) > most else "")
 
 
 def refusal(found: Sequence[Difference]) -> str:
     """One line: the columns, what of their cards differs in which rows, and what to do about it."""
-    said = [f"cards of {columns} differ in {keys}" for columns, keys in _alike(found)]
-    more = f" (and {len(said) - 3} further such differences)" if len(said) > 3 else ""
+    said = [f"cards of {columns} differ in {_some(parts, 2, 'keys')}" for columns, parts in _alike(found)]
     return (
-        f"{'; '.join(said[:3])}{more}: measure these rows alike (pushforward evaluate RUN metrics.…), "
+        f"{_some(said, 2, 'such differences')}: measure these rows alike (pushforward evaluate RUN), "
         "choose other --columns or --runs, or show them unranked with --allow-mixed"
     )
 
@@ -70,8 +75,8 @@ def settle(found: Sequence[Difference], notes: list[str]) -> None:
     for d in found:
         own = "not ranked" if d.column.better else ""  # of rate and distortion nothing is ever called best
         d.column.unranked = "mixed cards" if d.refused else d.column.unranked or own
-    for columns, keys in _alike(found):
-        notes.append(f"not ranked: {columns}; cards differ in {keys}; numbers with the same letter compare")
+    for columns, parts in _alike(found):
+        notes.append(f"not ranked: {columns}; cards differ in {'; '.join(parts)}; numbers with the same letter compare")
 
 
 def rank(i: int, column: Column, rows: Sequence[Row]) -> None:

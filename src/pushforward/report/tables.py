@@ -14,21 +14,27 @@ from pushforward.runs import Run
 
 # fmt: off
 HEADLINE = [
-    "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd", "fd_lenet", "fd_lenet_gaussian", "fd_lenet_mixture",
-    "precision", "recall", "mig", "parameters",
+    "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd",
+    "fd_lenet", "fd_lenet_gaussian", "fd_lenet_mixture", "fd_random", "fd_pixels", "fd_inception",
+    "precision_lenet", "recall_lenet", "off_manifold_gaussian",
+    "modes_found", "high_quality", "w2", "mig", "parameters",
 ]
 """The columns of a table that asks for none, where runs have them."""
 METRICS = [
-    "mse", "psnr", "ssim", "ms_ssim", "psnr_denoised", "psnr_corrupted",
-    "rate", "distortion", "neg_elbo", "nll", "iw_nll", "bpd",
-    "mutual_information", "total_correlation", "active_units",
-    "fd_lenet", "fd_lenet_normal", "fd_lenet_gaussian", "fd_lenet_mixture",
-    "kernel_distance", "precision", "recall", "density", "coverage", "least_class_share",
-    "mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "modularity",
-    "beta_vae_score", "factor_vae_score",
-    "parameters", "wall_time", "images_per_second",
+    "mse", "psnr", "ssim", "ms_ssim", "lpips*", "psnr_gain", "psnr_denoised", "psnr_corrupted", "psnr_gain_*",
+    "rate", "distortion", "neg_elbo", "generalisation_gap", "nll", "nll_*", "bpd", "bpd_*",
+    "mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units",
+    "fd_lenet", "fd_lenet_*", "fd_*", "kd_*", "precision_*", "recall_*", "density_*", "coverage_*",
+    "classifier_score", "least_class_share", "class_kl", "memorised",
+    "modes_found", "high_quality", "reverse_kl_modes", "w1", "w2", "kl_forward", "kl_reverse",
+    "latent_gap", "latent_gap_*", "off_manifold", "off_manifold_*", "path_length*", "path_roughness*", "probe_*",
+    "mig", "dci_*", "sap", "modularity", "beta_vae_score", "factor_vae_score",
+    "hoyer", "population_sparsity", "lifetime_sparsity", "dead_units", "gradient_variance_*",
+    "pixel_entropy", "label_entropy", "independent_pixels", "zlib*", "lzma*", "png*", "webp*",
+    "parameters", "parameters_*", "flops_*", "evaluations_sample", "samples_per_second", "peak_memory",
+    "wall_time", "images_per_second",
 ]
-"""The order of columns for `all` and for patterns; what is not here comes after, by name."""
+"""The order of columns for `all` and for patterns, itself in patterns; what is not here comes after, by name."""
 MODELS = [
     "ae", "sparse_ae", "denoising_ae", "vae", "beta_vae", "gan", "wgan_gp", "realnvp", "spline_flow", "ddpm",
     "flow_matching",
@@ -94,7 +100,7 @@ def _check(runs: Sequence[Run], keys: Sequence[str]) -> None:
 def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
     """Metrics by name, by pattern, or `all` that the runs have; without any the headline ones, else all."""
     present = dict.fromkeys(name for run in runs for name in run.metrics)
-    ordered = [name for name in METRICS if name in present] + sorted(set(present) - set(METRICS))
+    ordered = sorted(present, key=_place)
     if not columns:
         return [name for name in HEADLINE if name in present] or ordered
     found: dict[str, None] = {}
@@ -106,6 +112,13 @@ def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
             raise PushforwardError(f"--columns {name}: no run has this metric. Nearest: {', '.join(near)}.")
         found |= dict.fromkeys(matching)
     return list(found)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Where a metric stands among `METRICS`: at its own name, else at the first pattern that it matches."""
+    if name in METRICS:
+        return METRICS.index(name), ""
+    return next((i for i, pattern in enumerate(METRICS) if fnmatch.fnmatch(name, pattern)), len(METRICS)), name
 
 
 def _hashable(value: Any) -> Any:
