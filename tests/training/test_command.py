@@ -12,6 +12,7 @@ from pushforward.training.command import command
 
 LINES = {
     "model=vae data=digits": "model=vae data=digits",
+    "model=vae data=digits +measure@metrics.probes=probes metrics.images=9": "model=vae data=digits",
     "experiment=demo model=sparse_ae seed=2": None,
     "model=vae data=digits network.hidden=[32,16]": "model=vae data=digits 'network.hidden=[32,16]'",
     "model=vae data=sprites network=conv weighting.beta=4 data.source.size=16 batch_size=32": (
@@ -35,7 +36,7 @@ def test_the_command_composes_to_the_same_identity(line: str, told: str | None, 
 
 
 def test_lines_found() -> None:
-    assert len(LINES) == 8
+    assert len(LINES) == 9
 
 
 def test_a_run_of_groups_that_are_gone_is_told_by_the_command_it_was_started_with(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def command(run: Run) -> str:
 
 
 def groups(run: Run) -> list[str]:
-    """`model=vae`, …: the options chosen; optimizers of players by their package."""
+    """`model=vae`, …: the options chosen; each player's optimiser; what only measures is left out."""
     chosen = {k: v for k, v in run.choices.items() if v is not None}
-    names = [k for k in GROUPS if k in chosen] + [k for k in chosen if "@" in k]
+    names = [k for k in GROUPS if k in chosen] + [k for k in chosen if k.startswith("optimizer@")]
     usual = launch.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
     return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)]
 
