@@ -1,0 +1,57 @@
+"""What all launchers share: every job's config is frozen at launch, so editing YAML while a sweep runs changes nothing."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from pushforward import config
+
+
+class FreezingLauncher(Launcher):
+    """A launcher of Hydra's that is handed frozen configs: the plugins in `hydra_plugins` say where they run."""
+
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+
+    @abstractmethod
+    def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
+        """Runs what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        folder = Path(str(self.config.hydra.sweep.dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        configs, frozen = [], []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            with open_dict(cfg):
+                cfg.hydra.job.id, cfg.hydra.job.num = f"{number}", number
+            configs.append(cfg)
+            frozen.append(freeze(cfg))
+        codes = self.run_jobs(frozen, [" ".join(filter_overrides(list(o))) for o in job_overrides], folder)
+        returns = []
+        for cfg, overrides, code in zip(configs, job_overrides, codes, strict=True):
+            done = JobReturn(overrides=list(overrides), cfg=cfg)
+            done.status, done.return_value = JobStatus.COMPLETED, code
+            returns.append(done)
+        return returns
+
+
+def freeze(cfg: DictConfig) -> dict[str, Any]:
+    """A job's frozen config, without the node `hydra` that it was composed with."""
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    state = Singleton.get_state()
+    frozen = config.freeze(plain, dict(cfg.hydra.runtime.choices))
+    Singleton.set_state(state)
+    return frozen
