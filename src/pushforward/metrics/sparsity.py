@@ -24,7 +24,7 @@ def hoyer(z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     return (root - z.sum(1) / z.square().sum(1).sqrt()) / (root - 1)
 
 
-def activity_sparsity(mean: Tensor, mean_square: Tensor, n: float | Tensor) -> Tensor:
+def activity_sparsity(mean: Tensor, mean_square: Tensor, n: int | float | Tensor) -> Tensor:
     """(1 − a)/(1 − 1/n) with a = ⟨|r|⟩²/⟨r²⟩ over n responses: 0 all alike, 1 one response alone; float64.
 
     a: Treves & Rolls 1991; its scale: Vinje & Gallant 2000; |r|, for signed responses: Willmore & Tolhurst 2001.
