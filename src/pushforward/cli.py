@@ -184,14 +184,18 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def status(args: list[str]) -> int:
-    """pushforward status: every run and how it stands."""
+    """pushforward status: every sweep and every run and how it stands."""
     parser = Parser("pushforward status", description=status.__doc__)
-    parser.add_argument("run", nargs="*", help="RUN: only these")
+    parser.add_argument(
+        "run", nargs="*", help="RUN, or a sweep: only these; a filter may ask for a state: state=failed"
+    )
+    parser.add_argument("--all", action="store_true", help="all of them, not only the last ones that fit the terminal")
+    parser.add_argument("--watch", action="store_true", help="look again every 2 s, until Ctrl-C")
     asked = parser.parse_args(args)
-    from pushforward.report import terminal
+    from pushforward.report.status import show
+    from pushforward.runs import chosen
 
-    chosen = RunList(r for spec in asked.run for r in find(spec)) if asked.run else every_run()
-    terminal.show_status(chosen)
+    show(lambda: chosen(asked.run), every=asked.all, watch=asked.watch)
     return 0
 
 

@@ -10,20 +10,6 @@ from pushforward.report import render, terminal
 from pushforward.report.tables import METRICS, build
 
 
-def test_status_is_a_line_a_run_and_counts(make, capsys):
-    runs = [
-        make("vae", mse=0.25, status={"budget_images": 200}),
-        make("gan", status={"state": "running", "host": "gone", "latest": {"loss": 3.0}}),
-        make("ddpm", status={"state": "failed", "error": "no [memory] left"}),
-    ]
-    terminal.show_status(runs)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + 3 + 1 and "\x1b" not in "".join(lines)
-    assert "100 of 200 (50%)" in lines[1] and "mse 0.25" in lines[1] and "s ago" in lines[1]
-    assert "stopped (killed)" in lines[2] and "no [memory] left" in lines[3]
-    assert lines[4] == "3 runs: 1 failed, 1 finished, 1 stopped (killed)"
-
-
 def test_a_run_is_shown_with_its_numbers_and_their_cards(make, capsys):
     run = make("vae", mse=0.25, bpd=(2.5, {"kind": "lower bound"}), psnr=(None, "not asked for"))
     terminal.show_run(run)

@@ -1,20 +1,12 @@
-"""What the commands print: the table, how every run stands, one run's numbers. Plain where the output is no terminal."""
-
-from collections.abc import Sequence
-from datetime import UTC, datetime
+"""What the commands print: the table, one run's numbers. Plain where the output is no terminal."""
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
-from rich.text import Text
 
 from pushforward.report import render
 from pushforward.report.layout import Table
 from pushforward.runs import Run
-
-STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "stopped": "yellow"}
-MAIN = ("bpd", "nll", "fd_lenet", "mse")
-"""The metric a status line shows: the first of these that the run has."""
 
 
 def console() -> Console:
@@ -29,52 +21,11 @@ def show_table(table: Table) -> None:
     out.print(render.rich(table, width=out.width))
 
 
-def show_status(runs: Sequence[Run]) -> None:
-    """A line a run: state, images seen of the budget, age of the last news, main metric; then counts."""
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "state", "images seen", "updated", "main metric", ""):
-        table.add_column(name, overflow="fold")
-    counts: dict[str, int] = {}
-    for run in runs:
-        counts[run.state] = counts.get(run.state, 0) + 1
-        error = str(run.status.get("error") or "")
-        table.add_row(
-            run.id, Text(run.state, style=STYLES.get(run.state.split()[0], "")), progress(run), age(run), main_metric(run),
-            escape(error[:80]),
-        )  # fmt: skip
-    out = console()
-    out.print(table)
-    out.print(
-        f"{len(runs)} runs: " + ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) if runs else "no runs"
-    )
-
-
 def progress(run: Run) -> str:
     seen, budget = run.status.get("images_seen"), run.status.get("budget_images")
     if not seen or not budget:
         return ""
     return f"{seen:,} of {budget:,} ({min(1.0, seen / budget):.0%})"
-
-
-def age(run: Run) -> str:
-    """Time since the run's last news."""
-    when = run.when()
-    if when is None:
-        return ""
-    seconds = (datetime.now(UTC) - when).total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{max(0, seconds):.0f} s ago"
-
-
-def main_metric(run: Run) -> str:
-    for name in MAIN:
-        value = run.value(name)
-        if value is not None:
-            return f"{name} {value:.4g} {run.metrics[name]['unit']}"
-    latest = run.status.get("latest") or {}
-    return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])
 
 
 def show_run(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,16 +80,41 @@ def _scalar(text: Any) -> Any:
             return text
 
 
-def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
-    def same(found: Any, wanted: Any) -> bool:
-        if isinstance(wanted, list | tuple | set | range):
-            return any(same(found, one) for one in wanted)
-        if isinstance(found, list):  # tags=demo: one of them
-            return any(same(one, wanted) for one in found)
-        found, wanted = _scalar(found), _scalar(wanted)
-        return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list | tuple | set | range):
+        return any(_same(found, one) for one in wanted)
+    if isinstance(found, list):  # tags=demo: one of them
+        return any(_same(one, wanted) for one in found)
+    found, wanted = _scalar(found), _scalar(wanted)
+    return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
-    return all(same(run.state if key == "state" else run.key(key), wanted) for key, wanted in filters.items())
+
+def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
+    states = [run.state, run.state.split()[0]] if "state" in filters else []  # stopped (killed) is stopped, too
+    if not all(_same(states, wanted) for key, wanted in filters.items() if key == "state"):
+        return False
+    if any(_differs(run, key, wanted) for key, wanted in filters.items() if key != "state"):
+        return False
+    return all(_same(run.key(key), wanted) for key, wanted in filters.items() if key != "state")
+
+
+def _differs(run: Run, key: str, wanted: Any) -> bool:
+    """Whether the first lines of a config already say that the key has another value: a thousand are read in no time."""
+    if "config" in run.__dict__ or "." in key:
+        return False
+    try:
+        text = (run.path / "config.yaml").read_text()
+    except OSError:
+        return False
+    line = re.search(rf"^{re.escape(key)}:(.*)$", text, re.MULTILINE)
+    if line and not line.group(1).strip():  # a node: its group's option is meant
+        line = re.search(rf"\Achoices:\n(?:  .*\n)*?  {re.escape(key)}: (.*)\n", text)
+    found = line.group(1).strip() if line else ""
+    return (
+        bool(re.fullmatch(r"[\w.+-]+", found))
+        and found != "null"
+        and not _same(yaml.load(found, Loader=LOADER), wanted)
+    )
 
 
 def runs(root: Path | str | None = None, **filters: Any) -> RunList:

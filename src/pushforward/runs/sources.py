@@ -6,7 +6,7 @@ from pathlib import Path
 
 NOT_TRAINING = (
     *("report/", "runs/", "metrics/", "protocol/", "training/tour"),
-    *(f"training/{name}.py" for name in ("again", "evaluate", "pictures", "show", "loggers", "progress")),
+    *(f"training/{name}.py" for name in ("again", "command", "evaluate", "pictures", "show", "loggers", "progress")),
     *("training/features.py", "training/classifier.py", "cli.py", "__main__.py", "store.py", "__init__.py"),
     *("complaints.py", "doctor.py", "sweep"),
 )

@@ -1,0 +1,178 @@
+"""How fast runs are and how long they will take: from records of finished runs, and from running ones as they go."""
+
+import heapq
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pushforward.runs import KILLED, Run, Sweep, every_run
+
+ENOUGH = 10
+"""Finished runs of a kind that an estimate is the median of: the last ones."""
+RESUMED = 60.0
+"""A process younger than its run by more seconds than this goes on with the run of another."""
+
+Before = dict[str, tuple[float, int]]
+"""Of each running run when it was first looked at: time of its news (s), images seen."""
+
+
+class Estimates:
+    """Seconds that a job takes, from finished runs of the same model, data and network; from none: unknown."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+        self._finished: dict[str, list[Run]] | None = None
+
+    def forget(self) -> None:
+        """Another run has finished: what is asked next counts it in."""
+        self._finished = None
+
+    def finished(self) -> dict[str, list[Run]]:
+        """Finished runs by the beginning of their id, `vae-mnist`; only what is alike is read further."""
+        if self._finished is None:
+            self._finished = {}
+            for run in every_run(self.root):
+                if run.state == "finished":
+                    self._finished.setdefault(kind(run.id), []).append(run)
+            for alike in self._finished.values():
+                alike.sort(key=lambda run: str(run.status.get("updated")))
+        return self._finished
+
+    def whole(self, run_id: str) -> tuple[float, float] | None:
+        """Seconds of training and of measuring for a run of whose config nothing is known but its id."""
+        costs = [cost for run in self.finished().get(kind(run_id), [])[-ENOUGH:] if (cost := _cost(run))]
+        if not costs:
+            return None
+        return median(c["train_seconds"] for c in costs), median(c.get("evaluate_seconds") or 0.0 for c in costs)
+
+    def alike(self, frozen: Mapping[str, Any]) -> list[Run]:
+        """Finished runs with a cost; those of the same sizes alone, where there are such."""
+        choices = frozen["choices"]
+        name = f"{choices['model']}-{choices['data']}".replace("/", "_")
+        runs = [r for r in self.finished().get(name, [])[-4 * ENOUGH :] if _cost(r)]
+        runs = [r for r in runs if r.choices.get("network") == choices.get("network")]
+        same = [
+            r for r in runs if all(r.config.get(k) == frozen.get(k) for k in ("network", "batch_size", "precision"))
+        ]
+        return (same or runs)[-ENOUGH:]
+
+    def seconds(self, frozen: Mapping[str, Any], seen: int = 0) -> float | None:
+        """Seconds from `seen` images to the end, measuring included."""
+        alike = self.alike(frozen)
+        images = budget(frozen, alike)
+        if images is None:
+            return None
+        costs = [_cost(run) for run in alike]
+        an_image = median(cost["train_seconds"] / cost["images_seen"] for cost in costs)
+        return max(0, images - seen) * an_image + median(cost.get("evaluate_seconds") or 0.0 for cost in costs)
+
+
+def kind(run_id: str) -> str:
+    """`vae-mnist` of `vae-mnist-s1-3f9a2c`."""
+    return run_id.rpartition("-s")[0]
+
+
+def _cost(run: Run) -> dict[str, Any]:
+    cost = run.record.get("cost") or {}
+    return cost if cost.get("train_seconds") and cost.get("images_seen") else {}
+
+
+def budget(frozen: Mapping[str, Any], alike: Sequence[Run]) -> int | None:
+    """Images of a budget; of one in epochs by what an epoch was to runs on the same data."""
+    if not alike:
+        return None
+    if frozen["budget"].get("images"):
+        return int(frozen["budget"]["images"])
+    for run in alike:
+        epochs, images = (run.config.get("budget") or {}).get("epochs"), run.status.get("budget_images")
+        if epochs and images:
+            return round(images / epochs * frozen["budget"]["epochs"])
+    return None
+
+
+def makespan(running: Iterable[float], waiting: Iterable[float], at_once: int) -> float:
+    """Seconds until all jobs are done: each waiting one begins where a place is free first, in their order."""
+    ends = sorted(running)[-at_once:]
+    ends = [0.0] * (at_once - len(ends)) + ends
+    heapq.heapify(ends)
+    for seconds in waiting:
+        heapq.heappush(ends, heapq.heappop(ends) + seconds)
+    return max(ends, default=0.0)
+
+
+def speed(run: Run, before: tuple[float, int] | None = None) -> float | None:
+    """Images a second of a running run: since `before` (time in s, images seen), else since it began; None if unknown.
+
+    What was seen before a run was stopped took time that nobody has written down.
+    """
+    seen, now = run.status.get("images_seen") or 0, run.when()
+    if now is None or not seen:
+        return None
+    if before is not None and seen > before[1] and now.timestamp() > before[0]:
+        return (seen - before[1]) / (now.timestamp() - before[0])
+    started = run.when("started")
+    if started is None or (now - started).total_seconds() < 2 or _resumed(run, started):
+        return None
+    return seen / (now - started).total_seconds()
+
+
+def _resumed(run: Run, started: datetime) -> bool:
+    """Whether another process began the run; True where nobody knows."""
+    if run.status.get("host") != socket.gethostname():
+        return True
+    try:
+        ticks = Path(f"/proc/{run.status.get('pid')}/stat").read_text().rpartition(")")[2].split()[19]
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, IndexError, ValueError):
+        return True
+    born = time.time() - up + int(ticks) / os.sysconf("SC_CLK_TCK")
+    return born - started.timestamp() > RESUMED
+
+
+def left(run: Run, images_per_second: float | None) -> float | None:
+    """Seconds until the run has seen its budget; measuring comes after."""
+    seen, whole = run.status.get("images_seen"), run.status.get("budget_images")
+    return None if not images_per_second or not whole else max(0, whole - (seen or 0)) / images_per_second
+
+
+def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: Before) -> float | None:
+    """Seconds until a sweep's jobs are done: what runs as it goes, what waits as its like took; None if nothing is known."""
+    running: list[float | None] = []
+    waiting: list[float | None] = []
+    for run in runs:
+        whole = estimates.whole(run.id)
+        if run.state == "running":
+            rest = left(run, speed(run, before.get(run.id)))
+            running.append(None if rest is None else rest + (whole[1] if whole else 0.0))
+        elif run.state in ("new", "stopped", KILLED):
+            waiting.append(sum(whole) if whole else None)
+    known = [seconds for seconds in (*running, *waiting) if seconds is not None]
+    if not known:
+        return None if running or waiting else 0.0
+    usual = sum(known) / len(known)
+    begun, queued = ([usual if s is None else s for s in some] for some in (running, waiting))
+    return makespan(begun, queued, sweep.parallel or max(1, len(begun)))
+
+
+def duration(seconds: float) -> str:
+    """`3 min`, `1 h 20 min`, `2 d 4 h`."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def age(when: datetime | None) -> str:
+    """Time since then."""
+    return "" if when is None else f"{duration(max(0.0, (datetime.now(UTC) - when).total_seconds()))} ago"

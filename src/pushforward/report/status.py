@@ -1,0 +1,145 @@
+"""`pushforward status`: every sweep and every run and how it stands, from their files; once, or as they go on."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
+from pushforward.report.terminal import console, progress
+from pushforward.runs import Run, Sweep
+
+STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "stopped": "yellow"}
+MAIN = ("bpd", "nll", "fd_lenet", "mse")
+"""The metric a status line shows: the first of these that the run has."""
+SECONDS = 2.0
+"""How often `--watch` looks again."""
+SWEEPS = 5
+"""Sweeps that are shown, unless all are asked for: the last ones."""
+
+
+def show(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]], every: bool, watch: bool) -> None:
+    """Prints what `look` finds; in a terminal the last ones that fit, unless `every`. `watch`: again, until Ctrl-C."""
+    out, before = console(), Before()
+
+    def drawn(spare: int) -> RenderableType:
+        runs, sweeps = look()
+        rows = None if every or not out.is_terminal else max(5, out.height - spare - min(len(sweeps), SWEEPS))
+        return board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before)
+
+    if not watch:
+        out.print(drawn(6))
+    elif out.is_terminal:
+        try:
+            with Live(drawn(7), console=out, auto_refresh=False, transient=False) as live:
+                while True:
+                    time.sleep(SECONDS)
+                    live.update(drawn(7), refresh=True)
+        except KeyboardInterrupt:
+            pass
+    else:
+        follow(look)
+
+
+def follow(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]) -> None:
+    """Where there is no terminal to draw in: a line whenever the counts change."""
+    said = ""
+    try:
+        while True:
+            line = counted(look()[0])
+            if line != said:
+                print(f"{datetime.now():%H:%M:%S} {line}", flush=True)
+            said = line
+            time.sleep(SECONDS)
+    except KeyboardInterrupt:
+        pass
+
+
+def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before) -> Group:
+    """Sweeps, runs by their last news, counts. rows: runs that are shown at most; the last ones."""
+    parts: list[RenderableType] = []
+    if sweeps:
+        parts += [sweep_table(sweeps, {run.id: run for run in runs}, before), ""]
+    ordered = sorted(runs, key=lambda run: (run.state == "running", str(run.status.get("updated") or ""), run.id))
+    shown = ordered if rows is None else ordered[-rows:]
+    if len(shown) < len(ordered):
+        parts.append(Text(f"… {len(ordered) - len(shown)} more, older ones: pushforward status --all", style="dim"))
+    parts += [run_table(shown, before), counted(runs)]
+    return Group(*parts)
+
+
+def counted(runs: Sequence[Run]) -> str:
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.state] = counts.get(run.state, 0) + 1
+    if not runs:
+        return "no runs"
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}: " + ", ".join(
+        f"{n} {state}" for state, n in sorted(counts.items())
+    )
+
+
+def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Before) -> Table:
+    """A line a sweep: what it varies, its jobs by state, the time it has left."""
+    table, estimates = plain("sweep", "varies", "started", "jobs", "left"), Estimates()
+    for sweep in sweeps:
+        counts, rest = sweep.counts(known), ""
+        jobs = f"{sum(counts.values())}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+        if sweep.alive:
+            seconds = sweep_left(sweep, sweep.runs(known), estimates, before)
+            rest = "running" if seconds is None else f"about {duration(seconds)}"
+        elif not sweep.ended and set(counts) & {"waiting", "stopped"}:
+            rest = "stopped"
+        table.add_row(sweep.id, escape(sweep.name[:60]), age(sweep.started), jobs, rest)
+    return table
+
+
+def run_table(runs: Sequence[Run], before: Before) -> Table:
+    """A line a run: state, images seen, last news, main metric, error; of running ones speed and time left, with a bar."""
+    alive = any(run.state == "running" for run in runs)
+    moving = ("", "images/s", "left") if alive else ()
+    table = plain("run", "state", "images seen", *moving, "updated", "main metric", "error")
+    for run in runs:
+        cells: list[RenderableType] = [
+            run.id, Text(run.state, style=STYLES.get(run.state.split()[0], "")), progress(run)
+        ]  # fmt: skip
+        if alive:
+            cells += motion(run, before) if run.state == "running" else ("", "", "")
+        table.add_row(*cells, age(run.when()), main_metric(run), escape(str(run.status.get("error") or "")[:80]))
+    return table
+
+
+def motion(run: Run, before: Before) -> tuple[RenderableType, str, str]:
+    """Bar, images a second and time left of a running run."""
+    seen, whole, now = run.status.get("images_seen") or 0, run.status.get("budget_images"), run.when()
+    pace = speed(run, before.get(run.id))
+    if now is not None:
+        before.setdefault(run.id, (now.timestamp(), seen))
+    rest = left(run, pace)
+    bar = ProgressBar(total=whole, completed=seen, width=14) if whole else ""
+    return bar, f"{pace:,.0f}" if pace else "", "" if rest is None else duration(rest)
+
+
+def main_metric(run: Run) -> str:
+    """The main number of a finished run; the terms of a running one."""
+    metrics = run.metrics
+    for name in MAIN:
+        if (metrics.get(name) or {}).get("value") is not None:
+            return f"{name} {metrics[name]['value']:.4g} {metrics[name]['unit']}"
+    latest = run.status.get("latest") or {}
+    return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])
+
+
+def plain(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(
+            name, overflow="fold", justify="right" if name == "images/s" else "left", no_wrap=name in ("sweep", "state")
+        )
+    return table

@@ -1,0 +1,193 @@
+"""`pushforward status`: what the files say, at once for a thousand runs, again and again for those that run."""
+
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pushforward.report import pace, status
+from pushforward.runs import Run, RunDir, Sweep, chosen, every_sweep, runs_dir
+from pushforward.store import Lock, write_whole
+
+CONFIG = "choices:\n  data: digits\n  model: {model}\nresults: 1\nseed: {seed}\nmodel:\n  _target_: a.B\n" + "".join(
+    f"  part{i}:\n    _target_: pushforward.objectives.Part\n    weight: {i}.5\n    other: [1, 2, 3]\n"
+    for i in range(30)
+)
+
+
+@pytest.fixture(autouse=True)
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    return tmp_path
+
+
+def shown(*runs: Run, sweeps: tuple[Sweep, ...] = (), every: bool = True) -> None:
+    status.show(lambda: (runs, sweeps), every=every, watch=False)
+
+
+def test_a_line_a_run_and_counts(make, capsys):
+    shown(
+        make("vae", mse=0.25, status={"budget_images": 200, "updated": "2026-01-01T00:00:00+00:00"}),
+        make("gan", status={"state": "running", "host": "gone", "latest": {"loss": 3.0}}),
+        make("ddpm", status={"state": "failed", "error": "no [memory] left"}),
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 3 + 1 and "\x1b" not in "".join(lines)
+    assert "100 of 200 (50%)" in lines[1] and "mse 0.25" in lines[1] and "d" in lines[1] and "ago" in lines[1]
+    assert {"stopped (killed)" in line for line in lines[2:4]} == {True, False}
+    assert any("no [memory] left" in line for line in lines[2:4])
+    assert lines[4] == "3 runs: 1 failed, 1 finished, 1 stopped (killed)"
+
+
+def running(name: str, ago: float, seen: int = 5000) -> RunDir:
+    """A run of this process that began `ago` seconds before its last news, and holds its lock."""
+    run = RunDir.create(runs_dir() / name, {"choices": {"model": "vae", "data": "digits"}})
+    assert run.lock.acquire()
+    began = datetime.now(UTC) - timedelta(seconds=ago)
+    run.set_status(
+        state="running",
+        started=began.isoformat(),
+        images_seen=seen,
+        budget_images=10000,
+        latest={"kl": 2.5, "loss": 9.0},
+    )
+    return run
+
+
+def test_what_runs_has_a_bar_its_speed_its_terms_and_the_time_left(capsys):
+    run = running("vae-digits-s1-000001", 10)
+    try:
+        shown(Run(run.path))
+    finally:
+        run.lock.release()
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "━" in line and "kl 2.5" in line and "5,000 of 10,000 (50%)" in line
+    [speed, left] = re.findall(r" (\d+)  (\d+) s ", line)[0]
+    assert (int(speed), int(left)) == (pytest.approx(500, rel=0.15), pytest.approx(10, abs=1))
+
+
+def test_speed_is_not_told_from_a_start_that_was_another_process_s():
+    run = running("vae-digits-s1-000001", 10**6)
+    try:
+        now = run.when().timestamp()
+        assert pace.speed(run) is None
+        assert pace.speed(run, before=(now - 4, 3000)) == pytest.approx(500)
+        assert pace.left(run, 500) == 10
+    finally:
+        run.lock.release()
+
+
+def sweep(*ids: str, name: str = "2026-01-01_00-00-00-7", **more: object) -> Sweep:
+    folder = runs_dir().parent / "sweeps" / name
+    content = {"name": "model=vae,gan", "started": datetime.now(UTC).isoformat(), "jobs": [{"run": i} for i in ids]}
+    write_whole(folder / "sweep.json", json.dumps(content | more))
+    return Sweep(folder)
+
+
+def test_a_sweep_is_a_line_with_its_jobs_as_they_stand(capsys):
+    for name, state in (("vae-digits-s1-000001", "finished"), ("gan-digits-s1-000002", "failed")):
+        RunDir.create(runs_dir() / name, {}).set_status(state=state)
+    made = sweep("vae-digits-s1-000001", "gan-digits-s1-000002", "gan-digits-s2-000003")
+    runs, sweeps = chosen([])
+    assert [s.id for s in sweeps] == [made.id] and len(runs) == 2
+    status.show(lambda: (runs, sweeps), every=True, watch=False)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "model=vae,gan" in line and "3: 1 finished, 1 failed, 1 waiting" in line and line.endswith("stopped")
+    runs, sweeps = chosen(["2026-01"])
+    assert len(runs) == 2 and len(sweeps) == 1, "a sweep's beginning means its runs"
+    assert [r.id for r in chosen(["state=failed"])[0]] == ["gan-digits-s1-000002"]
+    with Lock(made.path):
+        assert made.alive
+
+
+def test_a_sweep_s_time_left_is_what_its_jobs_have_left():
+    for seed in (1, 2):
+        done = RunDir.create(runs_dir() / f"vae-digits-s{seed}-00000{seed}", {"choices": {"network": "mlp"}})
+        done.set_status(state="finished", budget_images=10000)
+        done.write_record({}, cost={"train_seconds": 30.0, "images_seen": 10000, "evaluate_seconds": 10.0})
+    run = running("vae-digits-s3-000003", 10)
+    try:
+        made = sweep(*(f"vae-digits-s{i}-00000{i}" for i in range(1, 6)), parallel=1)
+        # 10 s of the running one and 10 s of measuring it; two of 40 s
+        assert pace.sweep_left(made, made.runs(), pace.Estimates(), {}) == pytest.approx(100, rel=0.05)
+    finally:
+        run.lock.release()
+    assert pace.makespan([5], [10, 10, 1], 2) == 15
+    assert pace.makespan([], [], 2) == 0
+
+
+def a_thousand(root: Path) -> None:
+    """Run directories of 40 sweeps, each with a config of 130 lines and a record of 40 numbers with their cards."""
+    card = {f"key{i}": f"value {i} of a card" for i in range(15)}
+    numbers = {f"metric_{i}": {"value": i / 7, "unit": "nats", "card": card, "na": None} for i in range(40)}
+    record = json.dumps({"metrics": numbers, "cost": {"parameters": 10}}, indent=1)
+    for i in range(1000):
+        model, seed = ("vae", "gan", "ddpm", "flow")[i % 4], i // 4
+        folder = root / f"{model}-digits-s{seed}-{i:06x}"
+        folder.mkdir(parents=True)
+        state = ("finished", "finished", "running", "failed")[i % 4]
+        (folder / "config.yaml").write_text(CONFIG.format(model=model, seed=seed))
+        told = {"state": state, "updated": "2026-01-01T00:00:00+00:00", "images_seen": i, "budget_images": 1000}
+        (folder / "status.json").write_text(json.dumps(told | {"latest": {"kl": 1.0}, "error": None}))
+        (folder / ".lock").touch()
+        if state == "finished":
+            (folder / "record.json").write_text(record)
+    ids = sorted(path.name for path in root.iterdir())
+    for k in range(40):
+        sweep(*ids[25 * k : 25 * k + 25], name=f"2026-01-01_00-00-{k:02}")
+
+
+def test_a_thousand_runs_take_under_two_seconds(outputs):
+    """The whole command, in a process of its own; the median of three."""
+    a_thousand(runs_dir())
+    for words, lines in ((["--all"], 1000), (["model=vae,seed=3"], 1), (["state=failed"], 250)):
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "pushforward", "status", *words], capture_output=True, text=True, cwd=outputs
+            )
+            seconds.append(time.perf_counter() - start)
+            assert done.returncode == 0, done.stderr
+            assert f"{lines} run" in done.stdout.splitlines()[-1]
+        assert statistics.median(seconds) < 2, (words, seconds)
+    assert len(every_sweep()) == 40
+
+
+def test_a_terminal_is_shown_what_fits(make, monkeypatch):
+    import io
+
+    from rich.console import Console
+
+    runs = [make("vae", seed, status={"updated": f"2026-01-01T00:00:{seed:02}+00:00"}) for seed in range(40)]
+    out = Console(file=io.StringIO(), force_terminal=True, width=120, height=24, color_system=None)
+    monkeypatch.setattr(status, "console", lambda: out)
+    shown(*runs, every=False)
+    lines = out.file.getvalue().splitlines()
+    assert len(lines) <= 24 and lines[0] == "… 22 more, older ones: pushforward status --all"
+    assert "s39" in lines[-2] and lines[-1] == "40 runs: 40 finished"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT])
+def test_watch_ends_quietly_with_ctrl_c(outputs, number):
+    run = running("vae-digits-s1-000001", 10)
+    run.lock.release()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pushforward", "status", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=dict(os.environ),
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "1 run: 1 stopped (killed)" in process.stdout.readline()
+    run.set_status(state="finished")
+    assert "1 run: 1 finished" in process.stdout.readline(), "a line when the counts change"
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest, errors) == (0, "", "")
