@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from pushforward.errors import PushforwardError
-from pushforward.estimators.full_gaussian import entropy_full, kl_full, log_full_normal
 from pushforward.estimators.gaussian import kl_gaussians, log_normal
+from pushforward.metrics.full_gaussian import entropy_full, kl_full, log_full_normal
 from pushforward.metrics.likelihood import Estimate, estimate
 
 Unit = Literal["nats", "bits"]
