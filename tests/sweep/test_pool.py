@@ -11,6 +11,7 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import compose, freeze_to
 from pushforward.runs import Run, RunDir, every_run, runs_dir
+from pushforward.sweep import devices
 from pushforward.sweep import pool as sweep
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "trainer=debug", "budget.images=1024"]
@@ -50,21 +51,19 @@ run.set_status(state="finished", images_seen=1024)
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs that only write what a run would: seed 2 fails and seed 3 is killed. They load no torch."""
-    start = subprocess.Popen
+    monkeypatch.setattr(sweep, "command", lambda file: ["-c", STAND_IN, str(file)])
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: None)
 
-    def started(command: list[str], **how: Any) -> subprocess.Popen[bytes]:
-        assert command[1:3] == ["-m", "pushforward.job"]
-        assert how["start_new_session"] and how["env"]["OMP_NUM_THREADS"]
-        return start([sys.executable, "-c", STAND_IN, command[3]], **how)
 
-    monkeypatch.setattr(sweep.subprocess, "Popen", started)
+def run_jobs(jobs: list[dict[str, Any]], folder: Path, parallel: int = 2, **how: Any) -> list[int]:
+    return sweep.run_jobs(jobs, [f"seed={j['seed']}" for j in jobs], folder, parallel, **{"warm": False, **how})
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_job_that_fails_takes_no_other_with_it(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seeds = [1, 2, 3, 4, 4]
     jobs = [job(f"seed={seed}") for seed in seeds]
-    codes = sweep.run_jobs(jobs, [f"seed={seed}" for seed in seeds], outputs, parallel=2)
+    codes = run_jobs(jobs, outputs)
     shown = capsys.readouterr().out
     assert [code == 0 for code in codes] == [True, False, False, True, True]
     runs = [Run(runs_dir() / config.run_id(frozen)) for frozen in jobs]
@@ -84,7 +83,7 @@ def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.Cap
     jobs = [job(f"seed={seed}") for seed in (1, 4)]
     done = RunDir.create(runs_dir() / config.run_id(jobs[0]), jobs[0])
     done.set_status(state="finished", fingerprint=config.fingerprint(jobs[0]), images_seen=1024)
-    assert sweep.run_jobs(jobs, ["seed=1", "seed=4"], outputs, parallel=1) == [0, 0]
+    assert run_jobs(jobs, outputs, parallel=1) == [0, 0]
     shown = capsys.readouterr().out
     assert "2 jobs: 1 finished before, 1 to run" in shown and "1 skipped (finished), 1 finished" in shown
     assert (outputs / "order.txt").read_text().split()[::2] == ["4"]
@@ -92,22 +91,21 @@ def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.Cap
 
 @pytest.mark.usefixtures("stand_in")
 def test_cores_are_divided_among_jobs(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep.os, "cpu_count", lambda: 12)
+    monkeypatch.setattr(devices, "cores", lambda: 12)
     jobs = [job(f"seed={seed}") for seed in (1, 4, 5)]
-    sweep.run_jobs(jobs, ["", "", ""], outputs, parallel=3)
+    run_jobs(jobs, outputs, parallel=3)
     assert [frozen["trainer"]["threads"] for frozen in jobs] == [4, 4, 4]
     jobs = [job("seed=6", "trainer.threads=2")]
-    sweep.run_jobs(jobs, [""], outputs, parallel=3)
+    run_jobs(jobs, outputs, parallel=3)
     assert jobs[0]["trainer"]["threads"] == 2, "what a person asks for stays"
 
 
-@pytest.mark.usefixtures("stand_in")
 def test_nothing_starts_where_one_job_is_wrong(outputs: Path) -> None:
     jobs = [job("seed=1"), job("seed=4", "+model.objective.kl.wieght=4"), job("seed=5", "weighting.beta=fast")]
     with pytest.raises(
         PushforwardError, match=r"did you mean weight\?.*; weighting\.beta=fast: Constant wants a number"
     ):
-        sweep.run_jobs(jobs, ["", "", ""], outputs, parallel=1)
+        run_jobs(jobs, outputs, warm=True)
     assert not outputs.exists()
 
 

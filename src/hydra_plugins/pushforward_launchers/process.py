@@ -13,6 +13,9 @@ ConfigStore.instance().store(
     node={
         "_target_": "hydra_plugins.pushforward_launchers.process.ProcessLauncher",
         "parallel": None,  # jobs at once; null: one a core on the CPU, one a device elsewhere
+        "warm": True,  # fork jobs from a process that has imported what they need
+        "fail_fast": False,  # one failure: start no other, and have the running ones checkpoint and stop
+        "memory_gb": None,  # at most so much for each process of a job
     },
     provider="pushforward",
 )
@@ -21,10 +24,16 @@ ConfigStore.instance().store(
 class ProcessLauncher(FreezingLauncher):
     """Runs the jobs on this machine, `parallel` at a time, cores divided among them."""
 
-    def __init__(self, parallel: int | None = None) -> None:
-        self.parallel = parallel
+    def __init__(
+        self,
+        parallel: int | None = None,
+        warm: bool = True,
+        fail_fast: bool = False,
+        memory_gb: float | None = None,
+    ) -> None:
+        self.parallel, self.warm, self.fail_fast, self.memory_gb = parallel, warm, fail_fast, memory_gb
 
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
         from pushforward.sweep.pool import run_jobs
 
-        return run_jobs(frozen, overrides, folder, self.parallel)
+        return run_jobs(frozen, overrides, folder, self.parallel, self.warm, self.fail_fast, self.memory_gb)

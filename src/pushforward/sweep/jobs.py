@@ -1,8 +1,8 @@
-"""A job of a sweep: its frozen config, its run directory, its process, and how it stands."""
+"""A job of a sweep: its frozen config, its run directory, and how it stands."""
 
 import contextlib
 import io
-import subprocess
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,9 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import standing
 from pushforward.runs import Run, runs_dir
+from pushforward.sweep.server import Process
+
+ELSEWHERE = "running elsewhere"
 
 
 @dataclass
@@ -20,16 +23,30 @@ class Job:
     frozen: dict[str, Any]
     overrides: str
     path: Path = field(init=False)
-    process: subprocess.Popen[bytes] | None = None
     state: str = "waiting"
     code: int = 0
+    cause: str = ""
+    """Why it did not finish, where neither its run's status nor its log can say."""
+    devices: list[str] = field(default_factory=list)
+    """GPUs handed out to it."""
+    logged: str = "job.log"
+    process: Process | None = None
+    stopping: bool = False
+    """Whether it was asked to stop."""
+    memory_kills: int = 0
+    """How often the kernel had killed for memory when it began."""
 
     def __post_init__(self) -> None:
         self.path = runs_dir() / config.run_id(self.frozen)
 
     @property
     def log(self) -> Path:
-        return self.path / "job.log"
+        return self.path / self.logged
+
+    @property
+    def error(self) -> str:
+        """One line: why it did not finish."""
+        return self.cause or Run(self.path).status.get("error") or last_line(self.log) or f"exit code {self.code}"
 
 
 def unique(jobs: list[Job]) -> list[Job]:
@@ -37,14 +54,18 @@ def unique(jobs: list[Job]) -> list[Job]:
 
 
 def settled(job: Job) -> bool:
-    """Whether a job needs no training; quietly, unlike a single run."""
+    """Whether a job needs no training now; quietly, unlike a single run. `running elsewhere`: another process trains it."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             code = standing(job.path, job.frozen)
-    except PushforwardError:
-        job.state, job.code = "running elsewhere", 1
+    except PushforwardError as error:
+        if Run(job.path).state != "running":
+            raise
+        job.state, job.code, job.cause = ELSEWHERE, 1, str(error)
         return True
+    job.cause = ""
     if code is None:
+        job.state, job.code = "waiting", 0
         return False
     job.state, job.code = ("skipped (finished)" if code == 0 else f"skipped ({Run(job.path).state})"), code
     return True
@@ -58,6 +79,33 @@ def ended(job: Job) -> None:
         return
     job.code = code
     state = Run(job.path).state
-    job.state = state if state in ("finished", "failed", "diverged", "stopped") else f"killed by signal {-code}"
-    if code and state == "finished":
+    if code == 2 and "another process is training this run" in last_line(job.log):
+        job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"  # it came first by a moment
+    elif code < 0 and job.stopping:
+        job.state = "stopped"
+    elif code < 0:
+        job.state = f"killed by signal {-code}"
+        names = {int(number): number.name for number in signal.Signals}
+        no_memory = code == -signal.SIGKILL and memory_kills() > job.memory_kills
+        job.cause = f"killed by {names.get(-code, -code)}" + ": the machine ran out of memory" * no_memory
+    elif code and state not in ("failed", "diverged", "stopped"):
         job.state = "failed"
+    else:
+        job.state = state
+
+
+def last_line(path: Path) -> str:
+    try:
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    return lines[-1].strip() if lines else ""
+
+
+def memory_kills() -> int:
+    """Processes that the kernel has killed for memory since the machine started; 0 where it does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

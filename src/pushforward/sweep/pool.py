@@ -1,81 +1,203 @@
-"""Many jobs, each in a process of its own: bounded parallelism, threads pinned."""
+"""Many jobs, each in a process of its own: bounded parallelism, cores and GPUs divided, no job takes another with it."""
 
+import json
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pushforward import config
+from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to
-from pushforward.sweep.jobs import Job, ended, settled, unique
-from pushforward.sweep.screen import bars, show, summarise, update
+from pushforward.runs import Run
+from pushforward.sweep import devices, screen
+from pushforward.sweep.jobs import ELSEWHERE, Job, ended, last_line, memory_kills, settled, unique
+from pushforward.sweep.server import Gone, Server, shared, targets
+
+LOOK_AGAIN = 1.0
+"""Seconds between looks at runs that another process trains."""
+PATIENCE = 2.0
+"""Seconds that a job has to end when a person has asked twice."""
 
 
-def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], folder: Path, parallel: int | None) -> list[int]:
+def run_jobs(
+    frozen: list[dict[str, Any]], overrides: list[str], folder: Path, parallel: int | None = None,
+    warm: bool = True, fail_fast: bool = False, memory_gb: float | None = None,
+) -> list[int]:  # fmt: skip
     """Runs the jobs that are not finished, `parallel` at a time; a job's failure is its own. Returns the exit codes.
 
-    Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop.
+    Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop; asked twice, they stop at once.
     """
-    cores = os.cpu_count() or 1
-    most = max((config.devices(f) for f in frozen), default=1)
-    at_once = parallel or max(1, cores // most)
+    names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
+    at_once = devices.at_once(frozen, parallel, names)
     jobs = [Job(f, o) for f, o in zip(frozen, overrides, strict=True)]
     for job in jobs:
         if job.frozen["trainer"]["threads"] is None:
-            job.frozen["trainer"]["threads"] = max(1, cores // min(at_once, len(jobs)) // config.devices(job.frozen))
-    waiting = [job for job in unique(jobs) if not settled(job)]
-    if waiting:
-        from pushforward.training.rehearsal import rehearse
-
-        rehearse([job.frozen for job in waiting])
-    show(jobs, waiting, at_once)
-    stop = Stop()
-    with stop, bars(jobs) as (progress, tasks):
-        running: list[Job] = []
-        while (waiting and not stop.asked) or running:
-            while waiting and len(running) < at_once and not stop.asked:
-                running.append(begin(waiting.pop(0)))
-            if stop.asked:
-                stop.tell(running)
-            for job in running:
-                ended(job)
-            running = [job for job in running if job.state == "running"]
-            update(progress, tasks, jobs)
-            time.sleep(0.1)
+            each = devices.cores() // min(at_once, len(jobs)) // config.devices(job.frozen)
+            job.frozen["trainer"]["threads"] = max(1, each)
+    pool = Pool(jobs, at_once, devices.Devices(names), warm, fail_fast, memory_gb)
+    if pool.waiting:
+        rehearse(pool.server(), [job.frozen for job in pool.waiting])
+    screen.show(jobs, pool.waiting, at_once)
+    pool.run()
     for job in jobs:  # the same run asked for twice
         twin = next(j for j in jobs if j.path == job.path)
-        job.state, job.code = twin.state, twin.code
-    summarise(jobs)
+        job.state, job.code, job.cause = twin.state, twin.code, twin.cause
+    screen.summarise(jobs)
     CODES.extend(job.code for job in jobs)
     return [job.code for job in jobs]
 
 
-def begin(job: Job) -> Job:
-    """Starts a job in a session of its own, its output in its log."""
+def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
+    """Builds every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
+    with tempfile.TemporaryDirectory() as name:
+        file, log = Path(name) / "jobs.json", Path(name) / "log"
+        file.write_text(json.dumps(jobs))
+        if server.start("pushforward.sweep.pool.rehearsed", [str(file)], log=log).wait() == 2:
+            raise PushforwardError(last_line(log))
+        # where building fails otherwise, the job will fail and say so; the others are none the worse
+
+
+def rehearsed(args: list[str]) -> int:
+    """`rehearse` in its process."""
+    jobs = json.loads(Path(args[0]).read_text())
+    config.calm(jobs[0])
+    from pushforward.training.rehearsal import rehearse
+
+    try:
+        rehearse(jobs)
+    except PushforwardError as error:
+        print(error, flush=True)
+        return 2
+    return 0
+
+
+class Pool:
+    """Jobs waiting, running, and trained by another process; the server that starts them."""
+
+    def __init__(
+        self, jobs: list[Job], at_once: int, gpus: devices.Devices, warm: bool, fail_fast: bool, memory_gb: float | None
+    ) -> None:
+        self.jobs, self.at_once, self.gpus = jobs, at_once, gpus
+        self.warm, self.fail_fast, self.memory_gb = warm, fail_fast, memory_gb
+        self.waiting = [job for job in unique(jobs) if not settled(job)]
+        self.running: list[Job] = []
+        self.stop = Stop()
+        self.looked, self.said, self.deaths = 0.0, False, 0
+
+    def server(self) -> Server:
+        return server_for([job.frozen for job in self.jobs], self.warm)
+
+    def run(self) -> None:
+        """Until every job is over, or those that were running when it was told to stop."""
+        with self.stop, screen.Screen(self.jobs) as shown:
+            while self.running or (not self.stop.asked and (self.waiting or self.elsewhere())):
+                self.step()
+                shown.update()
+        for job in self.waiting:
+            job.state, job.code, job.cause = "not started", 130, "the sweep was stopped before its turn"
+
+    def step(self) -> None:
+        """Starts what there is room for, and takes note of what has ended."""
+        if not self.stop.asked:
+            self.look_again()
+        if not (self.running or self.waiting):
+            return time.sleep(0.1)
+        server = self.server()
+        if not self.stop.asked:
+            while self.waiting and len(self.running) < self.at_once and not server.gone:
+                job = self.waiting.pop(0)
+                trainer = job.frozen["trainer"]
+                job.devices = self.gpus.take(int(trainer["devices"])) if devices.on_gpu(job.frozen) else []
+                with suppress(Gone):
+                    begin(job, server, self.memory_gb)
+                self.running.append(job)
+        server.listen(0.1)
+        if server.gone:
+            return self.start_over()
+        for job in self.running:
+            ended(job)
+            if job.state != "running":
+                self.gpus.give_back(job.devices)
+                if job.code and job.state != ELSEWHERE and self.fail_fast:
+                    self.stop.asked = self.stop.asked or 1
+        self.running = [job for job in self.running if job.state == "running"]
+        self.stop.tell(self.running)
+
+    def start_over(self) -> None:
+        """The server was killed, and its jobs with it: they go on from their checkpoints under another, once."""
+        self.deaths += 1
+        if self.deaths > 1:
+            raise PushforwardError("the process that starts jobs was killed twice; the same command goes on")
+        for job in self.running:
+            self.gpus.give_back(job.devices)
+            job.state = "waiting"
+        self.waiting, self.running = [*self.running, *self.waiting], []
+
+    def elsewhere(self) -> list[Job]:
+        return [job for job in unique(self.jobs) if job.state == ELSEWHERE]
+
+    def look_again(self) -> None:
+        """What another process trained may be finished now; what it left is ours to go on with."""
+        others = self.elsewhere()
+        if others and time.monotonic() - self.looked > LOOK_AGAIN:
+            self.waiting += [job for job in others if not settled(job)]
+            self.looked = time.monotonic()
+            if len(self.elsewhere()) == len(others) and not self.waiting and not self.running and not self.said:
+                print(f"waiting for what other processes train: {', '.join(j.path.name for j in others)}", flush=True)
+                self.said = True
+
+
+def server_for(jobs: Iterable[dict[str, Any]], warm: bool = True) -> Server:
+    """This process's server; when it starts, it imports what these jobs will."""
+    return shared(warm, sorted(set().union(*map(targets, jobs))))
+
+
+def begin(job: Job, server: Server | None = None, memory_gb: float | None = None) -> Job:
+    """Starts a job in a session of its own, its output in its log. Raises Gone."""
+    trainer = job.frozen["trainer"]
     file = freeze_to(job.frozen, job.path)
-    threads = str(job.frozen["trainer"]["threads"])
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    with job.log.open("ab") as log:
-        job.process = subprocess.Popen(
-            [sys.executable, "-m", "pushforward.job", str(file)],
-            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, start_new_session=True,
-        )  # fmt: skip
+    threads = int(Run(job.path).status.get("threads") or trainer["threads"])  # a resumed run keeps its own
+    job.memory_kills, job.stopping = memory_kills(), False
+    job.process = (server or server_for([job.frozen])).start(
+        "pushforward.job.main", [str(file)], log=job.log, threads=threads, memory_gb=memory_gb,
+        command=command(file), environment=environment(threads, job.devices),
+        fresh=config.devices(job.frozen) > 1 or trainer["strategy"] != "auto",  # the other ranks start from argv
+    )  # fmt: skip
     job.state = "running"
     return job
 
 
+def command(file: Path) -> list[str]:
+    """What Python is given to run a job from its frozen config."""
+    return ["-m", "pushforward.job", str(file)]
+
+
+def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:
+    """A job's environment: its threads, and the GPUs that it may see."""
+    named = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    visible = ",".join(gpus)
+    return {**os.environ, **named, **({"CUDA_VISIBLE_DEVICES": visible} if visible else {})}
+
+
 class Stop:
-    """Ctrl-C and SIGTERM, remembered and handed on once."""
+    """Ctrl-C, SIGTERM and a closed terminal: how often they came, and how far that has been handed on."""
 
     def __init__(self) -> None:
         self.asked = 0
-        self.told = False
+        self.told = 0
+        self.end = 0.0
 
     def __enter__(self) -> "Stop":
-        self.old = {number: signal.signal(number, self.take) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.old: dict[signal.Signals, Any] = {}
+        with suppress(ValueError):  # in another thread than the main one
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                    self.old[number] = signal.signal(number, self.take)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -83,11 +205,18 @@ class Stop:
             signal.signal(number, handler)
 
     def take(self, number: int, frame: Any) -> None:
-        self.asked = number
+        self.asked += 1
 
-    def tell(self, running: list[Job]) -> None:
-        if not self.told:
+    def tell(self, running: Iterable[Job]) -> None:
+        """The first time jobs checkpoint and stop, the second time they stop at once, and soon after are killed."""
+        processes = [job.process for job in running if job.process is not None]
+        if self.told >= 2 and time.monotonic() > self.end:
+            for process in processes:
+                process.kill()
+        if self.told < min(self.asked, 2):
+            self.told += 1
+            self.end = time.monotonic() + PATIENCE
             for job in running:
-                assert job.process is not None
-                job.process.send_signal(signal.SIGTERM)
-        self.told = True
+                job.stopping = True
+            for process in processes:
+                process.terminate()
