@@ -1,0 +1,58 @@
+"""Jobs one after another in this process: for a debugger. A job that raises is still its own affair; a killed one is not."""
+
+import signal
+import sys
+from typing import Any
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.launch import CODES, freeze_to, fresh
+from pushforward.runs import Run
+from pushforward.sweep import screen
+from pushforward.sweep.jobs import Job, settled, unique
+
+
+def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool = False) -> list[int]:
+    """Runs the jobs that are not finished. Returns the exit codes. Ctrl-C and SIGTERM end the job and the sweep."""
+    jobs = [Job(f, o, logged="console.log") for f, o in zip(frozen, overrides, strict=True)]
+    waiting = [job for job in unique(jobs) if not settled(job)]
+    if waiting:
+        config.calm(waiting[0].frozen)  # before torch is imported
+        from pushforward.training.rehearsal import rehearse
+
+        rehearse([job.frozen for job in waiting])
+    screen.show(jobs, waiting, 1)
+    stop = False
+    for job in waiting:
+        if stop:
+            job.state, job.code, job.cause = "not started", 130, "the sweep was stopped before its turn"
+            continue
+        run(job)
+        stop = job.state == "stopped" or (fail_fast and job.code != 0)
+    for job in jobs:  # the same run asked for twice
+        twin = next(j for j in jobs if j.path == job.path)
+        job.state, job.code, job.cause = twin.state, twin.code, twin.cause
+    screen.summarise(jobs)
+    CODES.extend(job.code for job in jobs)
+    return [job.code for job in jobs]
+
+
+def run(job: Job) -> None:
+    """Trains a job here and now; several processes start from a command line of their own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    print(f"\n{job.overrides}", flush=True)
+    try:
+        if config.devices(job.frozen) > 1 or job.frozen["trainer"]["strategy"] != "auto":
+            job.code = fresh(job.frozen, job.path)
+        else:
+            freeze_to(job.frozen, job.path)
+            from pushforward.training.train import train
+
+            job.code = train(job.frozen, job.path)
+        job.state = Run(job.path).state
+    except PushforwardError as error:
+        print(f"error: {error}", file=sys.stderr)
+        job.state, job.code, job.cause = "failed", 2, str(error)
+    finally:
+        for number, handler in handlers.items():  # training has set its own
+            signal.signal(number, handler)
