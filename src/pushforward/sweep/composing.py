@@ -1,0 +1,139 @@
+"""The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.runs import outputs
+from pushforward.sweep.settings import settings
+from pushforward.sweep.space import Dimension
+
+MOST = 256
+"""Combinations of groups' options that a space may have."""
+
+Composed = tuple[DictConfig, dict[str, str]]
+
+
+class Composer:
+    """Overrides of a command line and a space -> a proposal's frozen config, as the same command line would give it.
+
+    Groups that are searched are composed once for every combination; keys are set before interpolations are resolved.
+    Raises what Hydra raises, before any job, where a key or an option does not exist.
+    """
+
+    def __init__(
+        self, loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], space: Sequence[Dimension]
+    ) -> None:
+        self.space = space
+        self.groups = [d for d in space if is_group(loader, d.key)]
+        self.keys = [d for d in space if d not in self.groups]
+        _alone(overrides, [d.key for d in space])
+        if math.prod(len(d.grid()) for d in self.groups) > MOST:
+            raise PushforwardError(
+                f"study.space: its groups have more than {MOST} combinations; search fewer groups at once"
+            )
+        for d in self.groups:
+            if d.kind != "choice":
+                raise PushforwardError(f"study.space.{d.key}: it is a group; write {{choice: [option, option]}}")
+        self.base = self._freeze(*self._compose(loader, master, list(overrides)))
+        self.composed: dict[tuple[Any, ...], Composed] = {}
+        for options in itertools.product(*(d.values for d in self.groups)):
+            chosen = [f"{d.key}={option}" for d, option in zip(self.groups, options, strict=True)]
+            self.composed[options] = self._compose(loader, master, [*overrides, *chosen])
+            for end in (0.0, 1 - 1e-9):  # the ends of every range are legal with every combination
+                self({**dict(zip((d.key for d in self.groups), options, strict=True)), **_corner(self.keys, end)})
+
+    @staticmethod
+    def _compose(loader: ConfigLoader, master: DictConfig, overrides: list[str]) -> Composed:
+        cfg = loader.load_sweep_config(master, overrides)
+        choices = dict(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg, choices
+
+    @staticmethod
+    def _freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
+        return config.freeze(cfg, choices)
+
+    def __call__(self, params: dict[str, Any]) -> dict[str, Any]:
+        cfg, choices = self.composed[tuple(params[d.key] for d in self.groups)]
+        own = cfg.copy()
+        for d in self.keys:
+            OmegaConf.update(own, d.key, params[d.key], merge=True)
+        return self._freeze(own, choices)
+
+    def corners(self) -> list[dict[str, Any]]:
+        """Frozen configs at both ends of every range, for each combination of groups: what is to be rehearsed."""
+        return [
+            self({**dict(zip((d.key for d in self.groups), options, strict=True)), **_corner(self.keys, end)})
+            for options in self.composed
+            for end in (0.0, 1 - 1e-9)
+        ]
+
+
+def _corner(dimensions: Sequence[Dimension], end: float) -> dict[str, Any]:
+    return {d.key: d.value(d.at(end)) for d in dimensions}
+
+
+def is_group(loader: ConfigLoader, key: str) -> bool:
+    """Whether a key of the space chooses an option of a config group."""
+    return "@" in key or "/" in key or ("." not in key and bool(loader.get_group_options(key)))
+
+
+def _alone(overrides: Sequence[str], searched: Sequence[str]) -> None:
+    """Refuses overrides with several values, or for a key that is searched."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.get_key_element().lstrip("+~")
+        if override.is_sweep_override():
+            raise PushforwardError(
+                f"{override.input_line}: a search takes one value of a key; search it, "
+                f"as study.space has {{choice: [a, b]}}, or leave out study for a grid"
+            )
+        if key in searched:
+            raise PushforwardError(
+                f"{override.input_line}: the study searches {key}; leave the override out, or name it in no space"
+            )
+
+
+def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> list[int]:
+    """The search that `study` in the master config describes, to its end; its pictures and best trials are written.
+
+    Returns the exit codes of this process's trials. Raises PushforwardError before any job where something is wrong.
+    """
+    choices = dict(master.hydra.runtime.choices)
+    launcher = choices.get("hydra/launcher")
+    if launcher not in ("process", "basic"):
+        raise PushforwardError(
+            f"hydra/launcher={launcher}: a search starts its runs itself, in processes of this machine; on a cluster "
+            f"start the same search in several jobs, with one PUSHFORWARD_OUTPUTS: they share its trials"
+        )
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
+    from pushforward.sweep import devices
+    from pushforward.sweep.pool import Pool, rehearse
+    from pushforward.sweep.search import Search
+    from pushforward.sweep.study import Study
+    from pushforward.sweep.study_report import report
+
+    node = OmegaConf.to_container(master.study, resolve=True)
+    checked = settings(node, str(choices.get("study") or "study"), parallel=master.hydra.launcher.get("parallel"))
+    composer = Composer(loader, master, overrides, checked.space)
+    checked.definition = {**checked.definition, "base": config.identity(composer.base)}
+    study = Study(checked, outputs() / "studies" / checked.name)
+    names = devices.gpus() if devices.on_gpu(composer.base) else []
+    pool = Pool([], checked.parallel, devices.Devices(names), warm=True, fail_fast=False, memory_gb=None)
+    with study:
+        print(f"study {checked.name}: {len(study.trials())} of {study.total} trials there; {study.folder}", flush=True)
+        codes = Search(study, composer, pool, before=lambda: rehearse(pool.server(), composer.corners())).run()
+        for line in report(study):
+            print(line, flush=True)
+    return codes

@@ -1,0 +1,217 @@
+"""Runs the trials of a search, a few at a time: starts their runs, watches their validation, tells what became of them."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.launch import CODES
+from pushforward.runs import Run, RunDir
+from pushforward.store import write_whole
+from pushforward.sweep import devices
+from pushforward.sweep.jobs import ELSEWHERE, Job, settled
+from pushforward.sweep.objective import Unmeasured, validations, value
+from pushforward.sweep.pool import Pool
+from pushforward.sweep.server import Gone
+from pushforward.sweep.study import Asked, Pruning, Study
+
+Compose = Callable[[dict[str, Any]], dict[str, Any]]
+LOOK_SECONDS = 0.5
+"""How often the curve of a running trial is read."""
+
+
+class Attempt:
+    """A trial of this process and its run, which another process may be training."""
+
+    def __init__(self, asked: Asked, job: Job, maximize: bool) -> None:
+        self.asked, self.job, self.pruning = asked, job, Pruning(asked, maximize)
+        self.told = self.over = False
+        self.looked = 0.0
+
+    def worthless(self) -> bool:
+        """Whether the run's validations so far are reason to prune the trial."""
+        run = Run(self.job.path)
+        return self.pruning.look(validations(run), run.status.get("budget_images"))
+
+
+class Search:
+    """The trials of a study that fall to this process, `settings.parallel` at a time.
+
+    compose: a proposal -> its frozen config; before: called once, ahead of the first run that is started.
+    """
+
+    def __init__(self, study: Study, compose: Compose, pool: Pool, before: Callable[[], None] | None = None) -> None:
+        self.study, self.settings, self.compose, self.pool, self.before = study, study.settings, compose, pool, before
+        self.attempts: list[Attempt] = []
+        self.codes: list[int] = []
+
+    def run(self) -> list[int]:
+        """Exit codes of this process's trials: 0 complete or pruned, 1 failed, 130 stopped."""
+        nothing_left = False
+        with self.pool.stop:
+            try:
+                while True:
+                    while not (nothing_left or self.pool.stop.asked) and len(self.attempts) < self.settings.parallel:
+                        nothing_left = not self.take()
+                    if not self.attempts:
+                        break
+                    self.step()
+                    if any(attempt.over for attempt in self.attempts):
+                        nothing_left = False  # a process that died meanwhile may have left a trial
+                        self.attempts = [attempt for attempt in self.attempts if not attempt.over]
+            except BaseException:
+                self.abandon()
+                raise
+        CODES.extend(self.codes)
+        return self.codes
+
+    def take(self) -> bool:
+        """Asks for a trial and queues its run. False where no trial is left."""
+        asked = self.study.ask()
+        if asked is None:
+            return False
+        frozen = self.compose(asked.params)
+        if frozen["trainer"]["threads"] is None:
+            frozen["trainer"]["threads"] = max(1, devices.cores() // self.settings.parallel // config.devices(frozen))
+        if self.settings.name not in frozen["tags"]:
+            frozen["tags"] = [*frozen["tags"], self.settings.name]
+        job = Job(frozen, said(asked.params))
+        asked.trial.set_user_attr("run", job.path.name)
+        attempt = Attempt(asked, job, self.settings.objectives[0].maximize)
+        self.attempts.append(attempt)
+        self.write_status()
+        self.pool.jobs.append(job)
+        if any(a.job.path == job.path for a in self.attempts[:-1]):
+            job.state = ELSEWHERE  # the same run for another trial: looked at again once that is over
+        elif not settled(job) and not (self.settings.pruner and asked.adopted and attempt.worthless()):
+            if self.before is not None:
+                self.before()
+                self.before = None
+            self.pool.waiting.append(job)
+        elif job.state == "waiting":
+            job.state = "stopped"  # it had been found worthless by a process that was killed before it said so
+        return True
+
+    def step(self) -> None:
+        """Lets the pool go on, prunes what is to be pruned, tells what has ended."""
+        if any(attempt.job.state in ("waiting", "running", ELSEWHERE) for attempt in self.attempts):
+            try:
+                self.pool.step()
+            except Gone:
+                self.pool.start_over()
+        for attempt in self.attempts:
+            if attempt.job.state == "running":
+                if self.settings.pruner and not attempt.told and time.monotonic() - attempt.looked > LOOK_SECONDS:
+                    attempt.looked, attempt.told = time.monotonic(), attempt.worthless()
+                    if attempt.told:  # it saves a checkpoint, and can be taken up again
+                        self.signal(attempt.job)
+            elif attempt.job.state not in ("waiting", ELSEWHERE):
+                attempt.over = True
+                self.pool.jobs.remove(attempt.job)
+                self.conclude(attempt)
+            elif self.pool.stop.asked:
+                attempt.over = True
+                self.codes.append(130)
+
+    def signal(self, job: Job) -> None:
+        for number, running in self.pool.running.items():
+            if running is job:
+                self.pool.server().signal(number, signal.SIGTERM)
+
+    def conclude(self, attempt: Attempt) -> None:
+        """Tells the study what became of a trial whose run has ended."""
+        asked, run, state = attempt.asked, Run(attempt.job.path), Run(attempt.job.path).state
+        if self.settings.pruner and attempt.worthless():
+            step = attempt.pruning.pruned_at
+            why = f"pruned by study {self.settings.name}, trial {asked.number}, after validation {step}"
+            if state == "stopped":
+                mark(run, why)
+            self.study.tell(asked, None, TrialState.PRUNED, f"{why}; its run is {state}")
+            self.codes.append(0)
+            self.say(asked, f"pruned after validation {step}")
+        elif state == "finished":
+            if self.settings.pruner and not validations(run):
+                raise PushforwardError(
+                    f"study.pruner={self.settings.pruner}: this model validates nothing to prune by; "
+                    f"set selection.metric, such as fd_lenet, or study.pruner=none"
+                )
+            try:
+                values = [value(run, o.source) for o in self.settings.objectives]
+            except Unmeasured as error:
+                return self.failed(asked, str(error))
+            self.study.tell(asked, values, TrialState.COMPLETE)
+            self.codes.append(0)
+            self.say(
+                asked, "  ".join(f"{o.name} {v:.6g}" for o, v in zip(self.settings.objectives, values, strict=True))
+            )
+        elif state == "stopped":  # by a signal to it or to us: whoever comes next goes on with it
+            self.codes.append(130)
+            print(f"trial {asked.number:>3}  stopped; the same command goes on", flush=True)
+        else:
+            self.failed(asked, attempt.job.error)
+
+    def failed(self, asked: Asked, why: str) -> None:
+        self.study.tell(asked, None, TrialState.FAIL, why)
+        self.codes.append(1)
+        self.say(asked, f"failed: {why}")
+
+    def say(self, asked: Asked, text: str) -> None:
+        trials = self.write_status()
+        best = best_of(trials, self.study.directions)
+        more = f"  best {best.value:.6g} (trial {best.number})" if best is not None else ""
+        print(f"trial {asked.number:>3}  {text}{more}  {said(asked.params)}", flush=True)
+
+    def write_status(self) -> list[FrozenTrial]:
+        """`status.json`: how the study stands, for whoever reads files."""
+        trials = self.study.trials()
+        count = {state.name.lower(): sum(t.state == state for t in trials) for state in TrialState}
+        best = best_of(trials, self.study.directions)
+        status = {
+            "name": self.settings.name,
+            "trials": self.study.total,
+            "complete": count["complete"], "pruned": count["pruned"], "failed": count["fail"],
+            "running": count["running"],
+            "metric": [o.name for o in self.settings.objectives],
+            "best": None if best is None else {"trial": best.number, "value": best.value, "run": best.user_attrs.get("run")},
+            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
+        write_whole(self.study.folder / "status.json", json.dumps(status, indent=1) + "\n")
+        return trials
+
+    def abandon(self) -> None:
+        """An error of ours: runs are stopped and keep their checkpoints; their trials wait for the next process."""
+        self.pool.stop.asked = max(1, self.pool.stop.asked)
+        while self.pool.running:
+            try:
+                self.pool.step()
+            except Gone:
+                return
+
+
+def best_of(trials: list[FrozenTrial], directions: list[str]) -> FrozenTrial | None:
+    """The best complete trial, the first of equals; None where there is none or there are several metrics."""
+    done = [t for t in trials if t.state == TrialState.COMPLETE]
+    if len(directions) > 1 or not done:
+        return None
+    return (max if directions[0] == "maximize" else min)(done, key=lambda t: t.value or 0.0)
+
+
+def said(params: dict[str, Any]) -> str:
+    """A proposal as overrides of a command line."""
+    return " ".join(f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in params.items())
+
+
+def mark(run: Run, why: str) -> None:
+    """Writes into a stopped run's status why it was stopped."""
+    writer = RunDir(run.path)
+    if writer.lock.acquire():
+        try:
+            writer.set_status(error=why)
+        finally:
+            writer.lock.release()
