@@ -12,6 +12,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pushforward import config
+from pushforward.sweep import ledger, plan
+from pushforward.sweep.mirrored import mirror
+from pushforward.sweep.once import Once
 
 
 class FreezingLauncher(Launcher):
@@ -27,6 +30,8 @@ class FreezingLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+        if not isinstance(hydra_context.config_loader, Once):
+            hydra_context.config_loader = Once(hydra_context.config_loader)  # type: ignore[assignment]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -39,7 +44,14 @@ class FreezingLauncher(Launcher):
                 cfg.hydra.job.id, cfg.hydra.job.num = f"{number}", number
             configs.append(cfg)
             frozen.append(freeze(cfg))
-        codes = self.run_jobs(frozen, [" ".join(filter_overrides(list(o))) for o in job_overrides], folder)
+        asked = [list(filter_overrides(list(o))) for o in job_overrides]
+        said, parallel = [" ".join(job) for job in asked], getattr(self, "parallel", None)
+        if plan.ASKED.get():
+            codes = plan.show(frozen, said, parallel)
+        else:
+            with ledger.recorded(folder, frozen, asked, parallel):
+                codes = self.run_jobs(frozen, said, folder)
+            mirror(folder, frozen, asked, codes)
         returns = []
         for cfg, overrides, code in zip(configs, job_overrides, codes, strict=True):
             done = JobReturn(overrides=list(overrides), cfg=cfg)

@@ -1,13 +1,26 @@
 """What a person sees of a sweep: a line at the start, a bar a job while it runs, a summary at the end."""
 
 import sys
+import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
+from pushforward.report.pace import Estimates, duration, makespan
+from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
-from pushforward.sweep.jobs import Job, unique
+from pushforward.sweep.jobs import ELSEWHERE, Job, unique
+
+SECONDS = 0.5
+"""How often the status of running jobs is read."""
+LEFT_SECONDS = 3.0
+"""How often the time left of the sweep is worked out."""
+MOST = 40
+"""Jobs that each have a line in the summary; of more only those that did not finish."""
+TERMS = 3
+"""Terms of a job's loss that are shown."""
 
 
 def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
@@ -15,61 +28,141 @@ def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
     print(f"{len(jobs)} jobs: {done} finished before, {len(waiting)} to run, {at_once} at a time", flush=True)
 
 
-class bars:
-    """A bar for the sweep and one for each running job; plain lines where the output is no terminal."""
+class Amount(ProgressColumn):
+    """Jobs of the sweep; per cent of a job."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["sweep"]:
+            return Text(f"{task.completed:.0f} of {task.total:.0f}")
+        return Text(f"{task.percentage:.0f}%" if task.total and task.completed else "", justify="right")
+
+
+class Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        moving = not task.fields["sweep"] and task.speed and not task.finished
+        return Text(f"{task.speed:,.0f} images/s" if moving else "", style="cyan", justify="right")
+
+
+class Left(ProgressColumn):
+    """Time left: of a job as it goes, measuring aside; of the sweep as its jobs are expected to take."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["sweep"]:
+            seconds = task.fields["left"]
+            return Text("" if seconds is None else f"about {duration(seconds)} left")
+        if task.finished:
+            return Text("measuring")
+        return Text("" if task.time_remaining is None else f"{duration(task.time_remaining)} left")
+
+
+class Screen:
+    """A bar for the sweep and one for each running job; a plain line for each that ends where there is no terminal.
+
+    All that it knows of a running job it reads from the job's files.
+    """
 
     def __init__(self, jobs: list[Job]) -> None:
+        self.jobs, self.estimates = jobs, Estimates()
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
-            console=Console(file=sys.stderr), disable=not sys.stderr.isatty(), transient=True,
+            TextColumn("{task.description}"), BarColumn(bar_width=24), Amount(), Speed(), Left(),
+            TextColumn("{task.fields[terms]}", style="dim"),
+            console=Console(file=sys.stderr), disable=not sys.stderr.isatty(), transient=True, refresh_per_second=4,
         )  # fmt: skip
+        self.sweep = self.progress.add_task("sweep", total=len(unique(jobs)), sweep=True, left=None, terms="")
         self.tasks: dict[Path, TaskID] = {}
-        self.tasks[Path()] = self.progress.add_task("sweep", total=len(jobs), note="")
+        self.over = {job.path for job in jobs if over(job)}
+        self.read = self.reckoned = -1e9
 
-    def __enter__(self) -> tuple[Progress, dict[Path, TaskID]]:
+    def __enter__(self) -> "Screen":
         self.progress.start()
-        return self.progress, self.tasks
+        return self
 
     def __exit__(self, *error: object) -> None:
+        self.update()
         self.progress.stop()
 
+    def update(self) -> None:
+        """Says what has ended since, and where the running ones are."""
+        now = time.monotonic()
+        ended = [job for job in unique(self.jobs) if over(job) and job.path not in self.over]
+        self.over |= {job.path for job in ended}
+        for job in ended:
+            if job.path in self.tasks:
+                self.progress.remove_task(self.tasks.pop(job.path))
+            self.estimates.forget()
+            self.reckoned = -1e9
+            self.tell(job)
+        self.progress.update(self.sweep, completed=len(self.over))
+        if now - self.read > SECONDS and not self.progress.disable:
+            self.read = now
+            for job in unique(self.jobs):
+                if job.state == "running":
+                    self.follow(job)
+        if now - self.reckoned > LEFT_SECONDS and not self.progress.disable:
+            self.reckoned = now
+            self.progress.update(self.sweep, left=self.left())
 
-def update(progress: Progress, tasks: dict[Path, TaskID], jobs: list[Job]) -> None:
-    over = sum(job.state not in ("waiting", "running") for job in jobs)
-    progress.update(tasks[Path()], completed=over)
-    for job in jobs:
-        if job.state == "running":
-            status = Run(job.path).status
-            if job.path not in tasks:
-                tasks[job.path] = progress.add_task(job.path.name, total=None, note="")
-            terms = "  ".join(f"{k} {v:.4g}" for k, v in (status.get("latest") or {}).items())
-            progress.update(
-                tasks[job.path], total=status.get("budget_images"), completed=status.get("images_seen") or 0, note=terms
-            )
-        elif job.path in tasks:
-            progress.remove_task(tasks.pop(job.path))
-            if progress.disable:
-                print(f"{job.state:<10} {job.path.name}", flush=True)
-            else:
-                progress.console.print(f"{job.state:<10} {job.path.name}", highlight=False)
+    def follow(self, job: Job) -> None:
+        """Moves a running job's bar to where its status says it is."""
+        status = Run(job.path).status
+        if job.path not in self.tasks:
+            self.tasks[job.path] = self.progress.add_task(job.path.name, total=None, sweep=False, left=None, terms="")
+        latest = list((status.get("latest") or {}).items())[:TERMS]
+        self.progress.update(
+            self.tasks[job.path], total=status.get("budget_images"), completed=status.get("images_seen") or 0,
+            terms="  ".join(f"{name} {value:.4g}" for name, value in latest),
+        )  # fmt: skip
+
+    def tell(self, job: Job) -> None:
+        """A line for a job that has ended: its main number, or why it has none; how far the sweep is."""
+        what = main_metric(Run(job.path)) if job.state == "finished" else job.error if job.code else ""
+        if not self.progress.disable:
+            style = STYLES.get(job.state.split()[0], "")
+            self.progress.console.print(Text.assemble((f"{job.state:<10} ", style), f"{job.path.name}  {what}"))
+            return
+        seconds = self.left()
+        far = f"{len(self.over)} of {len(unique(self.jobs))}"
+        far += f", about {duration(seconds)} left" if seconds else ""
+        print(f"{job.state:<10} {job.path.name}  {what}  ({far})", flush=True)
+
+    def left(self) -> float | None:
+        """Seconds until all jobs are done: running ones as their images go, waiting ones as such runs took; or None."""
+        running: list[float | None] = []
+        waiting: list[float | None] = []
+        for job in unique(self.jobs):
+            if job.state == "running":
+                status = Run(job.path).status
+                expected = self.estimates.seconds(job.frozen, status.get("images_seen") or 0)
+                task = self.progress.tasks[self.index(job)] if job.path in self.tasks else None
+                running.append(expected if task is None or task.time_remaining is None else task.time_remaining)
+            elif job.state == "waiting":
+                waiting.append(self.estimates.seconds(job.frozen))
+        known = [seconds for seconds in (*running, *waiting) if seconds is not None]
+        if not known:
+            return None if running or waiting else 0.0
+        usual = sum(known) / len(known)
+        begun, queued = ([usual if s is None else s for s in some] for some in (running, waiting))
+        return makespan(begun, queued, max(1, len(begun)))
+
+    def index(self, job: Job) -> int:
+        return self.progress.task_ids.index(self.tasks[job.path])
+
+
+def over(job: Job) -> bool:
+    return job.state not in ("waiting", "running", ELSEWHERE)
 
 
 def summarise(jobs: list[Job]) -> None:
-    """Counts, and for every job that did not finish its cause and where its log is."""
-    counts: dict[str, int] = {}
+    """Every job with its main number, or why it has none and where its log is; of many jobs those that did not finish."""
+    every, counts = unique(jobs), dict[str, int]()
     for job in jobs:
         counts[job.state] = counts.get(job.state, 0) + 1
     print("sweep: " + ", ".join(f"{n} {state}" for state, n in counts.items()), flush=True)
-    for job in unique(jobs):
+    for job in every:
+        if not job.code and len(every) <= MOST:
+            print(
+                f"  {job.state}: {job.path.name} ({job.overrides})  {main_metric(Run(job.path))}".rstrip(), flush=True
+            )
+    for job in every:
         if job.code:
-            error = Run(job.path).status.get("error") or last_line(job.log) or f"exit code {job.code}"
-            print(f"  {job.state}: {job.path.name} ({job.overrides}): {error}\n    log: {job.log}", flush=True)
-
-
-def last_line(path: Path) -> str:
-    try:
-        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return ""
-    return lines[-1].strip() if lines else ""
+            print(f"  {job.state}: {job.path.name} ({job.overrides}): {job.error}\n    log: {job.log}", flush=True)

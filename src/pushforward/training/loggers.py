@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Any
-
-from pytorch_lightning.loggers import Logger
+from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import PushforwardError
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+SWEEP = "PUSHFORWARD_SWEEP"
+"""The environment variable in which a job finds the id of its sweep: its W&B group, unless logger.group names one."""
 
 
 def wandb_logger(
@@ -19,51 +23,65 @@ def wandb_logger(
     init_timeout: float,
     log_model: bool,
     job_type: str = "train",
-) -> Logger:
+) -> Any:
     """A W&B run named and identified by the run directory, so that a resumed run goes on in it.
 
     mode: auto is online where there is a key, offline where there is none or no answer within `init_timeout` seconds.
     """
-    import wandb
     from pytorch_lightning.loggers import WandbLogger
+
+    choices = frozen["choices"]
+    experiment = start(
+        run, mode, init_timeout, project, entity,
+        id=run.name, group=group or os.environ.get(SWEEP), job_type=job_type,
+        tags=[choices["model"], choices["data"], *frozen["tags"]], config=frozen,
+    )  # fmt: skip
+    experiment.define_metric("images_seen")
+    experiment.define_metric("*", step_metric="images_seen")
+    logger = WandbLogger(experiment=experiment, save_dir=str(run), log_model=False)
+    logger.pushforward_log_model = log_model and not experiment.settings._offline  # type: ignore[attr-defined]
+    return logger
+
+
+def start(folder: Path, mode: str, init_timeout: float, project: str, entity: str | None, id: str, **more: Any) -> Any:
+    """A W&B run named `id` whose files are in `folder`; offline where there is no key or no answer.
+
+    Under `wandb agent`, the sweep there names the run, its project and its owner.
+    """
+    import wandb
 
     if mode not in ("auto", "online", "offline"):
         raise PushforwardError(f"logger.mode={mode}: choose from auto, online, offline")
     wanted = os.environ.get("WANDB_MODE") or mode
     if wanted == "auto":
         wanted = "online" if has_key() else "offline"
-    choices = frozen["choices"]
-    arguments: dict[str, Any] = {
-        "id": run.name,
-        "name": run.name,
-        "project": project,
-        "entity": entity,
-        "group": group,
-        "job_type": job_type,
-        "dir": str(run),
-        "resume": "allow",
-        "tags": [choices["model"], choices["data"], *frozen["tags"]],
-        "config": frozen,
-    }
+    theirs = {} if os.environ.get("WANDB_SWEEP_ID") else {"id": id, "project": project, "entity": entity}
 
-    def start(mode: str) -> Any:
+    def begin(mode: str) -> Any:
         settings = wandb.Settings(init_timeout=init_timeout, console="off", x_disable_stats=True, silent=True)
-        return wandb.init(mode=mode, settings=settings, **arguments)  # type: ignore[arg-type]
+        return wandb.init(mode=mode, settings=settings, name=id, dir=str(folder), resume="allow", **theirs, **more)  # type: ignore[arg-type]
 
     try:
-        experiment = start(wanted)
+        return begin(wanted)
     except Exception as error:
         if wanted != "online":
             raise
         why = str(error).splitlines()[0]
-        print(f"wandb: no answer ({why}); this run is logged offline. Later: wandb sync {run}/wandb/offline-*")
+        print(f"wandb: no answer ({why}); this run is logged offline. Later: pushforward sync {folder.name}")
         wandb.teardown()
-        experiment = start("offline")
-    experiment.define_metric("images_seen")
-    experiment.define_metric("*", step_metric="images_seen")
-    logger = WandbLogger(experiment=experiment, save_dir=str(run), log_model=False)
-    logger.pushforward_log_model = log_model and not experiment.settings._offline  # type: ignore[attr-defined]
-    return logger
+        return begin("offline")
+
+
+def log_sweep(folder: Path, node: dict[str, Any], columns: list[str], rows: list[list[Any]], failed: bool) -> None:
+    """One small W&B run of job type sweep, in the group of its jobs: their table. node: how they log, `logger`."""
+    import wandb
+
+    experiment = start(
+        folder, node["mode"], node["init_timeout"], node["project"], node["entity"],
+        id=f"sweep-{folder.name}", group=node["group"] or folder.name, job_type="sweep",
+    )  # fmt: skip
+    experiment.log({"summary": wandb.Table(columns=list(columns), data=rows)})
+    experiment.finish(exit_code=int(failed))
 
 
 def has_key() -> bool:
@@ -76,7 +94,7 @@ def has_key() -> bool:
         return False
 
 
-def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Logger:
+def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Any:
     """TensorBoard event files in `<run>/tensorboard`."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -87,7 +105,7 @@ def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Logger:
     return TensorBoardLogger(str(run), name="tensorboard", version="")
 
 
-def finish(logger: Logger, failed: bool) -> None:
+def finish(logger: "Logger", failed: bool) -> None:
     """Closes W&B's run with the right exit code, so that the next job of a process does not land in it."""
     from pytorch_lightning.loggers import WandbLogger
 
@@ -97,7 +115,7 @@ def finish(logger: Logger, failed: bool) -> None:
         logger.finalize("failed" if failed else "success")
 
 
-def log_pictures(logger: Logger, pictures: list[Path], images_seen: int) -> None:
+def log_pictures(logger: "Logger", pictures: list[Path], images_seen: int) -> None:
     """Pictures of the run directory as media."""
     from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
@@ -115,7 +133,7 @@ def log_pictures(logger: Logger, pictures: list[Path], images_seen: int) -> None
             logger.experiment.add_image(f"pictures/{path.stem}", image, images_seen, dataformats="HWC")
 
 
-def log_numbers(logger: Logger, numbers: dict[str, float], images_seen: int) -> None:
+def log_numbers(logger: "Logger", numbers: dict[str, float], images_seen: int) -> None:
     """A row of the curves against images seen."""
     from pytorch_lightning.loggers import WandbLogger
 
@@ -125,7 +143,7 @@ def log_numbers(logger: Logger, numbers: dict[str, float], images_seen: int) -> 
         logger.log_metrics(numbers, step=images_seen)
 
 
-def log_checkpoint(logger: Logger, path: Path) -> None:
+def log_checkpoint(logger: "Logger", path: Path) -> None:
     """The final checkpoint as an artifact, where W&B is online and asked for it."""
     if getattr(logger, "pushforward_log_model", False):
         import wandb

@@ -1,0 +1,87 @@
+"""What a sweep writes of itself: `sweep.json` in its folder, for `pushforward status`; its id, by which W&B groups its jobs."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.runs import Run, runs_dir
+from pushforward.runs.sweeps import FILE
+from pushforward.store import Lock, write_whole
+from pushforward.training.loggers import SWEEP
+
+
+@contextmanager
+def recorded(
+    folder: Path, frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], parallel: int | None = None
+) -> Iterator[None]:
+    """A sweep's jobs are on record while this lasts and after. What is refused before a job starts leaves nothing behind.
+
+    Its lock tells others that it lives; jobs that are handed to a launcher in several batches are one sweep.
+    """
+    before, lock = os.environ.get(SWEEP), Lock(folder)
+    lock.acquire()
+    os.environ[SWEEP] = folder.name
+    old = read(folder)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    jobs = [{"run": config.run_id(f), "overrides": " ".join(o)} for f, o in zip(frozen, overrides, strict=True)]
+    content = {
+        "name": varied(overrides), "started": now, "command": " ".join(sys.argv), "host": socket.gethostname(),
+        **old, "parallel": parallel, "ended": None, "jobs": [*old.get("jobs", []), *jobs],
+    }  # fmt: skip
+    write(folder, content)
+    try:
+        yield
+        content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        write(folder, content)
+    except PushforwardError:
+        if any(Run(runs_dir() / job["run"]).status.get("updated", "") >= now for job in jobs):
+            raise
+        with suppress(OSError):
+            (write(folder, old) if old else (folder / FILE).unlink())
+            (folder / ".lock").unlink()
+        raise
+    finally:
+        lock.release()
+        os.environ.pop(SWEEP)
+        if before is not None:
+            os.environ[SWEEP] = before
+
+
+def read(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / FILE).read_text())
+        return found
+    except OSError:
+        return {}
+
+
+def write(folder: Path, content: dict[str, Any]) -> None:
+    write_whole(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def varied(overrides: Sequence[Sequence[str]]) -> str:
+    """`model=vae,gan seed=0..4`: what the jobs differ in; all that was asked for where they are one."""
+    values: dict[str, list[str]] = {}
+    for job in overrides:
+        for override in job:
+            key, _, value = override.partition("=")
+            values.setdefault(key, [])
+            if value not in values[key]:
+                values[key].append(value)
+    several = {key: found for key, found in values.items() if len(found) > 1} or values
+    return " ".join(f"{key}={_listed(found)}" for key, found in several.items())
+
+
+def _listed(values: list[str]) -> str:
+    numbers = [int(v) for v in values if v.lstrip("-").isdigit()]
+    if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return f"{numbers[0]}..{numbers[-1]}"
+    return ",".join(values)

@@ -1,0 +1,143 @@
+"""`pushforward train … --plan`: what a command would do, and about how long; nothing is started or written."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from pushforward import config
+from pushforward.errors import PushforwardError
+from pushforward.report.pace import Estimates, duration, makespan
+from pushforward.report.status import plain
+from pushforward.report.terminal import console
+from pushforward.runs import Run, runs_dir
+from pushforward.sweep import devices
+
+MOST = 40
+"""Jobs that have a line each; more are counted by model and data."""
+
+ASKED: ContextVar[str] = ContextVar("ASKED", default="")
+"""What is only planned, here and now: "one" run or "many" jobs."""
+
+
+def plan(args: list[str]) -> int:
+    """`pushforward train ARGS --plan`: Hydra composes all jobs, a single run like a sweep of one. Returns the exit code."""
+    from pushforward.launch import hydra_train
+
+    several = bool({"-m", "--multirun"} & set(args))
+    folder = tempfile.mkdtemp(prefix="pushforward-plan-")  # where Hydra notes down a sweep
+    asked = ASKED.set("many" if several else "one")
+    try:
+        return hydra_train([*([] if several else ["-m"]), *args, f"hydra.sweep.dir='{folder}'"])
+    finally:
+        ASKED.reset(asked)
+        shutil.rmtree(folder)
+
+
+@dataclass
+class Planned:
+    """A job, how it stands, and the seconds it would take: 0 where there is nothing to do, None where nobody knows."""
+
+    path: Path
+    overrides: str
+    model: str
+    data: str
+    kind: str
+    """done, to run, goes on, refused (failed, and not to be tried again), elsewhere"""
+    note: str
+    seconds: float | None
+
+
+KINDS = {
+    "done": "finished", "to run": "to run", "goes on": "to go on", "refused": "failed before", "elsewhere": "running elsewhere"
+}  # fmt: skip
+
+
+def show(frozen: list[dict[str, Any]], overrides: list[str], parallel: int | None) -> list[int]:
+    """Prints what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
+    if ASKED.get() == "one" and len(frozen) > 1:
+        raise PushforwardError(f"{len(frozen)} jobs, and one run was asked for: several values of a key take -m")
+    estimates = Estimates()
+    jobs: dict[Path, Planned] = {}
+    for one, said in zip(frozen, overrides, strict=True):
+        job = planned(one, said, estimates)
+        jobs.setdefault(job.path, job)
+    names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
+    at_once = devices.at_once(frozen, parallel, names)
+    out = console()
+    out.print(each(list(jobs.values())) if len(jobs) <= MOST else grouped(list(jobs.values())))
+    out.print(total(list(jobs.values()), len(frozen), at_once), soft_wrap=True)
+    return [0] * len(frozen)
+
+
+def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Planned:
+    """How a job stands: what `launch.standing` decides when it is started, without doing anything about it."""
+    run, retry, choices = Run(runs_dir() / config.run_id(frozen)), frozen["retry"], frozen["choices"]
+    seen, whole = run.status.get("images_seen") or 0, run.status.get("budget_images")
+    far = f"from {seen:,} of {whole:,} images ({seen / whole:.0%})" if seen and whole else ""
+    kind, note, start = "to run", "", 0
+    match run.state:
+        case "running":
+            kind, note = "elsewhere", f"process {run.status.get('pid')} on {run.status.get('host')}"
+        case "finished" if run.stale(config.fingerprint(frozen)):
+            kind, note = ("to run", "stale, again") if retry == "stale" else ("done", "stale: again with retry=stale")
+        case "finished":
+            kind = "done"
+        case "failed" if retry == "failed" or not seen:
+            kind, note, start = ("goes on", far, seen) if far else ("to run", "failed before", 0)
+        case "diverged" if retry == "failed":
+            kind, note = "to run", "diverged, again"
+        case "failed" | "diverged" as state:
+            kind, note = "refused", f"{state}: {str(run.status.get('error'))[:60]}; again with retry=failed"
+        case "new":
+            pass
+        case _:  # stopped, by a person or by kill -9
+            kind, note, start = ("goes on", far, seen) if far else ("to run", "stopped at its start", 0)
+    seconds = estimates.seconds(frozen, start) if kind in ("to run", "goes on") else 0.0
+    return Planned(run.path, overrides, str(choices["model"]), str(choices["data"]), kind, note, seconds)
+
+
+def each(jobs: Sequence[Planned]) -> Table:
+    """A line a job."""
+    table = plain("run", "what is asked", "stands", "about", "")
+    for job in jobs:
+        table.add_row(job.path.name, job.overrides, KINDS[job.kind], about(job), job.note)
+    return table
+
+
+def grouped(jobs: Sequence[Planned]) -> Table:
+    """A line for each model and data set, with how many jobs stand how."""
+    kinds = [kind for kind in KINDS if any(job.kind == kind for job in jobs)]
+    table = plain("model", "data", "jobs", *(KINDS[kind] for kind in kinds), "about")
+    for model, data in dict.fromkeys((job.model, job.data) for job in jobs):
+        group = [job for job in jobs if (job.model, job.data) == (model, data)]
+        counts = [str(sum(job.kind == kind for job in group) or "") for kind in kinds]
+        known = [job.seconds for job in group if job.seconds is not None]
+        time = duration(sum(known)) if any(known) else "" if len(known) == len(group) else "unknown"
+        table.add_row(model, data, str(len(group)), *counts, time)
+    return table
+
+
+def about(job: Planned) -> str:
+    return "unknown" if job.seconds is None else duration(job.seconds) if job.seconds else ""
+
+
+def total(jobs: Sequence[Planned], asked: int, at_once: int) -> str:
+    """`40 jobs: 12 finished, 28 to run; about 35 min, 2 at a time. Nothing was started (--plan).`"""
+    counts = {kind: sum(job.kind == kind for job in jobs) for kind in KINDS}
+    text = f"{len(jobs)} job{'s' * (len(jobs) != 1)}: " + ", ".join(f"{n} {KINDS[k]}" for k, n in counts.items() if n)
+    if asked > len(jobs):
+        text += f" ({asked - len(jobs)} asked for twice)"
+    doing = [job for job in jobs if job.kind in ("to run", "goes on")]
+    known = [job.seconds for job in doing if job.seconds is not None]
+    if known:
+        text += f"; about {duration(makespan([], known, at_once))}" + f", {at_once} at a time" * (len(doing) > 1)
+    if len(known) < len(doing):
+        which = f" of {len(doing) - len(known)} of them" if known else ""
+        text += f"; time{which} unknown: no run of the same model, data and network has finished here"
+    return text + ". Nothing was started (--plan)."
