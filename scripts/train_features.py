@@ -5,7 +5,7 @@ import time
 
 from pushforward.data import DataModule
 from pushforward.data.sources import MNIST, Digits, FashionMNIST
-from pushforward.training.features import make, shipped
+from pushforward.protocol.features.lenet import make, shipped
 
 SOURCES = {"digits": (Digits, 180), "mnist": (MNIST, 5000), "fashion_mnist": (FashionMNIST, 5000)}
 

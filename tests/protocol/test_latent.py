@@ -16,7 +16,7 @@ from pushforward.protocol.interpolation import Interpolation
 from pushforward.protocol.latent import LatentSpace
 from pushforward.protocol.probes import Probes
 from pushforward.training import build
-from pushforward.training.features import features_for
+from pushforward.training.evaluate import features_for
 
 LATENT = LatentSpace(images=300, k=3, densities=None, most_units=256, worst=5)
 WAYS = Interpolation(images=300, k=3, pairs=100, paths=30, steps=8, rows=3)

@@ -1,5 +1,7 @@
 """Reference rows of a table: samplers that know pixels alone, and the data themselves."""
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +19,37 @@ def gaussian_pixels(
     noise = torch.randn(n, len(mean), generator=generator, device=generator.device, dtype=torch.float64).to(mean.device)
     images = (mean + noise @ root.T).clamp(low, high)
     return images.unflatten(1, train_x.shape[1:]).to(train_x.dtype)
+
+
+class Components(NamedTuple):
+    """mean (p,), basis (p, d) with orthonormal columns, their variances (d,) in falling order, and the variance in all."""
+
+    mean: Tensor
+    basis: Tensor
+    variances: Tensor
+    total: Tensor
+
+
+def principal_components(x: Float[Tensor, "m *shape"], most: int, block: int = 5000) -> Components:
+    """The leading principal components of flattened images, at most `most`, float64. Pearson 1901.
+
+    Each points to where its largest entry is positive, so that it does not hang on the machine.
+    """
+    from scipy.linalg import eigh
+
+    flat = x.flatten(1)
+    n, p = flat.shape
+    mean = flat.mean(0, dtype=torch.float64)
+    scatter = torch.zeros(p, p, dtype=torch.float64)
+    for part in flat.split(block):
+        centred = part.double() - mean
+        scatter += centred.T @ centred
+    covariance = scatter / max(n - 1, 1)
+    d = max(1, min(most, p, n - 1))
+    values, vectors = map(torch.from_numpy, eigh(covariance.numpy(), subset_by_index=[p - d, p - 1]))
+    basis, variances = vectors.flip(1), values.flip(0).clamp(min=0)
+    signs = basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
+    return Components(mean, basis * signs, variances, covariance.trace())
 
 
 def independent_pixels(

@@ -9,14 +9,16 @@ import torch
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
+from pushforward.protocol.features import Features, NoFeatures
 from pushforward.protocol.subject import Entries, Measure, Subject
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
-from pushforward.training.features import features_for
 
 __all__ = ["choose", "during", "evaluate", "features_for"]
 
 Settings = Mapping[str, Any]
+BEFORE = {"lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", "_partial_": True}}
+"""What `features: {name: …}` of runs trained before meant."""
 
 
 def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +38,26 @@ def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any])
         "chosen_by": by if chosen == best else None,
         "at_images": state["progress"]["images_seen"],
     }
+
+
+def features_for(data: DataModule, settings: Settings | None) -> Features | None:
+    """The features that a config's `features` names, of these data; None where it names none, or they cannot be had."""
+    node = dict(settings or {})
+    if "_target_" not in node:
+        name = node.get("name")
+        if name is None:
+            return None
+        if name not in BEFORE:
+            raise PushforwardError(
+                f"features.name={name} is not known; choose features=lenet, random, pixels, inception or none, "
+                f"or give features a _target_."
+            )
+        node = BEFORE[name]
+    made = build.make(node)
+    try:
+        return made(data) if node.get("_partial_") else made
+    except NoFeatures:
+        return None
 
 
 @torch.no_grad()

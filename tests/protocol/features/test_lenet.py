@@ -9,10 +9,9 @@ from pushforward.data import DataModule
 from pushforward.data.sources import Digits, Toy2d
 from pushforward.data.sources.base import Arrays, Source, Split
 from pushforward.errors import PushforwardError
-from pushforward.training import classifier, features
-from pushforward.training.features import features_for, load, shipped, why_none
+from pushforward.protocol.features import NoFeatures, classifier, lenet
+from pushforward.protocol.features.lenet import for_data, load, shipped
 
-LENET = {"name": "lenet"}
 LEAST_ACCURACY = {"digits": 0.97, "mnist": 0.99, "fashion_mnist": 0.90}
 
 
@@ -45,7 +44,7 @@ def short(monkeypatch):
     """The recipe in 30 steps."""
     recipe = replace(classifier.RECIPE, least=30 * 128, most=30 * 128)
     monkeypatch.setattr(classifier, "RECIPE", recipe)
-    monkeypatch.setattr(features, "RECIPE", recipe)
+    monkeypatch.setattr(lenet, "RECIPE", recipe)
 
 
 @pytest.mark.parametrize("name", LEAST_ACCURACY)
@@ -63,14 +62,14 @@ def test_shipped_weights_are_small_whole_and_good(name):
 
 def test_shipped_digits_have_the_accuracy_they_claim():
     data = digits()
-    extractor = features_for(data, LENET)
+    extractor = for_data(data)
     assert extractor is not None and extractor.source == "shipped"
     predicted = extractor.logits(data.raw_levels("test").float() / 16).argmax(1)
     assert float((predicted == data.labels("test")).double().mean()) == pytest.approx(extractor.accuracy, abs=1e-4)
 
 
 def test_how_a_run_prepares_its_data_does_not_matter():
-    hashes = {features_for(digits(**how), LENET).hash for how in ({}, {"binarize": "static"}, {"dequantize": True})}
+    hashes = {for_data(digits(**how)).hash for how in ({}, {"binarize": "static"}, {"dequantize": True})}
     assert len(hashes) == 1
 
 
@@ -84,11 +83,11 @@ def test_batches_do_not_matter():
 
 def test_trained_on_the_spot_once_and_the_same_again(tmp_path, short):
     data, before = few(), torch.get_rng_state()
-    first = features_for(data, LENET, tmp_path / "a")
+    first = for_data(data, tmp_path / "a")
     (card,) = (tmp_path / "a").glob("*/lenet.json")
     written = card.stat().st_mtime_ns
-    again = features_for(few(), LENET, tmp_path / "a")
-    elsewhere = features_for(few(), LENET, tmp_path / "b")
+    again = for_data(few(), tmp_path / "a")
+    elsewhere = for_data(few(), tmp_path / "b")
     assert torch.get_rng_state().equal(before)
     assert first.hash == again.hash == elsewhere.hash
     assert card.stat().st_mtime_ns == written and first.source == "trained here"
@@ -97,8 +96,8 @@ def test_trained_on_the_spot_once_and_the_same_again(tmp_path, short):
 
 
 def test_other_data_get_other_weights(tmp_path, short):
-    features_for(few(), LENET, tmp_path)
-    features_for(DataModule(Few(), batch_size=64, validation=60), LENET, tmp_path)
+    for_data(few(), tmp_path)
+    for_data(DataModule(Few(), batch_size=64, validation=60), tmp_path)
     assert len(list(tmp_path.glob("*/lenet.json"))) == 2
 
 
@@ -118,30 +117,23 @@ def test_training_does_not_depend_on_threads_or_grad_mode(short):
 
 
 def test_broken_weights_are_named(tmp_path, short):
-    features_for(few(), LENET, tmp_path)
+    for_data(few(), tmp_path)
     (path,) = tmp_path.glob("*/lenet.npz")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(PushforwardError, match=r"lenet\.npz: cannot be read .*delete"):
-        features_for(few(), LENET, tmp_path)
+        for_data(few(), tmp_path)
     network = classifier.LeNet((3, 8, 8), 10)
     np.savez(path, **{k: v.half().numpy() for k, v in network.state_dict().items()})
     with pytest.raises(PushforwardError, match=r"lenet\.npz: hash .*, expected .*delete"):
-        features_for(few(), LENET, tmp_path)
+        for_data(few(), tmp_path)
 
 
 def test_no_features_and_why():
     points = DataModule(Toy2d("ring", 500, 100, 0), batch_size=64, validation=100)
-    cases = {
-        "features=none": (digits(), {"name": None}),
-        "the data are points, not images": (points, LENET),
-        "the data have no labels: lenet needs labels": (few(labelled=False), LENET),
-    }
-    for reason, (data, settings) in cases.items():
-        assert why_none(data, settings) == reason
-        assert features_for(data, settings) is None
-    assert why_none(digits(), {}) == why_none(digits(), None) == "features=none"
-    with pytest.raises(PushforwardError, match=r"features\.name=inception is not known"):
-        features_for(digits(), {"name": "inception"})
+    with pytest.raises(NoFeatures, match="the data are points, not images"):
+        for_data(points)
+    with pytest.raises(NoFeatures, match="the data have no labels: lenet needs labels"):
+        for_data(few(labelled=False))
 
 
 def test_shifts_move_the_image():

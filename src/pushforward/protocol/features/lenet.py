@@ -4,7 +4,6 @@ Its weights for digits, MNIST and Fashion-MNIST are shipped, so that numbers com
 images get theirs by the same recipe on the spot, once, kept under `outputs/features`.
 """
 
-import hashlib
 import json
 import math
 import zlib
@@ -24,11 +23,10 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import mode_histogram
 from pushforward.networks.lenet import LeNet
+from pushforward.protocol.features.base import CHUNK, NoFeatures, batched, digest
+from pushforward.protocol.features.classifier import RECIPE, fit, unit
 from pushforward.runs import outputs
 from pushforward.store import Lock, whole, write_whole
-from pushforward.training.classifier import RECIPE, fit, unit
-
-CHUNK = 500
 
 
 class FeatureExtractor:
@@ -72,37 +70,20 @@ class FeatureExtractor:
             "preprocessing": "images in [0, 1], as they are",
         }
 
-    @torch.inference_mode()
     def _batched(self, f: Any, x: Tensor) -> Tensor:
-        device = next(self._network.parameters()).device
-        with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
-            parts = [f(part.to(device, torch.float32)) for part in x.split(CHUNK)]
-        return torch.cat(parts)
+        return batched(f, x, next(self._network.parameters()).device)
 
 
-def why_none(data: DataModule, settings: Mapping[str, Any] | None) -> str | None:
-    """Why there can be no features of these data, or None where there can."""
-    if not settings or not settings.get("name"):
-        return "features=none"
-    if settings["name"] != FeatureExtractor.name:
-        raise PushforwardError(f"features.name={settings['name']} is not known; use features=lenet or features=none.")
-    if not data.spec.is_image:
-        return "the data are points, not images"
-    if data.labels("train") is None:
-        return "the data have no labels: lenet needs labels"
-    return None
-
-
-def features_for(
-    data: DataModule, settings: Mapping[str, Any] | None, cache: Path | None = None
-) -> FeatureExtractor | None:
+def for_data(data: DataModule, cache: Path | None = None) -> FeatureExtractor:
     """The data's extractor: shipped where there is one, else trained now and kept in `cache` (`outputs/features`).
 
     The images are the source's grey levels, however a run binarises or dequantises them, so the features stay the same.
-    None where `why_none` has a reason.
+    Raises NoFeatures of points, and of images without labels.
     """
-    if why_none(data, settings):
-        return None
+    if not data.spec.is_image:
+        raise NoFeatures("the data are points, not images")
+    if data.labels("train") is None:
+        raise NoFeatures("the data have no labels: lenet needs labels; features=random and features=pixels do not")
     arrays = data.arrays
     name, shape = data.source.name, tuple(data.spec.shape)
     own = shipped(name)
@@ -110,7 +91,7 @@ def features_for(
         return load(own, "shipped")
     x, y = _levels(data, "train"), _labels(data, "train")
     classes = arrays.n_classes or int(y.max()) + 1
-    key = _digest(json.dumps([asdict(RECIPE), shape, classes, arrays.levels]).encode(), x.numpy(), y.numpy())[:12]
+    key = digest(json.dumps([asdict(RECIPE), shape, classes, arrays.levels]).encode(), x.numpy(), y.numpy())[:12]
     folder = (outputs() / "features" if cache is None else cache) / f"{FeatureExtractor.name}-{name}-{key}"
     stem = folder / FeatureExtractor.name
     lock = Lock(folder)
@@ -178,7 +159,7 @@ def _levels(data: DataModule, split: str) -> Tensor:
 
 def _labels(data: DataModule, split: str) -> Int[Tensor, " n"]:
     y = data.labels(split)
-    assert y is not None  # why_none has looked
+    assert y is not None  # for_data has looked
     return y
 
 
@@ -194,14 +175,7 @@ def _accuracy(extractor: FeatureExtractor, data: DataModule) -> float:
 def _hash(weights: Mapping[str, np.ndarray]) -> str:
     """16 hex digits of SHA-256 over names and half-precision values."""
     parts = [part for name in sorted(weights) for part in (name.encode(), weights[name].astype("<f2"))]
-    return _digest(*parts)[:16]
-
-
-def _digest(*parts: bytes | np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
+    return digest(*parts)[:16]
 
 
 def _remedy(path: Path, source: str) -> str:

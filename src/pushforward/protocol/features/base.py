@@ -1,0 +1,51 @@
+"""What features are, for those of the package and a person's own."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+CHUNK = 500
+
+
+class NoFeatures(Exception):
+    """These features cannot be had of these data; the message says why."""
+
+
+class Features(Protocol):
+    """Images (n, c, h, w) in [0, 1] → features (n, d), float32. The same for every run of a data set.
+
+    Beside these, `logits(images) -> (n, k)` where a classifier is behind them, and `classes(images) -> (k,)`, the share of
+    each class, where its classes are the data's own.
+
+    name: stands in the names of numbers, `fd_<name>`. card: what a number computed on them hangs on, flat and plain, with
+    `features` (the name) and `features_hash`, equal where two numbers compare: without it no reference is kept on disk.
+    """
+
+    name: str
+
+    @property
+    def card(self) -> dict[str, Any]: ...
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]: ...
+
+    def to(self, device: torch.device | str) -> Self: ...
+
+
+@torch.inference_mode()
+def batched(f: Callable[[Tensor], Tensor], x: Tensor, device: torch.device, size: int = CHUNK) -> Tensor:
+    """f over x in chunks on a device, in full float32 whatever precision the run has."""
+    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+        return torch.cat([f(part.to(device, torch.float32)) for part in x.split(size)])
+
+
+def digest(*parts: bytes | np.ndarray) -> str:
+    """SHA-256 over bytes and arrays, in hex."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()
