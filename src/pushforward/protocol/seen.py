@@ -1,0 +1,181 @@
+"""Sets of images seen through features, and the numbers that compare one set with held-out images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pushforward.metrics import sample
+from pushforward.metrics.card import Better
+from pushforward.metrics.extrapolated import frechet_infinity
+from pushforward.metrics.kernel import kernel_distance
+from pushforward.metrics.manifold import precision_recall_density_coverage
+from pushforward.metrics.nearest import memorised
+from pushforward.protocol.subject import MEASURE_SEED, Subject
+from pushforward.seeds import generator
+
+TEST, TRAIN, WHOLE = "held-out images", "training images", "all training images"
+"""Names of sets of real images: `n` of the evaluated split, `n` of the training images, and all of these."""
+OWN = "own"
+
+
+class Seen:
+    """Features and logits of sets of images by name, each computed once for a subject.
+
+    n: images of each set. A set is one of the real ones, the samples of a density over codes (`own`: of the prior), or one
+    of `others`: name -> make the images. Raises NotApplicable for a set that cannot be had.
+    """
+
+    def __init__(self, subject: Subject, n: int, others: Mapping[str, Callable[[], Tensor]] | None = None) -> None:
+        self.subject, self.n, self.others = subject, n, dict(others or {})
+        self._made: dict[str, Tensor] = {}
+
+    def images(self, name: str) -> Tensor:
+        subject = self.subject
+        if name in self.others:
+            if name not in self._made:
+                self._made[name] = self.others[name]()
+            return self._made[name]
+        if name == WHOLE:
+            return subject.raw("train")
+        if name in (TEST, TRAIN):
+            return subject.raw(subject.split if name == TEST else "train", self.n)
+        return subject.samples(self.n, name)
+
+    def features(self, name: str) -> Tensor:
+        """(n, d), float32 on the CPU. Shared with other measures of the same subject by its key."""
+        split = {TEST: self.subject.split, TRAIN: "train", WHOLE: "train"}.get(name)
+        n = self.subject.size("train") if name == WHOLE else self.n
+        key = ("features", "samples", name, n) if split is None else ("features", split, n)
+        return self.subject.once(key, lambda: self.subject.features(self.images(name)).float().cpu())
+
+    def logits(self, name: str) -> Tensor:
+        key = ("logits", name, self.n)
+        return self.subject.once(key, lambda: self.subject.features.logits(self.images(name)).float().cpu())
+
+    def shares(self, name: str) -> Tensor:
+        return sample.mode_histogram(self.logits(name))
+
+
+class Found(NamedTuple):
+    """A number, and what its card says beside what it hangs on."""
+
+    value: float
+    standard_error: float | None = None
+    note: str | None = None
+
+
+class Number(NamedTuple):
+    """Its name, where `{}` stands for the features' name, unit, and which way is better."""
+
+    name: str
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True)
+class Part:
+    """Numbers that are computed together: of(seen, set) -> one for each, in order.
+
+    floor: the real images that a perfect model's samples would be like. needs: what the features must have. also: sets
+    that stand among the references besides those that no model produced. card: what the numbers hang on.
+    """
+
+    numbers: tuple[Number, ...]
+    of: Callable[[Seen, str], list[Found]]
+    floor: str = TRAIN
+    needs: str | None = None
+    also: tuple[str, ...] = ()
+    card: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.numbers[0].name.replace("_{}", "")
+
+
+def frechet(seen: Seen, which: str) -> list[Found]:
+    return [Found(sample.frechet_distance_of(seen.features(which), seen.features(TEST)))]
+
+
+def kernel(seen: Seen, which: str) -> list[Found]:
+    return [Found(*kernel_distance(seen.features(which), seen.features(TEST)))]
+
+
+def infinite(seen: Seen, which: str, points: int) -> list[Found]:
+    g = generator("cpu", MEASURE_SEED, "frechet infinity")
+    return [Found(*frechet_infinity(seen.features(which), seen.features(TEST), g, points))]
+
+
+def manifold(seen: Seen, which: str, k: int) -> list[Found]:
+    found = precision_recall_density_coverage(seen.features(TEST), seen.features(which), k)
+    return [Found(found[name]) for name in ("precision", "recall", "density", "coverage")]
+
+
+def memory(seen: Seen, which: str) -> list[Found]:
+    found = memorised(seen.features(which), seen.features(WHOLE), seen.features(TEST))
+    note = f"median distance to the nearest training image: {round(found.ratio, 3):g} of that of held-out images"
+    return [Found(found.share, binomial(found.share, seen.n), note)]
+
+
+def score(seen: Seen, which: str) -> list[Found]:
+    return [Found(sample.classifier_score(seen.logits(which)))]
+
+
+def classes(seen: Seen, which: str) -> list[Found]:
+    shares = seen.shares(which)
+    least = int(shares.argmin())
+    return [
+        Found(float(shares.min()), note=f"class {least} of {len(shares)}"),
+        Found(sample.class_kl(shares, seen.shares(TEST))),
+    ]
+
+
+def binomial(share: float, n: int) -> float:
+    """Standard error of a share of n."""
+    return (share * (1 - share) / n) ** 0.5
+
+
+def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
+    """What each name in `metrics.samples.parts` computes."""
+    return {
+        "frechet": (Part((Number("fd_{}", "feature²", "lower"),), frechet),),
+        "kernel": (
+            Part((Number("kd_{}", "MMD²", "lower"),), kernel, card={"kernel": "(x·y/d + 1)³", "estimator": "unbiased"}),
+        ),
+        "manifold": (
+            Part(
+                (
+                    Number("precision_{}", "share", "higher"),
+                    Number("recall_{}", "share", "higher"),
+                    Number("density_{}", "balls/k", "higher"),
+                    Number("coverage_{}", "share", "higher"),
+                ),
+                partial(manifold, k=k),
+                card={"k": k},
+            ),
+        ),
+        "infinite": (
+            Part(
+                (Number("fd_inf_{}", "feature²", "lower"),), partial(infinite, points=points), card={"points": points}
+            ),
+        ),
+        "classes": (
+            Part((Number("classifier_score", "classes", "higher"),), score, needs="logits", also=(TEST,)),
+            Part(
+                (Number("least_class_share", "share", "higher"), Number("class_kl", "nats", "lower")),
+                classes,
+                needs="classes",
+                also=(TEST,),
+            ),
+        ),
+        "memory": (
+            Part(
+                (Number("memorised", "share", "lower"),),
+                memory,
+                floor=TEST,
+                card={"neighbours": "training images, in features"},
+            ),
+        ),
+    }
