@@ -22,6 +22,8 @@ Finding = tuple[str, str, str]
 EXTRAS = {
     "notebook": ("pandas", "pf.runs(…).frame()"),
     "tensorboard": ("tensorboard", "logger=tensorboard"),
+    "slurm": ("submitit", "hydra/launcher=slurm"),
+    "ray": ("ray", "hydra/launcher=ray"),
 }
 
 
