@@ -1,8 +1,6 @@
 """What the mirrors of a run hold: an offline W&B file read back, TensorBoard's event file, and which mode is taken."""
 
-import json
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +12,13 @@ Compose = Callable[..., dict[str, Any]]
 QUICK = ("budget.epochs=2", "logger.mode=offline")
 
 
-def payloads(path: Path) -> Iterator[bytes]:
-    """The entries of a LevelDB-style log: blocks of 32 KiB; (crc, length, kind) before each part; parts 2, 3, 4 make one."""
-    data, position, parts = path.read_bytes(), 7, b""
-    assert data[:4] == b":W&B"
-    while position + 7 <= len(data):
-        left = 2**15 - position % 2**15
-        if left < 7:  # a header never straddles two blocks
-            position += left
-            continue
-        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
-        parts += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            yield parts
-            parts = b""
-
-
-class Logged:
-    """What a W&B file holds."""
-
-    def __init__(self, run: Path) -> None:
-        from wandb.proto import wandb_internal_pb2 as pb
-
-        [path] = (run / "wandb").glob("offline-run-*/run-*.wandb")
-        self.config: dict[str, Any] = {}
-        self.history: list[dict[str, Any]] = []
-        self.runs: list[Any] = []
-        self.exit_code: int | None = None
-        for payload in payloads(path):
-            record = pb.Record()
-            record.ParseFromString(payload)
-            if record.HasField("run"):
-                self.runs.append(record.run)
-            for update in (record.run.config.update, record.config.update):
-                self.config |= {item.key: json.loads(item.value_json) for item in update}
-            if record.HasField("history"):
-                row: dict[str, Any] = {}
-                for item in record.history.item:
-                    key, *inner = [item.key] if item.key else item.nested_key
-                    value = json.loads(item.value_json)
-                    row[key] = {**row.get(key, {}), inner[0]: value} if inner else value
-                self.history.append(row)
-            if record.HasField("exit"):
-                self.exit_code = record.exit.exit_code
-
-    def column(self, name: str) -> dict[int, Any]:
-        return {row["images_seen"]: row[name] for row in self.history if name in row}
-
-
 def train(frozen: dict[str, Any], path: Path) -> int:
     from pushforward.training.train import train
 
     return train(frozen, path)
 
 
-def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, tmp_path: Path) -> None:
+def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, tmp_path: Path, read_wandb: Any) -> None:
     """Two runs in one process, each in a file of its own."""
     from pushforward.runs import Run
 
@@ -77,7 +26,7 @@ def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, t
         frozen = small("model=vae", "logger=wandb", *QUICK, f"seed={seed}", "tags=[mine]", "logger.group=study")
         folder = tmp_path / f"vae-{seed}"
         assert train(frozen, folder) == 0
-        logged = Logged(folder)
+        logged = read_wandb(folder)
         [run] = {(r.run_id, r.display_name, r.run_group, r.job_type, tuple(r.tags)) for r in logged.runs}
         assert run == (f"vae-{seed}", f"vae-{seed}", "study", "train", ("vae", "digits", "mine"))
         for key in ("seed", "batch_size", "budget", "model", "choices"):
@@ -97,7 +46,9 @@ def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, t
         assert logged.exit_code == 0
 
 
-def test_a_failure_is_recorded_as_one(small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_recorded_as_one(
+    small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_wandb: Any
+) -> None:
     from pushforward.runs import Run
     from pushforward.training import train as module
 
@@ -106,13 +57,13 @@ def test_a_failure_is_recorded_as_one(small: Compose, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(module, "record", fails)
     assert train(small("model=vae", "logger=wandb", *QUICK), tmp_path / "fails") == 1
-    assert Logged(tmp_path / "fails").exit_code == 1
+    assert read_wandb(tmp_path / "fails").exit_code == 1
     assert (Run(tmp_path / "fails").state, Run(tmp_path / "fails").status["error"]) == ("failed", "out of luck")
 
 
-def test_divergence_is_recorded_as_a_failure(small: Compose, tmp_path: Path) -> None:
+def test_divergence_is_recorded_as_a_failure(small: Compose, tmp_path: Path, read_wandb: Any) -> None:
     assert train(small("model=vae", "logger=wandb", *QUICK, "optimizer.model.lr=1e30"), tmp_path / "diverges") == 1
-    assert Logged(tmp_path / "diverges").exit_code == 1
+    assert read_wandb(tmp_path / "diverges").exit_code == 1
 
 
 @pytest.fixture

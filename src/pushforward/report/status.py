@@ -94,7 +94,7 @@ def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Befor
         if sweep.alive:
             seconds = sweep_left(sweep, sweep.runs(known), estimates, before)
             rest = "running" if seconds is None else f"about {duration(seconds)}"
-        elif not sweep.ended and set(counts) & {"waiting", "stopped"}:
+        elif sweep.stopped and set(counts) & {"waiting", "stopped"}:
             rest = "stopped"
         table.add_row(sweep.id, escape(sweep.name[:60]), age(sweep.started), jobs, rest)
     return table

@@ -52,6 +52,11 @@ class Sweep:
         return _time(self.written.get("ended"))
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was killed, or stopped by a person; one whose jobs were handed to a cluster was not."""
+        return not self.alive and (self.ended is None or bool(self.written.get("stopped")))
+
+    @property
     def alive(self) -> bool:
         """Whether its process lives: it holds the folder's lock as long as it does."""
         return is_locked(self.path)

@@ -1,6 +1,7 @@
 """The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
-from pushforward.sweep.settings import settings
+from pushforward.sweep.settings import Settings, settings
 from pushforward.sweep.space import Dimension
 
 MOST = 256
@@ -118,7 +119,8 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         import optuna  # noqa: F401
     except ImportError:
         raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
-    from pushforward.sweep import devices
+    from pushforward.sweep import devices, plan
+    from pushforward.sweep.ledger import grouped
     from pushforward.sweep.pool import Pool, rehearse
     from pushforward.sweep.search import Search
     from pushforward.sweep.study import Study
@@ -128,12 +130,32 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     checked = settings(node, str(choices.get("study") or "study"), parallel=master.hydra.launcher.get("parallel"))
     composer = Composer(loader, master, overrides, checked.space)
     checked.definition = {**checked.definition, "base": config.identity(composer.base)}
+    if plan.ASKED.get():
+        return planned(checked)
     study = Study(checked, outputs() / "studies" / checked.name)
+    if plan.ASKED.get():
+        return plan.show_study(checked.name, study.folder, study.total, composer.base, checked.parallel)
     names = devices.gpus() if devices.on_gpu(composer.base) else []
-    pool = Pool([], checked.parallel, devices.Devices(names), warm=True, fail_fast=False, memory_gb=None)
-    with study:
+    how = {key: master.hydra.launcher.get(key, usual) for key, usual in (("warm", True), ("memory_gb", None))}
+    pool = Pool([], checked.parallel, devices.Devices(names), fail_fast=False, **how)
+    with study, ledger.grouped(checked.name):
         print(f"study {checked.name}: {len(study.trials())} of {study.total} trials there; {study.folder}", flush=True)
         codes = Search(study, composer, pool, before=lambda: rehearse(pool.server(), composer.corners())).run()
         for line in report(study):
             print(line, flush=True)
     return codes
+
+
+def planned(asked: Settings) -> list[int]:
+    """Prints what a search would do; nothing is started or written."""
+    file = outputs() / "studies" / asked.name / "status.json"
+    have = json.loads(file.read_bytes()) if file.is_file() else {}
+    ended = sum(have.get(key, 0) for key in ("complete", "pruned", "failed"))
+    print(
+        f"study {asked.name}: {ended} of {asked.trials} trials done, {max(0, asked.trials - ended)} to run", flush=True
+    )
+    print(f"{asked.parallel} at a time here, proposed by {asked.sampler}, over", flush=True)
+    for d in asked.space:
+        range_ = ", ".join(map(str, d.values)) if d.kind == "choice" else f"{d.low:g} to {d.high:g}"
+        print(f"  {d.key:<24} {d.kind:<8} {range_}", flush=True)
+    return []

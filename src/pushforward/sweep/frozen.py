@@ -49,8 +49,8 @@ class FreezingLauncher(Launcher):
         if plan.ASKED.get():
             codes = plan.show(frozen, said, parallel)
         else:
-            with ledger.recorded(folder, frozen, asked, parallel):
-                codes = self.run_jobs(frozen, said, folder)
+            with ledger.recorded(folder, frozen, asked, parallel) as codes:
+                codes += self.run_jobs(frozen, said, folder)
             mirror(folder, frozen, asked, codes)
         returns = []
         for cfg, overrides, code in zip(configs, job_overrides, codes, strict=True):

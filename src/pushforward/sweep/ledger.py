@@ -17,18 +17,21 @@ from pushforward.runs.sweeps import FILE
 from pushforward.store import Lock, write_whole
 from pushforward.training.loggers import SWEEP
 
+STOPPED = 130
+"""Exit code of a job that a person stopped, or that never began for it."""
+
 
 @contextmanager
 def recorded(
     folder: Path, frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], parallel: int | None = None
-) -> Iterator[None]:
+) -> Iterator[list[int]]:
     """A sweep's jobs are on record while this lasts and after. What is refused before a job starts leaves nothing behind.
 
-    Its lock tells others that it lives; jobs that are handed to a launcher in several batches are one sweep.
+    The list is for the jobs' exit codes. The folder's lock tells others that the sweep lives. Jobs that are handed to a
+    launcher in several batches are one sweep.
     """
-    before, lock = os.environ.get(SWEEP), Lock(folder)
+    lock = Lock(folder)
     lock.acquire()
-    os.environ[SWEEP] = folder.name
     old = read(folder)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     jobs = [{"run": config.run_id(f), "overrides": " ".join(o)} for f, o in zip(frozen, overrides, strict=True)]
@@ -37,8 +40,11 @@ def recorded(
         **old, "parallel": parallel, "ended": None, "jobs": [*old.get("jobs", []), *jobs],
     }  # fmt: skip
     write(folder, content)
+    codes: list[int] = []
     try:
-        yield
+        with grouped(folder.name):
+            yield codes
+        content["stopped"] = STOPPED in codes
         content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
         write(folder, content)
     except PushforwardError:
@@ -50,9 +56,6 @@ def recorded(
         raise
     finally:
         lock.release()
-        os.environ.pop(SWEEP)
-        if before is not None:
-            os.environ[SWEEP] = before
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -85,3 +88,16 @@ def _listed(values: list[str]) -> str:
     if len(numbers) == len(values) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         return f"{numbers[0]}..{numbers[-1]}"
     return ",".join(values)
+
+
+@contextmanager
+def grouped(name: str) -> Iterator[None]:
+    """Jobs that are started while this lasts know the sweep that they belong to."""
+    before = os.environ.get(SWEEP)
+    os.environ[SWEEP] = name
+    try:
+        yield
+    finally:
+        os.environ.pop(SWEEP)
+        if before is not None:
+            os.environ[SWEEP] = before

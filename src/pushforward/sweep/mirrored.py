@@ -18,7 +18,8 @@ def mirror(
 ) -> None:
     """Logs the table where the jobs log to W&B: a row a job, what it varies, its state and its numbers."""
     nodes = [f["logger"] for f in frozen if str((f["logger"] or {}).get("_target_")).endswith("wandb_logger")]
-    if not nodes:
+    states = {Run(runs_dir() / config.run_id(one)).state for one in frozen}
+    if not nodes or states & {"new", "running"}:  # handed to a cluster, or stopped before their turn: not summed up yet
         return
     from pushforward.training.loggers import log_sweep
 

@@ -1,0 +1,64 @@
+"""What tests of several folders share."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def payloads(path: Path) -> Iterator[bytes]:
+    """The entries of a LevelDB-style log: blocks of 32 KiB; (crc, length, kind) before each part; parts 2, 3, 4 make one."""
+    data, position, parts = path.read_bytes(), 7, b""
+    assert data[:4] == b":W&B"
+    while position + 7 <= len(data):
+        left = 2**15 - position % 2**15
+        if left < 7:  # a header never straddles two blocks
+            position += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            yield parts
+            parts = b""
+
+
+class Logged:
+    """What a W&B file holds."""
+
+    def __init__(self, run: Path) -> None:
+        from wandb.proto import wandb_internal_pb2 as pb
+
+        [path] = (run / "wandb").glob("offline-run-*/run-*.wandb")
+        self.config: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.runs: list[Any] = []
+        self.exit_code: int | None = None
+        for payload in payloads(path):
+            record = pb.Record()
+            record.ParseFromString(payload)
+            if record.HasField("run"):
+                self.runs.append(record.run)
+            for update in (record.run.config.update, record.config.update):
+                self.config |= {item.key: json.loads(item.value_json) for item in update}
+            if record.HasField("history"):
+                row: dict[str, Any] = {}
+                for item in record.history.item:
+                    key, *inner = [item.key] if item.key else item.nested_key
+                    value = json.loads(item.value_json)
+                    row[key] = {**row.get(key, {}), inner[0]: value} if inner else value
+                self.history.append(row)
+            if record.HasField("exit"):
+                self.exit_code = record.exit.exit_code
+
+    def column(self, name: str) -> dict[int, Any]:
+        return {row["images_seen"]: row[name] for row in self.history if name in row}
+
+
+@pytest.fixture
+def read_wandb() -> type[Logged]:
+    """A run directory -> what its one offline W&B file holds."""
+    return Logged
