@@ -21,9 +21,15 @@ ALSO: dict[str, list[str]] = {
     "corruption": ["model=denoising_ae"],
     "data/folder": ["data.source.path={here}"],
     "data/npz": ["data.source.path={here}"],
+    "measure": ["metrics=none", "metrics.images=100"],
+    "density": ["metrics=none"],
 }
 """What an option needs beside it."""
-AS = {"optimizer": "optimizer@optimizer.model"}
+AS = {
+    "optimizer": "optimizer@optimizer.model={}",
+    "measure": "+measure@metrics.{0}={0}",
+    "density": "+density@metrics.densities.{0}={0}",
+}
 """How a group is chosen where not by its folder's name."""
 
 
@@ -32,7 +38,7 @@ def overrides(file: Path, here: Path) -> list[str]:
     if not option:
         return []
     also = [*ALSO.get(group, []), *ALSO.get(str(file), [])]
-    return [*(o.format(here=here) for o in also), f"{AS.get(group, group)}={option}"]
+    return [*(o.format(here=here) for o in also), AS.get(group, group + "={}").format(option)]
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -41,7 +47,7 @@ def test_every_file_composes_and_binds(file: Path, tmp_path: Path) -> None:
     check_targets(frozen)
     components = [path for path, _ in nodes(frozen, "")]
     assert {"data", "network", "model", "weighting"} <= set(components)
-    if len(file.parts) > 1 and file.parts[0] != "optimizer":
+    if len(file.parts) > 1 and file.parts[0] not in AS:
         assert frozen["choices"][file.parts[0]] == "/".join(file.parts[1:])
 
 
