@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
+from pushforward.sweep import ledger, plan
 from pushforward.sweep.settings import Settings, settings
 from pushforward.sweep.space import Dimension
 
@@ -119,8 +120,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         import optuna  # noqa: F401
     except ImportError:
         raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
-    from pushforward.sweep import devices, plan
-    from pushforward.sweep.ledger import grouped
+    from pushforward.sweep import devices
     from pushforward.sweep.pool import Pool, rehearse
     from pushforward.sweep.search import Search
     from pushforward.sweep.study import Study
@@ -131,10 +131,8 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     composer = Composer(loader, master, overrides, checked.space)
     checked.definition = {**checked.definition, "base": config.identity(composer.base)}
     if plan.ASKED.get():
-        return planned(checked)
+        return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)
-    if plan.ASKED.get():
-        return plan.show_study(checked.name, study.folder, study.total, composer.base, checked.parallel)
     names = devices.gpus() if devices.on_gpu(composer.base) else []
     how = {key: master.hydra.launcher.get(key, usual) for key, usual in (("warm", True), ("memory_gb", None))}
     pool = Pool([], checked.parallel, devices.Devices(names), fail_fast=False, **how)
@@ -146,14 +144,14 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     return codes
 
 
-def planned(asked: Settings) -> list[int]:
+def planned(asked: Settings, base: dict[str, Any]) -> list[int]:
     """Prints what a search would do; nothing is started or written."""
     file = outputs() / "studies" / asked.name / "status.json"
     have = json.loads(file.read_bytes()) if file.is_file() else {}
     ended = sum(have.get(key, 0) for key in ("complete", "pruned", "failed"))
-    print(
-        f"study {asked.name}: {ended} of {asked.trials} trials done, {max(0, asked.trials - ended)} to run", flush=True
-    )
+    left = max(0, asked.trials - ended)
+    time = plan.trials_time(base, left, asked.parallel) if left else ""
+    print(f"study {asked.name}: {ended} of {asked.trials} trials done, {left} to run{time}", flush=True)
     print(f"{asked.parallel} at a time here, proposed by {asked.sampler}, over", flush=True)
     for d in asked.space:
         range_ = ", ".join(map(str, d.values)) if d.kind == "choice" else f"{d.low:g} to {d.high:g}"

@@ -53,6 +53,7 @@ class Planned:
     seconds: float | None
 
 
+UNKNOWN = "no run of the same model, data and network has finished here"
 KINDS = {
     "done": "finished", "to run": "to run", "goes on": "to go on", "refused": "failed before", "elsewhere": "running elsewhere"
 }  # fmt: skip
@@ -139,24 +140,13 @@ def total(jobs: Sequence[Planned], asked: int, at_once: int) -> str:
         text += f"; about {duration(makespan([], known, at_once))}" + f", {at_once} at a time" * (len(doing) > 1)
     if len(known) < len(doing):
         which = f" of {len(doing) - len(known)} of them" if known else ""
-        text += f"; time{which} unknown: no run of the same model, data and network has finished here"
+        text += f"; time{which} unknown: {UNKNOWN}"
     return text + ". Nothing was started (--plan)."
 
 
-def show_study(name: str, folder: Path, trials: int, base: dict[str, Any], parallel: int) -> list[int]:
-    """Prints how far a search is; every trial is taken to last as long as a run of its base. Returns no exit codes."""
-    done = 0
-    if (folder / "journal.jsonl").is_file():
-        from pushforward.sweep.journal import open_storage
-
-        storage = open_storage(folder)
-        found = [t for s in storage.get_all_studies() for t in storage.get_all_trials(s._study_id, deepcopy=False)]
-        done = sum(trial.state.is_finished() for trial in found)
-    left = max(0, trials - done)
-    text, seconds = f"study {name}: {trials} trials, {done} there, {left} to run", Estimates().seconds(base)
-    if left and seconds is not None:
-        text += f"; about {duration(makespan([], [seconds] * left, parallel))}, {parallel} at a time"
-    elif left:
-        text += "; time unknown: no run of the same model, data and network has finished here"
-    print(text + ". Nothing was started (--plan).")
-    return []
+def trials_time(base: dict[str, Any], trials: int, parallel: int) -> str:
+    """`; about 20 min`: what the trials of a search take, each like a run of its base."""
+    seconds = Estimates().seconds(base)
+    if seconds is None:
+        return f"; time unknown: {UNKNOWN}"
+    return f"; about {duration(makespan([], [seconds] * trials, parallel))}"
