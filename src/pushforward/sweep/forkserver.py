@@ -34,7 +34,9 @@ def main() -> int:
     warm = bool(modules) and warmed(modules)
     die_with(None)
     task = Server(connection, warm).serve()
-    return 0 if task is None else task()
+    if task is None:
+        os._exit(0)  # at once: whoever ends the sweep waits for this
+    return task()
 
 
 def warmed(modules: Iterable[str]) -> bool:
@@ -102,6 +104,7 @@ class Server:
                         end.close()
                     return become(order, self.pid, self.warm)
                 self.children[child] = order["id"]
+        signal.set_wakeup_fd(-1)
         for child in self.children:
             kill_group(child, signal.SIGKILL)
         return None
