@@ -1,7 +1,6 @@
 """Runs the trials of a search, a few at a time: starts their runs, watches their validation, tells what became of them."""
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from pushforward.sweep import devices
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
 from pushforward.sweep.objective import Unmeasured, validations, value
 from pushforward.sweep.pool import Pool
-from pushforward.sweep.server import Gone
+from pushforward.sweep.screen import Screen
 from pushforward.sweep.study import Asked, Pruning, Study
 
 Compose = Callable[[dict[str, Any]], dict[str, Any]]
@@ -54,7 +53,7 @@ class Search:
     def run(self) -> list[int]:
         """Exit codes of this process's trials: 0 complete or pruned, 1 failed, 130 stopped."""
         nothing_left = False
-        with self.pool.stop:
+        with self.pool.stop, Trials(self.pool.jobs) as shown:
             try:
                 while True:
                     while not (nothing_left or self.pool.stop.asked) and len(self.attempts) < self.settings.parallel:
@@ -62,9 +61,11 @@ class Search:
                     if not self.attempts:
                         break
                     self.step()
+                    shown.update()
                     if any(attempt.over for attempt in self.attempts):
                         nothing_left = False  # a process that died meanwhile may have left a trial
                         self.attempts = [attempt for attempt in self.attempts if not attempt.over]
+                        self.pool.jobs[:] = [attempt.job for attempt in self.attempts]
             except BaseException:
                 self.abandon()
                 raise
@@ -101,28 +102,20 @@ class Search:
     def step(self) -> None:
         """Lets the pool go on, prunes what is to be pruned, tells what has ended."""
         if any(attempt.job.state in ("waiting", "running", ELSEWHERE) for attempt in self.attempts):
-            try:
-                self.pool.step()
-            except Gone:
-                self.pool.start_over()
+            self.pool.step()
         for attempt in self.attempts:
             if attempt.job.state == "running":
                 if self.settings.pruner and not attempt.told and time.monotonic() - attempt.looked > LOOK_SECONDS:
                     attempt.looked, attempt.told = time.monotonic(), attempt.worthless()
                     if attempt.told:  # it saves a checkpoint, and can be taken up again
-                        self.signal(attempt.job)
+                        assert attempt.job.process is not None
+                        attempt.job.process.terminate()
             elif attempt.job.state not in ("waiting", ELSEWHERE):
                 attempt.over = True
-                self.pool.jobs.remove(attempt.job)
                 self.conclude(attempt)
             elif self.pool.stop.asked:
                 attempt.over = True
                 self.codes.append(130)
-
-    def signal(self, job: Job) -> None:
-        for number, running in self.pool.running.items():
-            if running is job:
-                self.pool.server().signal(number, signal.SIGTERM)
 
     def conclude(self, attempt: Attempt) -> None:
         """Tells the study what became of a trial whose run has ended."""
@@ -188,10 +181,14 @@ class Search:
         """An error of ours: runs are stopped and keep their checkpoints; their trials wait for the next process."""
         self.pool.stop.asked = max(1, self.pool.stop.asked)
         while self.pool.running:
-            try:
-                self.pool.step()
-            except Gone:
-                return
+            self.pool.step()
+
+
+class Trials(Screen):
+    """Bars of the running trials."""
+
+    def tell(self, job: Job) -> None:
+        """What became of a trial the search says itself."""
 
 
 def best_of(trials: list[FrozenTrial], directions: list[str]) -> FrozenTrial | None:

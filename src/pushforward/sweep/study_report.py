@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 BEST = 5
 """How many trials of one metric are listed."""
+NUMBERED = 15
+"""Trials of a front that have their numbers in the picture."""
 LEAST = 4
 """Complete trials from which importances are worth a picture."""
 
@@ -44,7 +47,7 @@ def report(study: "Study") -> list[str]:
     best = best_trials(found, done)
     lines.append("best" if len(objectives) == 1 else f"Pareto front, {len(best)} trials")
     lines += [f"  {described(t, objectives, space)}" for t in best]
-    matters = [importances(found, i) for i in range(len(objectives))] if len(done) >= LEAST else []
+    matters = [importances(found, i, o) for i, o in enumerate(objectives)] if len(done) >= LEAST else []
     for objective, found_of in zip(objectives, matters, strict=False):
         parts = ", ".join(f"{key} {share:.2f}" for key, share in found_of.items())
         lines.append(f"what mattered to {objective.name} (PED-ANOVA, shares): {parts}")
@@ -66,12 +69,14 @@ def best_trials(study: optuna.Study, done: Sequence[FrozenTrial]) -> list[Frozen
     return sorted(done, key=lambda t: (sign * (t.value or 0.0), t.number))[:BEST]
 
 
-def importances(study: optuna.Study, i: int) -> dict[str, float]:
-    """Shares of the variance of metric i among the better trials; none where nothing varies."""
-    try:
-        return optuna.importance.get_param_importances(study, target=lambda t: t.values[i])
-    except (ValueError, RuntimeError):
-        return {}
+def importances(study: optuna.Study, i: int, objective: Objective) -> dict[str, float]:
+    """How much each key decides whether metric i is among the better ones, as shares of 1; none where nothing varies."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that low values count as better: that is what the sign is for
+        try:
+            return optuna.importance.get_param_importances(study, target=lambda t: objective.sign * t.values[i])
+        except (ValueError, RuntimeError):
+            return {}
 
 
 def described(trial: FrozenTrial, objectives: Sequence[Objective], space: Sequence[Dimension]) -> str:
@@ -109,7 +114,8 @@ def draw_history(trials: Sequence[FrozenTrial], objectives: Sequence[Objective],
             x, y = np.array([t.number for t in there]), np.array([t.values[i] for t in there])
             ax.plot(x, y, "o", color=plots.BLUE, markersize=4, alpha=0.75, label="complete")
             so_far = np.maximum.accumulate(y) if objective.maximize else np.minimum.accumulate(y)
-            ax.step(x, so_far, where="post", color=plots.ORANGE, label="best so far")
+            ends = [*x, trials[-1].number], [*so_far, so_far[-1]]
+            ax.step(*ends, where="post", color=plots.ORANGE, label="best so far")
             for state, mark in ((TrialState.PRUNED, "|"), (TrialState.FAIL, "x")):
                 gone = [t.number for t in trials if t.state == state]
                 if gone:
@@ -180,7 +186,8 @@ def draw_front(study: optuna.Study, done: Sequence[FrozenTrial], objectives: Seq
         where: Any = "pre" if objectives[1].maximize else "post"
         ax.step(*plots.columns(best), where=where, color=plots.ORANGE, label="Pareto front")
         ax.plot(*plots.columns(best), "o", color=plots.ORANGE, markersize=5)
-        for t in best_trials(study, done):
+        shown_best = best_trials(study, done)
+        for t in shown_best if len(shown_best) <= NUMBERED else []:
             ax.annotate(str(t.number), t.values, xytext=(5, 4), textcoords="offset points", fontsize=7, color="0.3")  # type: ignore[arg-type]
         ax.set(xlabel=objectives[0].name, ylabel=objectives[1].name)
         ax.margins(0.1)
