@@ -24,8 +24,8 @@ NAMES = {
     "kernel": ["kd_lenet"],
     "manifold": ["precision_lenet", "recall_lenet", "density_lenet", "coverage_lenet"],
     "infinite": ["fd_inf_lenet"],
-    "classes": ["classifier_score", "least_class_share", "class_kl"],
-    "memory": ["memorised"],
+    "classes": ["classifier_score_lenet", "least_class_share", "class_kl"],
+    "memory": ["memorised_lenet"],
 }
 ROWS = ["Gaussian on pixels", "mixture on PCA", "memoriser"]
 DENSITIES: dict[str, Any] = {
@@ -90,10 +90,10 @@ def test_the_held_out_images_themselves() -> None:
     assert found["precision_lenet"] == found["recall_lenet"] == found["coverage_lenet"] == 1
     assert found["density_lenet"] == pytest.approx(1, abs=0.01)
     assert found["class_kl"] == 0
-    for name in ("classifier_score", "least_class_share"):
+    for name in ("classifier_score_lenet", "least_class_share"):
         assert found[name] == entries[name]["card"]["references"]["held-out images"]
-    assert entries["memorised"]["value"] == entries["memorised"]["card"]["floor"]
-    assert "1 of that of held-out images" in entries["memorised"]["card"]["note"]
+    assert entries["memorised_lenet"]["value"] == entries["memorised_lenet"]["card"]["floor"]
+    assert "1 of that of held-out images" in entries["memorised_lenet"]["card"]["note"]
     for name, entry in entries.items():
         card = entry["card"]
         assert card["n"] == 360 and card["features"] == "lenet" and card["sampler"] == "copies", name
@@ -106,9 +106,9 @@ def test_copies_of_training_images_are_memorised() -> None:
     subject = make(densities={})
     subject.family = Copies(subject.raw("train"))  # type: ignore[assignment]
     entries = Samples(10_000, ["frechet", "memory"])(subject)
-    assert entries["memorised"]["value"] > 0.95  # all but those that have a twin
-    assert entries["memorised"]["card"]["references"]["memoriser"] > 0.95
-    assert "distance to the nearest training image: 0 of" in entries["memorised"]["card"]["note"]
+    assert entries["memorised_lenet"]["value"] > 0.95  # all but those that have a twin
+    assert entries["memorised_lenet"]["card"]["references"]["memoriser"] > 0.95
+    assert "distance to the nearest training image: 0 of" in entries["memorised_lenet"]["card"]["note"]
     rows = entries["fd_lenet"]["card"]["references"]
     assert entries["fd_lenet"]["card"]["floor"] < rows["mixture on PCA"] < rows["Gaussian on pixels"]
     assert entries["fd_lenet"]["value"] < rows["mixture on PCA"]

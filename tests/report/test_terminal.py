@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pushforward.report import render, terminal
-from pushforward.report.tables import METRICS, build
+from pushforward.report.tables import ORDER, build
 
 
 def test_a_run_is_shown_with_its_numbers_and_their_cards(make, capsys):
@@ -19,7 +19,7 @@ def test_a_run_is_shown_with_its_numbers_and_their_cards(make, capsys):
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_no_line_of_the_table_is_wider_than_the_terminal(make, width):
-    runs = [make(m, s, **dict.fromkeys(METRICS, 0.0123456 + s / 1e4)) for m in ("ae", "flow_matching") for s in (1, 2)]
+    runs = [make(m, s, **dict.fromkeys(ORDER, 0.0123456 + s / 1e4)) for m in ("ae", "flow_matching") for s in (1, 2)]
     table = build(runs)
     out = Console(width=width, record=True, file=io.StringIO())
     out.print(render.rich(table, width))

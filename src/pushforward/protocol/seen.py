@@ -162,7 +162,7 @@ def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
             ),
         ),
         "classes": (
-            Part((Number("classifier_score", "classes", "higher"),), score, needs="logits", also=(TEST,)),
+            Part((Number("classifier_score_{}", "classes", "higher"),), score, needs="logits", also=(TEST,)),
             Part(
                 (Number("least_class_share", "share", "higher"), Number("class_kl", "nats", "lower")),
                 classes,
@@ -172,7 +172,7 @@ def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
         ),
         "memory": (
             Part(
-                (Number("memorised", "share", "lower"),),
+                (Number("memorised_{}", "share", "lower"),),
                 memory,
                 floor=TEST,
                 card={"neighbours": "training images, in features"},

@@ -13,19 +13,19 @@ from pushforward.report.ranking import compare, explain, rank, references, refus
 from pushforward.runs import Run
 
 # fmt: off
-HEADLINE = [
+METRICS = [
     "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd",
     "fd_lenet", "fd_lenet_gaussian", "fd_lenet_mixture", "fd_random", "fd_pixels", "fd_inception",
     "precision_lenet", "recall_lenet", "off_manifold_gaussian",
     "modes_found", "high_quality", "w2", "mig", "parameters",
 ]
 """The columns of a table that asks for none, where runs have them."""
-METRICS = [
+ORDER = [
     "mse", "psnr", "ssim", "ms_ssim", "lpips*", "psnr_gain", "psnr_denoised", "psnr_corrupted", "psnr_gain_*",
     "rate", "distortion", "neg_elbo", "generalisation_gap", "nll", "nll_*", "bpd", "bpd_*",
     "mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units",
     "fd_lenet", "fd_lenet_*", "fd_*", "kd_*", "precision_*", "recall_*", "density_*", "coverage_*",
-    "classifier_score", "least_class_share", "class_kl", "memorised",
+    "classifier_score_*", "least_class_share", "class_kl", "memorised_*",
     "modes_found", "high_quality", "reverse_kl_modes", "w1", "w2", "kl_forward", "kl_reverse",
     "latent_gap", "latent_gap_*", "off_manifold", "off_manifold_*", "path_length*", "path_roughness*", "probe_*",
     "mig", "dci_*", "sap", "modularity", "beta_vae_score", "factor_vae_score",
@@ -102,23 +102,23 @@ def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
     present = dict.fromkeys(name for run in runs for name in run.metrics)
     ordered = sorted(present, key=_place)
     if not columns:
-        return [name for name in HEADLINE if name in present] or ordered
+        return [name for name in METRICS if name in present] or ordered
     found: dict[str, None] = {}
     for name in columns:
         pattern = "*" if name == "all" else name
-        matching = fnmatch.filter(ordered, pattern) or [name] * (name in METRICS)
+        matching = fnmatch.filter(ordered, pattern) or [name] * (name in ORDER)
         if not matching:
-            near = difflib.get_close_matches(name, {**present, **dict.fromkeys(METRICS)}, n=3) or ordered[:5]
+            near = difflib.get_close_matches(name, {**present, **dict.fromkeys(ORDER)}, n=3) or ordered[:5]
             raise PushforwardError(f"--columns {name}: no run has this metric. Nearest: {', '.join(near)}.")
         found |= dict.fromkeys(matching)
     return list(found)
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Where a metric stands among `METRICS`: at its own name, else at the first pattern that it matches."""
-    if name in METRICS:
-        return METRICS.index(name), ""
-    return next((i for i, pattern in enumerate(METRICS) if fnmatch.fnmatch(name, pattern)), len(METRICS)), name
+    """Where a metric stands among `ORDER`: at its own name, else at the first pattern that it matches."""
+    if name in ORDER:
+        return ORDER.index(name), ""
+    return next((i for i, pattern in enumerate(ORDER) if fnmatch.fnmatch(name, pattern)), len(ORDER)), name
 
 
 def _hashable(value: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import config
-from pushforward.report.tables import METRICS
+from pushforward.report.tables import ORDER
 from pushforward.runs import Run, runs_dir
 
 MOST = 30
@@ -46,4 +46,4 @@ def table(frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]]) 
 
 def place(name: str) -> int:
     """Where a table of all measures has this one."""
-    return next((i for i, pattern in enumerate(METRICS) if fnmatchcase(name, pattern)), len(METRICS))
+    return next((i for i, pattern in enumerate(ORDER) if fnmatchcase(name, pattern)), len(ORDER))
