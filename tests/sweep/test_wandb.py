@@ -156,28 +156,24 @@ def test_sync_sends_what_is_not_sent_yet(
         pass
     kept = RunDir(outputs / "sweeps" / "2026-01-01_00-00-00-1")
     table = offline(kept)
-    commands: list[list[str]] = []
+    asked: list[list[Path]] = []
     monkeypatch.setattr(sync, "ready", lambda: None)
 
-    def send(works: bool) -> Any:
-        def call(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
-            commands.append(command)
-            for path in map(Path, command[4:] if works else ()):
-                (path / "run-x.wandb.synced").touch()
-            return subprocess.CompletedProcess(command, 0 if works else 1)
+    def send(paths: list[Path], works: bool) -> int:
+        asked.append(paths)
+        for path in paths if works else ():
+            (path / "run-x.wandb.synced").touch()
+        return int(not works)
 
-        return call
-
-    monkeypatch.setattr(sync.subprocess, "run", send(False))
+    monkeypatch.setattr(sync, "wandb_sync", lambda paths: send(paths, works=False))
     with pytest.raises(PushforwardError, match=r"sent 0 of 2; the same command sends the rest"):
         sync.sync(["vae-digits-s0"])
-    monkeypatch.setattr(sync.subprocess, "run", send(True))
+    monkeypatch.setattr(sync, "wandb_sync", lambda paths: send(paths, works=True))
     assert sync.sync([]) == 0
-    assert commands[0] == [sys.executable, "-m", "wandb", "sync", *map(str, resumed)], "the oldest first"
-    assert commands[1][4:] == [*map(str, resumed), str(table)]
+    assert asked == [resumed, [*resumed, table]], "the oldest first"
     assert "1 still running" in capsys.readouterr().out
     runs[2].lock.release()
-    assert sync.sync(["seed=1"]) == 0 and len(commands) == 2
+    assert sync.sync(["seed=1"]) == 0 and len(asked) == 2
     assert capsys.readouterr().out.startswith("nothing to send")
 
 
@@ -188,7 +184,7 @@ def test_without_a_key_or_an_answer_nothing_is_sent(
 
     offline(RunDir.create(runs_dir() / "vae-digits-s1-000001", {"seed": 1}))
     monkeypatch.setattr(loggers, "has_key", lambda: False)
-    monkeypatch.setattr(sync.subprocess, "run", lambda *_, **__: pytest.fail("nothing may be sent"))
+    monkeypatch.setattr(sync, "wandb_sync", lambda paths: pytest.fail("nothing may be sent"))
     for names, key in ((["has no key", "wandb login", "WANDB_API_KEY"], False), (["does not answer", "network"], True)):
         monkeypatch.setattr(loggers, "has_key", lambda key=key: key)
         monkeypatch.setattr(sync.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no route")))

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pushforward.report.lines import plain, say
 from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
 from pushforward.report.terminal import console, progress
 from pushforward.runs import Run, Sweep
@@ -23,18 +24,23 @@ SECONDS = 2.0
 SWEEPS = 5
 """Sweeps that are shown, unless all are asked for: the last ones."""
 
+Look = Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]
 
-def show(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]], every: bool, watch: bool) -> None:
+
+def show(look: Look, every: bool, watch: bool, studies: Callable[[], Sequence[dict[str, Any]]] = tuple) -> None:
     """Prints what `look` finds; in a terminal the last ones that fit, unless `every`. `watch`: again, until Ctrl-C."""
     out, before = console(), Before()
 
-    def drawn(spare: int) -> RenderableType:
+    def drawn(spare: int) -> Group:
         runs, sweeps = look()
-        rows = None if every or not out.is_terminal else max(5, out.height - spare - min(len(sweeps), SWEEPS))
-        return board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before)
+        found = studies()
+        taken = spare + min(len(sweeps), SWEEPS) + (len(found) + 2 if found else 0)
+        rows = None if every or not out.is_terminal else max(5, out.height - taken)
+        searches: list[RenderableType] = [study_table(found), ""] if found else []
+        return Group(*searches, *board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before))
 
     if not watch:
-        out.print(drawn(6))
+        say(out, *drawn(6).renderables)
     elif out.is_terminal:
         try:
             with Live(drawn(7), console=out, auto_refresh=False, transient=False) as live:
@@ -47,7 +53,7 @@ def show(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]], every: bool,
         follow(look)
 
 
-def follow(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]) -> None:
+def follow(look: Look) -> None:
     """Where there is no terminal to draw in: a line whenever the counts change."""
     said = ""
     try:
@@ -61,7 +67,7 @@ def follow(look: Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]) -> None:
         pass
 
 
-def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before) -> Group:
+def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before) -> list[RenderableType]:
     """Sweeps, runs by their last news, counts. rows: runs that are shown at most; the last ones."""
     parts: list[RenderableType] = []
     if sweeps:
@@ -71,7 +77,7 @@ def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before
     if len(shown) < len(ordered):
         parts.append(Text(f"… {len(ordered) - len(shown)} more, older ones: pushforward status --all", style="dim"))
     parts += [run_table(shown, before), counted(runs)]
-    return Group(*parts)
+    return parts
 
 
 def counted(runs: Sequence[Run]) -> str:
@@ -96,8 +102,23 @@ def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Befor
             rest = "running" if seconds is None else f"about {duration(seconds)}"
         elif sweep.stopped and set(counts) & {"waiting", "stopped"}:
             rest = "stopped"
-        table.add_row(sweep.id, escape(sweep.name[:60]), age(sweep.started), jobs, rest)
+        table.add_row(sweep.id, Text(sweep.name[:60]), age(sweep.started), jobs, rest)
     return table
+
+
+def study_table(studies: Sequence[dict[str, Any]]) -> Table:
+    """A line a search: its trials by how they ended, the best so far."""
+    table = plain("study", "trials", "best", "updated")
+    for study in studies:
+        ends = [f"{study[key]} {key}" for key in ("complete", "pruned", "failed", "running") if study.get(key)]
+        best = study.get("best") or {}
+        value = f"{' '.join(study['metric'])} {best['value']:.5g}: {best.get('run')}" if best else ""
+        table.add_row(str(study.get("name")), f"{study.get('trials')}: {', '.join(ends)}", value, age(_when(study)))
+    return table
+
+
+def _when(written: Mapping[str, Any]) -> datetime | None:
+    return datetime.fromisoformat(written["updated"]) if written.get("updated") else None
 
 
 def run_table(runs: Sequence[Run], before: Before) -> Table:
@@ -111,7 +132,7 @@ def run_table(runs: Sequence[Run], before: Before) -> Table:
         ]  # fmt: skip
         if alive:
             cells += motion(run, before) if run.state == "running" else ("", "", "")
-        table.add_row(*cells, age(run.when()), main_metric(run), escape(str(run.status.get("error") or "")[:80]))
+        table.add_row(*cells, age(run.when()), main_metric(run), Text(str(run.status.get("error") or "")[:80]))
     return table
 
 
@@ -134,12 +155,3 @@ def main_metric(run: Run) -> str:
             return f"{name} {metrics[name]['value']:.4g} {metrics[name]['unit']}"
     latest = run.status.get("latest") or {}
     return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])
-
-
-def plain(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(
-            name, overflow="fold", justify="right" if name == "images/s" else "left", no_wrap=name in ("sweep", "state")
-        )
-    return table

@@ -3,7 +3,7 @@
 from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, Run, RunDir, outputs, runs_dir
 from pushforward.runs.sources import NOT_TRAINING, source_fingerprint
-from pushforward.runs.sweeps import Sweep, chosen, every_sweep, find_sweep, sweeps_dir
+from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Sweep",
     "chosen",
     "every_run",
+    "every_study",
     "every_sweep",
     "find",
     "find_sweep",

@@ -92,6 +92,12 @@ def every_sweep(root: Path | None = None) -> list[Sweep]:
     return sorted((Sweep(path.parent) for path in folder.glob(f"*/{FILE}")), key=lambda sweep: sweep.id)
 
 
+def every_study(root: Path | None = None) -> list[dict[str, Any]]:
+    """How each search in `outputs/studies` stands, as it last wrote it: name, trials, complete, pruned, failed, best, …"""
+    folder = root or outputs() / "studies"
+    return [read_json(file) for file in sorted(folder.glob("*/status.json"))]
+
+
 def find_sweep(spec: str, root: Path | None = None) -> Sweep | None:
     """The sweep meant by a folder, an id or its beginning; None where there is none. Raises PushforwardError for several."""
     if (Path(spec) / FILE).is_file():

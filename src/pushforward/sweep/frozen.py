@@ -47,7 +47,7 @@ class FreezingLauncher(Launcher):
         asked = [list(filter_overrides(list(o))) for o in job_overrides]
         said, parallel = [" ".join(job) for job in asked], getattr(self, "parallel", None)
         if plan.ASKED.get():
-            codes = plan.show(frozen, said, parallel)
+            codes = plan.show(frozen, asked, parallel)
         else:
             with ledger.recorded(folder, frozen, asked, parallel) as codes:
                 codes += self.run_jobs(frozen, said, folder)

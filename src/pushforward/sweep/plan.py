@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from pushforward import config
 from pushforward.errors import PushforwardError
+from pushforward.report.lines import plain, say
 from pushforward.report.pace import Estimates, duration, makespan
-from pushforward.report.status import plain
 from pushforward.report.terminal import console
 from pushforward.runs import Run, runs_dir
 from pushforward.sweep import devices
@@ -59,20 +60,20 @@ KINDS = {
 }  # fmt: skip
 
 
-def show(frozen: list[dict[str, Any]], overrides: list[str], parallel: int | None) -> list[int]:
+def show(frozen: list[dict[str, Any]], overrides: Sequence[Sequence[str]], parallel: int | None) -> list[int]:
     """Prints what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
     if ASKED.get() == "one" and len(frozen) > 1:
         raise PushforwardError(f"{len(frozen)} jobs, and one run was asked for: several values of a key take -m")
     estimates = Estimates()
     jobs: dict[Path, Planned] = {}
-    for one, said in zip(frozen, overrides, strict=True):
-        job = planned(one, said, estimates)
+    common = set(overrides[0]).intersection(*overrides) if len(overrides) > 1 else set()
+    for one, asked in zip(frozen, overrides, strict=True):
+        job = planned(one, " ".join(part for part in asked if part not in common), estimates)
         jobs.setdefault(job.path, job)
     names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
     at_once = devices.at_once(frozen, parallel, names)
-    out = console()
-    out.print(each(list(jobs.values())) if len(jobs) <= MOST else grouped(list(jobs.values())))
-    out.print(total(list(jobs.values()), len(frozen), at_once), soft_wrap=True)
+    found = list(jobs.values())
+    say(console(), each(found) if len(found) <= MOST else grouped(found), total(found, len(frozen), at_once))
     return [0] * len(frozen)
 
 
@@ -107,7 +108,7 @@ def each(jobs: Sequence[Planned]) -> Table:
     """A line a job."""
     table = plain("run", "what is asked", "stands", "about", "")
     for job in jobs:
-        table.add_row(job.path.name, job.overrides, KINDS[job.kind], about(job), job.note)
+        table.add_row(job.path.name, Text(job.overrides), KINDS[job.kind], about(job), Text(job.note))
     return table
 
 

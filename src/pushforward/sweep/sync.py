@@ -29,14 +29,21 @@ def sync(specs: Sequence[str]) -> int:
         return 0
     ready()
     print(f"sending {len(paths)} offline logs{note}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "wandb", "sync", *map(str, paths)], stdin=subprocess.DEVNULL)
+    code = wandb_sync(paths)
     left = [path for path in paths if not sent(path)]
-    if left or done.returncode:
+    if left or code:
         raise PushforwardError(
             f"wandb sync sent {len(paths) - len(left)} of {len(paths)}; the same command sends the rest"
         )
     print(f"sent {len(paths)}")
     return 0
+
+
+def wandb_sync(paths: Sequence[Path]) -> int:
+    """`wandb sync PATHS`; its exit code. It says itself what it sends."""
+    return subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", *map(str, paths)], stdin=subprocess.DEVNULL
+    ).returncode
 
 
 def unsent(folder: Path) -> list[Path]:
