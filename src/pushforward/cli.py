@@ -15,10 +15,12 @@ USAGE = """pushforward: every family of generative models on one bench
 
   pushforward train model=vae data=mnist weighting.beta=4     one run
   pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones go on
+  pushforward train -m … --plan                               what it would do: done, to run, about how long
   pushforward evaluate RUN...                                 measures again, from a run directory
   pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
   pushforward why RUN METRIC                                  how a number came about, and the command that made it
-  pushforward status                                          every run and how it stands
+  pushforward status                                          every sweep and run and how it stands; --watch
+  pushforward sync                                            sends what was logged offline to Weights & Biases
   pushforward show model vae | run RUN                        equation and parts, or numbers
   pushforward sample RUN --n 64 --out grid.png                samples of a trained run
   pushforward list models|data|networks|…                     what there is, one line each
@@ -104,7 +106,11 @@ def expand(argument: str) -> str:
 
 
 def train(args: list[str]) -> int:
-    """pushforward train: one run, or with -m a grid of them, by Hydra's own command line."""
+    """pushforward train: one run, or with -m a grid of them, by Hydra's own command line; --plan: what it would do."""
+    if "--plan" in args:
+        from pushforward.sweep.plan import plan
+
+        return plan([expand(a) for a in args if a != "--plan"])
     from pushforward.launch import hydra_train
 
     return hydra_train([expand(a) for a in args])
@@ -193,10 +199,20 @@ def status(args: list[str]) -> int:
     parser.add_argument("--watch", action="store_true", help="look again every 2 s, until Ctrl-C")
     asked = parser.parse_args(args)
     from pushforward.report.status import show
-    from pushforward.runs import chosen
+    from pushforward.runs import chosen, every_study
 
-    show(lambda: chosen(asked.run), every=asked.all, watch=asked.watch)
+    show(lambda: chosen(asked.run), asked.all, asked.watch, studies=tuple if asked.run else every_study)
     return 0
+
+
+def sync(args: list[str]) -> int:
+    """pushforward sync [RUN...]: sends what was logged offline to Weights & Biases, of these runs or sweeps, or of all."""
+    parser = Parser("pushforward sync", description=sync.__doc__)
+    parser.add_argument("run", nargs="*", help="RUN, or a sweep and with it its runs; default: all")
+    asked = parser.parse_args(args)
+    from pushforward.sweep.sync import sync as send
+
+    return send(asked.run)
 
 
 def show(args: list[str]) -> int:
@@ -293,6 +309,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "table": table,
     "why": why,
     "status": status,
+    "sync": sync,
     "show": show,
     "sample": sample,
     "list": list_,
