@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,17 @@ def test_rows_are_computed_once_for_all_runs(outputs: Path, tmp_path: Path, monk
     Samples(100, ["frechet"])(make("vae", "data.limit=1000", densities={}))
     Samples(100, ["frechet"])(make(features="random", densities={}))
     assert drawn == 6 * ROWS
+
+
+def test_rows_kept_under_other_names_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    subject = make(densities={})
+    part = seen.parts(5, 15)["frechet"][0]
+    before = references.references(subject, 100, {"fd": part})["fd"]
+    renamed = replace(part, numbers=(seen.Number("frechet_{}", "feature²", "lower"),))
+    after = references.references(subject, 100, {"fd": renamed})["fd"]
+    assert list(before) == ["fd_{}"] and list(after) == ["frechet_{}"]
+    assert before["fd_{}"] == after["frechet_{}"]
 
 
 def test_features_that_nothing_identifies_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

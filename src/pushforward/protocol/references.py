@@ -51,12 +51,12 @@ def drawn(subject: Subject, n: int) -> dict[str, Callable[[], Tensor]]:
 
 def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str, Rows]:
     """Floor and reference rows of each part's numbers: computed once for a data set, features and n, by whatever run."""
-
     seen = Seen(subject, n, drawn(subject, n))
+    names = {f"{name}-{hashed(contents(part))}": name for name, part in chosen.items()}
     about = subject.features.card
     if not about.get("features_hash"):  # a person's own, that nothing identifies
         return subject.once(
-            ("references", n, *chosen), lambda: {name: rows(seen, part) for name, part in chosen.items()}
+            ("references", n, *names), lambda: {name: rows(seen, part) for name, part in chosen.items()}
         )
     key = {
         "features": {name: about[name] for name in ("features", "features_hash")},
@@ -65,11 +65,16 @@ def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str
         "data": digests(subject),
         "mixture": [DIMENSIONS, COMPONENTS, ROUNDS],
     }
-    names = {f"{name}-{hashed(dict(part.card or {}))}": name for name, part in chosen.items()}
     found = cached_parts(
         "references", key, list(names), lambda missing: {file: rows(seen, chosen[names[file]]) for file in missing}
     )
     return {name: found[file] for file, name in names.items()}
+
+
+def contents(part: Part) -> dict[str, Any]:
+    """What a part's rows hold and hang on, so that rows kept by another version are not taken for them."""
+    numbers = [number.name for number in part.numbers]
+    return {"numbers": numbers, "floor": part.floor, "also": list(part.also), "card": dict(part.card or {})}
 
 
 def rows(seen: Seen, part: Part) -> Rows:
