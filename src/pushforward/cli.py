@@ -23,6 +23,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward sync                                            sends what was logged offline to Weights & Biases
   pushforward show model vae | run RUN                        equation and parts, or numbers
   pushforward sample RUN --n 64 --out grid.png                samples of a trained run
+  pushforward tour                                            the subject in eight plots, drawn here and now on digits
   pushforward list models|data|networks|…                     what there is, one line each
   pushforward doctor                                          what this machine has, and what is missing
 
@@ -293,6 +294,18 @@ def list_(args: list[str]) -> int:
     return 0
 
 
+def tour(args: list[str]) -> int:
+    """pushforward tour: the subject in eight plots, from entropy to diffusion, on digits, in under a minute."""
+    parser = Parser("pushforward tour", description=tour.__doc__)
+    parser.add_argument("--out", type=Path, default=None, help="folder for the plots, their arrays and index.html")
+    parser.add_argument("--seed", type=int, default=1, help="of everything that is trained and drawn")
+    asked = parser.parse_args(args)
+    from pushforward.training.tour import tour as draw
+
+    draw(asked.out or outputs() / "tour", asked.seed)
+    return 0
+
+
 def doctor(args: list[str]) -> int:
     """pushforward doctor: what this machine has and what is missing, with the remedy."""
     Parser("pushforward doctor", description=doctor.__doc__).parse_args(args)
@@ -312,6 +325,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sync": sync,
     "show": show,
     "sample": sample,
+    "tour": tour,
     "list": list_,
     "doctor": doctor,
 }
