@@ -1,7 +1,13 @@
 """A sweep: one process a job, and no job takes another with it."""
 
+import functools
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +16,11 @@ import pytest
 from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import compose, freeze_to
-from pushforward.runs import Run, RunDir, every_run, runs_dir
+from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep import devices
 from pushforward.sweep import pool as sweep
+from pushforward.sweep.jobs import ELSEWHERE, Job, ended
+from pushforward.sweep.server import Process, shared
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "trainer=debug", "budget.images=1024"]
 
@@ -29,21 +37,32 @@ def job(*overrides: str) -> dict[str, Any]:
 
 
 STAND_IN = """
-import sys, time, yaml
+import os, signal, sys, time, yaml
 from pathlib import Path
 from pushforward.runs import RunDir
 path = Path(sys.argv[1]).parent
 frozen = yaml.safe_load((path / "frozen.yaml").read_text())
-run = RunDir.create(path, frozen)
+seed, run = frozen["seed"], RunDir.create(path, frozen)
+before = run.status
+run.set_status(state="running")
 with (path.parent.parent / "order.txt").open("a") as order:
-    order.write(f"{frozen['seed']} {frozen['trainer']['threads']}\\n")
-if frozen["seed"] == 2:
+    order.write(f"{seed} {frozen['trainer']['threads']} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
+if seed == 2:
     run.set_status(state="failed", error="ValueError: seed two")
     sys.exit("Traceback of seed two")
-if frozen["seed"] == 3:
-    import os, signal
-    run.set_status(state="running")
+if seed == 3:
     os.kill(os.getpid(), signal.SIGKILL)
+if seed == 5:
+    def stop(number, frame):
+        run.set_status(state="stopped", error="stopped by SIGTERM")
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, stop)
+    time.sleep(60)
+if seed == 6:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+if seed == 7 and not before:
+    time.sleep(60)
 run.set_status(state="finished", images_seen=1024)
 """
 
@@ -74,8 +93,7 @@ def test_a_job_that_fails_takes_no_other_with_it(outputs: Path, capsys: pytest.C
     for bad in runs[1:3]:
         assert f"log: {bad.path / 'job.log'}" in shown
     assert "Traceback of seed two" in (runs[1].path / "job.log").read_text()
-    ran = (outputs / "order.txt").read_text().split()[::2]
-    assert sorted(ran) == ["1", "2", "3", "4"], "the same run asked for twice is trained once"
+    assert ran(outputs) == [1, 2, 3, 4], "the same run asked for twice is trained once"
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -86,7 +104,7 @@ def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.Cap
     assert run_jobs(jobs, outputs, parallel=1) == [0, 0]
     shown = capsys.readouterr().out
     assert "2 jobs: 1 finished before, 1 to run" in shown and "1 skipped (finished), 1 finished" in shown
-    assert (outputs / "order.txt").read_text().split()[::2] == ["4"]
+    assert ran(outputs) == [4]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -109,15 +127,121 @@ def test_nothing_starts_where_one_job_is_wrong(outputs: Path) -> None:
     assert not outputs.exists()
 
 
-def test_two_real_jobs_one_of_which_fails(outputs: Path) -> None:
-    """Through the command line: exit code 1, and both stand in the outputs as what they are."""
-    broken = job("seed=2")
-    path = runs_dir() / config.run_id(broken)
-    freeze_to(broken, path)
-    (path / "checkpoints").write_text("a file where a folder must be")  # what goes wrong only once the job has begun
-    args = ["train", "-m", *TINY, "model=vae", "network.hidden=[16]", "seed=1,2", "hydra.launcher.parallel=1"]
-    done = subprocess.run([sys.executable, "-m", "pushforward", *args], capture_output=True, text=True)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 finished" in done.stdout and f"log: {path / 'job.log'}" in done.stdout, done.stdout + done.stderr
-    assert {run.key("seed"): run.state for run in every_run() if run.state == "finished"} == {1: "finished"}
-    assert "Traceback" not in done.stderr
+@pytest.mark.usefixtures("stand_in")
+def test_fail_fast_stops_the_others(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The running one checkpoints and stops; what waits is not started."""
+    jobs = [job(f"seed={seed}") for seed in (5, 2, 1)]
+    assert run_jobs(jobs, outputs, fail_fast=True) == [143, 1, 130]
+    shown = capsys.readouterr().out
+    assert "sweep: 1 stopped, 1 failed, 1 not started" in shown
+    assert ran(outputs) == [2, 5]
+
+
+def later(condition: Callable[[], bool], *then: Callable[[], None]) -> None:
+    """Does something when a condition holds, half a second apart."""
+
+    def wait() -> None:
+        while not condition():
+            time.sleep(0.02)
+        for act in then:
+            act()
+            time.sleep(0.5)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def ran(outputs: Path) -> list[int]:
+    """Seeds of the jobs that were started."""
+    file = outputs / "order.txt"
+    return sorted(int(line.split()[0]) for line in file.read_text().splitlines()) if file.exists() else []
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_ctrl_c_lets_jobs_stop_and_a_second_one_does_not_wait(
+    outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "PATIENCE", 0.2)
+    interrupt = functools.partial(os.kill, os.getpid(), signal.SIGINT)
+    later(lambda: ran(outputs) == [5], interrupt)
+    assert run_jobs([job("seed=5"), job("seed=1")], outputs, parallel=1) == [143, 130]
+    assert "sweep: 1 stopped, 1 not started" in capsys.readouterr().out
+    later(lambda: ran(outputs) == [5, 6], interrupt, interrupt)
+    assert run_jobs([job("seed=6"), job("seed=1")], outputs, parallel=1) == [-signal.SIGKILL, 130]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_server_is_killed_and_its_jobs_go_on_under_another(outputs: Path) -> None:
+    first = shared(False)
+    later(lambda: ran(outputs) == [7], first.process.kill)
+    assert run_jobs([job("seed=7"), job("seed=1")], outputs, parallel=1) == [0, 0]
+    assert ran(outputs) == [1, 7, 7]
+
+
+ORPHAN = """
+import sys, time
+from pathlib import Path
+import yaml
+from pushforward.runs import RunDir
+path, end = Path(sys.argv[1]), sys.argv[2]
+run = RunDir(path)
+assert run.lock.acquire()
+run = RunDir.create(path, yaml.safe_load((path / "frozen.yaml").read_text()))
+run.set_status(state="running", images_seen=512)
+print("running", flush=True)
+sys.stdin.readline()
+if end == "finishes":
+    run.set_status(state="finished", images_seen=1024)
+"""
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("end", ["finishes", "dies"])
+def test_a_run_that_another_process_trains_is_not_trained_twice(
+    end: str, outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second sweep, or what a killed one has left: it is waited for, and gone on with where it does not finish."""
+    jobs = [job("seed=1"), job("seed=4")]
+    path = runs_dir() / config.run_id(jobs[0])
+    freeze_to(jobs[0], path)
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, str(path), end], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert orphan.stdout is not None and orphan.stdout.readline() == b"running\n"
+    later(lambda: Run(runs_dir() / config.run_id(jobs[1])).state == "finished", lambda: end_of(orphan))
+    assert run_jobs(jobs, outputs) == [0, 0]
+    shown = capsys.readouterr().out
+    assert "2 jobs: 0 finished before, 1 to run" in shown
+    assert ran(outputs) == ([4] if end == "finishes" else [1, 4])
+    assert ("1 skipped (finished), 1 finished" if end == "finishes" else "2 finished") in shown
+
+
+def end_of(process: subprocess.Popen[bytes]) -> None:
+    time.sleep(1.5)  # it is looked at again in between
+    process.communicate(b"\n")
+
+
+def test_a_job_that_comes_second_by_a_moment_is_looked_at_again(outputs: Path) -> None:
+    """What training says then is what a sweep takes it for."""
+    from pushforward.training.train import train
+
+    late = Job(job("seed=1"), "")
+    first = RunDir(late.path)
+    assert first.lock.acquire()
+    first.set_status(state="running")
+    with pytest.raises(PushforwardError) as refused:
+        train(late.frozen, late.path)
+    late.log.write_text(f"error: {refused.value}\n")
+    late.process = Process(shared(False), -1)
+    late.process.returncode = 2
+    ended(late)
+    assert late.state == ELSEWHERE
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_each_job_sees_gpus_of_its_own(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: ["3", "GPU-5"])
+    jobs = [job(f"seed={seed}", "trainer.accelerator=gpu") for seed in (1, 4, 8, 9)]
+    assert sweep.run_jobs(jobs, [""] * 4, outputs, warm=False) == [0] * 4
+    seen = [line.split()[2] for line in (outputs / "order.txt").read_text().splitlines()]
+    assert sorted(seen) == ["3", "3", "GPU-5", "GPU-5"] and seen[0] != seen[1]

@@ -15,7 +15,7 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to
 from pushforward.runs import Run
 from pushforward.sweep import devices, screen
-from pushforward.sweep.jobs import ELSEWHERE, Job, ended, last_line, memory_kills, settled, unique
+from pushforward.sweep.jobs import ELSEWHERE, Job, ended, memory_kills, settled, unique
 from pushforward.sweep.server import Gone, Server, shared, targets
 
 LOOK_AGAIN = 1.0
@@ -55,10 +55,11 @@ def run_jobs(
 def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
     """Builds every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
     with tempfile.TemporaryDirectory() as name:
-        file, log = Path(name) / "jobs.json", Path(name) / "log"
+        file, wrong = Path(name) / "jobs.json", Path(name) / "wrong"
         file.write_text(json.dumps(jobs))
-        if server.start("pushforward.sweep.pool.rehearsed", [str(file)], log=log).wait() == 2:
-            raise PushforwardError(last_line(log))
+        server.start("pushforward.sweep.pool.rehearsed", [str(file), str(wrong)], log=Path(name) / "log").wait()
+        if wrong.exists():
+            raise PushforwardError(wrong.read_text())
         # where building fails otherwise, the job will fail and say so; the others are none the worse
 
 
@@ -71,8 +72,7 @@ def rehearsed(args: list[str]) -> int:
     try:
         rehearse(jobs)
     except PushforwardError as error:
-        print(error, flush=True)
-        return 2
+        Path(args[1]).write_text(str(error))
     return 0
 
 
