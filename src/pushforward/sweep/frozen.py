@@ -45,9 +45,11 @@ class FreezingLauncher(Launcher):
             configs.append(cfg)
             frozen.append(freeze(cfg))
         asked = [list(filter_overrides(list(o))) for o in job_overrides]
-        said, parallel = [" ".join(job) for job in asked], getattr(self, "parallel", None)
+        common = set(asked[0]).intersection(*asked) if len(asked) > 1 else set()
+        said = [" ".join(part for part in job if part not in common) for job in asked]
+        parallel = getattr(self, "parallel", None)
         if plan.ASKED.get():
-            codes = plan.show(frozen, asked, parallel)
+            codes = plan.show(frozen, said, parallel)
         else:
             with ledger.recorded(folder, frozen, asked, parallel) as codes:
                 codes += self.run_jobs(frozen, said, folder)

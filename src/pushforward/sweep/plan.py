@@ -60,15 +60,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def show(frozen: list[dict[str, Any]], overrides: Sequence[Sequence[str]], parallel: int | None) -> list[int]:
+def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int | None) -> list[int]:
     """Prints what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
     if ASKED.get() == "one" and len(frozen) > 1:
         raise PushforwardError(f"{len(frozen)} jobs, and one run was asked for: several values of a key take -m")
     estimates = Estimates()
     jobs: dict[Path, Planned] = {}
-    common = set(overrides[0]).intersection(*overrides) if len(overrides) > 1 else set()
-    for one, asked in zip(frozen, overrides, strict=True):
-        job = planned(one, " ".join(part for part in asked if part not in common), estimates)
+    for one, said in zip(frozen, overrides, strict=True):
+        job = planned(one, said, estimates)
         jobs.setdefault(job.path, job)
     names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
     at_once = devices.at_once(frozen, parallel, names)

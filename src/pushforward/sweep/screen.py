@@ -49,9 +49,11 @@ class Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.fields["sweep"]:
             seconds = task.fields["left"]
-            return Text("" if seconds is None else f"about {duration(seconds)} left")
+            return Text(f"about {duration(seconds)} left" if seconds else "")
         if task.finished:
             return Text("measuring")
+        if not task.completed:
+            return Text("starting")
         return Text("" if task.time_remaining is None else f"{duration(task.time_remaining)} left")
 
 

@@ -89,7 +89,7 @@ def has_key() -> bool:
     import wandb
 
     try:
-        return bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+        return bool(os.environ.get("WANDB_API_KEY") or wandb.login(prompt=False, verify=False))
     except Exception:
         return False
 
