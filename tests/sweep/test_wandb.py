@@ -39,6 +39,7 @@ def summary(read_wandb: Any, folder: Path) -> tuple[Any, dict[str, Any], int]:
     return logged.runs[0], json.loads(file.read_text()), logged.exit_code
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_are_runs_of_their_own_in_one_group_each_with_its_exit_code(
     outputs: Path, read_wandb: Any
 ) -> None:
@@ -133,6 +134,31 @@ def test_under_an_agent_the_sweep_there_names_the_run(monkeypatch: pytest.Monkey
     loggers.start(tmp_path, "offline", 1, "pushforward", None, id="vae-digits-s1-000000")
     assert [("id" in arguments, "project" in arguments) for arguments in taken] == [(False, False), (True, True)]
     assert {arguments["name"] for arguments in taken} == {"vae-digits-s1-000000"}
+
+
+@pytest.mark.parametrize(("named", "group"), [(None, "2026-01-01_00-00-00-7"), ("mine", "mine")])
+def test_a_job_is_in_the_group_of_its_sweep(
+    named: str | None, group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import wandb
+
+    from pushforward.training import loggers
+
+    class Started(Exception):
+        pass
+
+    def begin(**arguments: Any) -> None:
+        assert (arguments["group"], arguments["job_type"], arguments["tags"]) == (
+            group,
+            "train",
+            ["vae", "digits", "x"],
+        )
+        raise Started
+
+    monkeypatch.setattr(wandb, "init", begin)
+    frozen = {"choices": {"model": "vae", "data": "digits"}, "tags": ["x"]}
+    with ledger.grouped("2026-01-01_00-00-00-7"), pytest.raises(Started):
+        loggers.wandb_logger(tmp_path, frozen, "p", None, named, "offline", 20, True)
 
 
 def offline(run: RunDir, name: str = "offline-run-20260101_000000-x", sent: bool = False) -> Path:
