@@ -121,7 +121,8 @@ def gap(subject: Subject, found: Likelihoods) -> dict[str, Any]:
     test = estimate(-found.values)
     error = (train.standard_error**2 + test.standard_error**2) ** 0.5
     note = f"{subject.split} {test.value:.6g}, train {train.value:.6g} nats"
-    card = {**card_of(subject, found), "train_n": n, "standard_error": error, "note": note}
+    # a difference of bounds bounds nothing
+    card = {**card_of(subject, found), "kind": None, "train_n": n, "standard_error": error, "note": note}
     return subject.number(test.value - train.value, "nats", better="lower", **card)
 
 
