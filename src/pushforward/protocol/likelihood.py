@@ -122,7 +122,7 @@ def gap(subject: Subject, found: Likelihoods) -> dict[str, Any]:
     error = (train.standard_error**2 + test.standard_error**2) ** 0.5
     note = f"{subject.split} {test.value:.6g}, train {train.value:.6g} nats"
     # a difference of bounds bounds nothing
-    card = {**card_of(subject, found), "kind": None, "train_n": n, "standard_error": error, "note": note}
+    card = {**card_of(subject, found), "kind": "estimate", "train_n": n, "standard_error": error, "note": note}
     return subject.number(test.value - train.value, "nats", better="lower", **card)
 
 
