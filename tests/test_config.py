@@ -47,7 +47,8 @@ def test_every_file_composes_and_binds(file: Path, tmp_path: Path) -> None:
     check_targets(frozen)
     components = [path for path, _ in nodes(frozen, "")]
     assert {"data", "network", "model", "weighting"} <= set(components)
-    if len(file.parts) > 1 and file.parts[0] not in AS:
+    assert "study" not in frozen and "study" not in frozen["choices"], "it belongs to the search, not to its runs"
+    if len(file.parts) > 1 and file.parts[0] not in (*AS, "study"):
         assert frozen["choices"][file.parts[0]] == "/".join(file.parts[1:])
 
 
@@ -64,6 +65,7 @@ def test_files_found() -> None:
         "logger",
         "features",
         "experiment",
+        "study",
     }
 
 

@@ -46,6 +46,23 @@ class Trainer:
 
 
 @dataclass
+class Study:
+    """A search: see conf/study and `pushforward.sweep.settings`. It belongs to the sweep, and to none of its runs."""
+
+    name: str | None = None
+    trials: int | None = None
+    space: Any = None
+    metric: Any = "val/criterion"
+    direction: Any = None
+    sampler: str = "tpe"
+    sampler_options: Any = None
+    pruner: str | None = None
+    pruner_options: Any = None
+    seed: int = 1
+    parallel: int | None = None
+
+
+@dataclass
 class Config:
     """Every key a run may have at its root. Component nodes (`_target_`) are free in form and bound to signatures later."""
 
@@ -68,6 +85,7 @@ class Config:
     metrics: Any = None
     tags: list[str] = field(default_factory=list)
     retry: str | None = None
+    study: Study | None = None
 
 
 def register() -> None:
@@ -95,8 +113,9 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     """The config with every interpolation resolved, as plain data, and the group options it was composed from."""
     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
-    kept = {group: option for group, option in choices.items() if "hydra/" not in group and option is not None}
-    frozen = {"choices": dict(sorted(kept.items())), **{str(key): value for key, value in plain.items()}}
+    kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
+    own = {str(key): value for key, value in plain.items() if key != "study"}
+    frozen = {"choices": dict(sorted(kept.items())), **own}
     check_values(frozen)
     return frozen
 

@@ -40,6 +40,8 @@ def hydra_train(args: list[str]) -> int:
     @hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="train")
     def task(cfg: Any) -> int:
         try:
+            if cfg.study is not None:
+                raise PushforwardError("study=…: a search is many runs: pushforward train -m study=…")
             codes.append(start(frozen_now(cfg)))
         except complaints.REFUSALS as error:
             refused.append(PushforwardError(complaints.explain(error, compose_without_errors(args))))
