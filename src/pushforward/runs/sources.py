@@ -7,7 +7,7 @@ from pathlib import Path
 NOT_TRAINING = (
     *("report/", "runs/", "metrics/", "protocol/", "training/tour"),
     *(f"training/{name}.py" for name in ("again", "command", "evaluate", "pictures", "show", "loggers", "progress")),
-    *("training/features.py", "training/classifier.py", "cli.py", "__main__.py", "store.py", "__init__.py"),
+    *("cli.py", "__main__.py", "store.py", "__init__.py"),
     *("complaints.py", "doctor.py", "sweep"),
 )
 """Sources that measure, show or place a run, and cannot change what it trains."""
