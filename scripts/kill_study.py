@@ -15,7 +15,7 @@ from typing import Any
 TRIALS = 30
 SMALL = [
     "study=vae_tuning", f"study.trials={TRIALS}", "budget.epochs=3", "features=none", "metrics=none", "logger=none",
-    "trainer.threads=1",
+    "trainer.threads=1", "study.pruner_options.n_warmup_steps=0",
 ]  # fmt: skip
 
 

@@ -115,7 +115,7 @@ class Search:
                 self.conclude(attempt)
             elif self.pool.stop.asked:
                 attempt.over = True
-                self.codes.append(130)
+                self.stopped(attempt.asked)
 
     def conclude(self, attempt: Attempt) -> None:
         """Tells the study what became of a trial whose run has ended."""
@@ -144,10 +144,13 @@ class Search:
                 asked, "  ".join(f"{o.name} {v:.6g}" for o, v in zip(self.settings.objectives, values, strict=True))
             )
         elif state == "stopped":  # by a signal to it or to us: whoever comes next goes on with it
-            self.codes.append(130)
-            print(f"trial {asked.number:>3}  stopped; the same command goes on", flush=True)
+            self.stopped(asked)
         else:
             self.failed(asked, attempt.job.error)
+
+    def stopped(self, asked: Asked) -> None:
+        self.codes.append(130)
+        print(f"trial {asked.number:>3}  stopped; the same command goes on", flush=True)
 
     def failed(self, asked: Asked, why: str) -> None:
         self.study.tell(asked, None, TrialState.FAIL, why)
