@@ -17,6 +17,8 @@ for name, default in (("jobs", 40), ("epochs", 6), ("kills", 5), ("seed", 0), ("
 parser.add_argument("--out", type=Path, default=None, help="folder for both sweeps; default: a temporary one")
 asked = parser.parse_args()
 out = (asked.out or Path(tempfile.mkdtemp())).absolute()
+if out.exists() and any(out.iterdir()):
+    sys.exit(f"error: --out {out}: it is not empty; name a folder that is not there yet")
 parallel = f"hydra.launcher.parallel={asked.parallel}"
 print(f"undisturbed, in {out / 'undisturbed'}", flush=True)
 assert start(out / "undisturbed", *arguments(asked.jobs, asked.epochs), parallel).wait() == 0
