@@ -97,6 +97,8 @@ class Server:
                 if "signal" in order:
                     self.signal(**order)
                     continue
+                # the server ignores SIGTERM: one that comes before the child has handlers of its own would be lost
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
                 child = os.fork()
                 if child == 0:
                     signal.set_wakeup_fd(-1)
@@ -104,6 +106,7 @@ class Server:
                         end.close()
                     return become(order, self.pid, self.warm)
                 self.children[child] = order["id"]
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         signal.set_wakeup_fd(-1)
         for child in self.children:
             kill_group(child, signal.SIGKILL)
@@ -150,6 +153,7 @@ def become(order: Order, server: int, warm: bool) -> Callable[[], int]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["folder"])
