@@ -45,6 +45,13 @@ frozen = yaml.safe_load((path / "frozen.yaml").read_text())
 seed, run = frozen["seed"], RunDir.create(path, frozen)
 before = run.status
 run.set_status(state="running")
+if seed == 5:  # what stops a job waits until it is in order.txt, and then it must be ready
+    def stop(number, frame):
+        run.set_status(state="stopped", error="stopped by SIGTERM")
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, stop)
+if seed == 6:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 with (path.parent.parent / "order.txt").open("a") as order:
     order.write(f"{seed} {frozen['trainer']['threads']} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
 if seed == 2:
@@ -52,14 +59,11 @@ if seed == 2:
     sys.exit("Traceback of seed two")
 if seed == 3:
     os.kill(os.getpid(), signal.SIGKILL)
-if seed == 5:
-    def stop(number, frame):
-        run.set_status(state="stopped", error="stopped by SIGTERM")
-        sys.exit(143)
-    signal.signal(signal.SIGTERM, stop)
-    time.sleep(60)
-if seed == 6:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if seed == 10:  # fails when another has begun
+    while len((path.parent.parent / "order.txt").read_text().splitlines()) < 2:
+        time.sleep(0.02)
+    sys.exit("seed ten")
+if seed in (5, 6):
     time.sleep(60)
 if seed == 7 and not before:
     time.sleep(60)
@@ -110,10 +114,10 @@ def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.Cap
 @pytest.mark.usefixtures("stand_in")
 def test_cores_are_divided_among_jobs(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "cores", lambda: 12)
-    jobs = [job(f"seed={seed}") for seed in (1, 4, 5)]
+    jobs = [job(f"seed={seed}") for seed in (1, 4, 8)]
     run_jobs(jobs, outputs, parallel=3)
     assert [frozen["trainer"]["threads"] for frozen in jobs] == [4, 4, 4]
-    jobs = [job("seed=6", "trainer.threads=2")]
+    jobs = [job("seed=9", "trainer.threads=2")]
     run_jobs(jobs, outputs, parallel=3)
     assert jobs[0]["trainer"]["threads"] == 2, "what a person asks for stays"
 
@@ -130,11 +134,11 @@ def test_nothing_starts_where_one_job_is_wrong(outputs: Path) -> None:
 @pytest.mark.usefixtures("stand_in")
 def test_fail_fast_stops_the_others(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The running one checkpoints and stops; what waits is not started."""
-    jobs = [job(f"seed={seed}") for seed in (5, 2, 1)]
+    jobs = [job(f"seed={seed}") for seed in (5, 10, 1)]
     assert run_jobs(jobs, outputs, fail_fast=True) == [143, 1, 130]
     shown = capsys.readouterr().out
     assert "sweep: 1 stopped, 1 failed, 1 not started" in shown
-    assert ran(outputs) == [2, 5]
+    assert ran(outputs) == [5, 10]
 
 
 def later(condition: Callable[[], bool], *then: Callable[[], None]) -> None:
