@@ -84,7 +84,8 @@ def load(run: Run) -> Trained:
 def evaluate_again(run: Run, overrides: list[str]) -> str:
     """Measures a run once more, with `metrics` and `features` as the command line has them. Returns what to say of it."""
     from pushforward import launch
-    from pushforward.training.train import quiet, summary
+    from pushforward.training.console import summary
+    from pushforward.training.train import quiet
 
     quiet()
     wrong = [o for o in overrides if not MEASURING.match(o)]

@@ -1,6 +1,5 @@
 """One run from its frozen config to its record."""
 
-import contextlib
 import os
 import platform
 import subprocess
@@ -9,6 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.conductor import Conductor, Plan
+from pushforward.training.console import note, opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
@@ -65,6 +66,35 @@ def train(frozen: dict[str, Any], path: Path) -> int:
 
 
 def _train(frozen: dict[str, Any], run: RunDir) -> int:
+    session = prepare(frozen, run)
+    failed = True
+    try:
+        fit(session)
+        failed = session.conductor.outcome.state in ("failed", "diverged")
+        conclude(session)
+    finally:
+        for mirror in session.mirrors:
+            loggers.finish(mirror, failed)
+    return told(session) if rank() == 0 else EXIT[session.conductor.outcome.state]
+
+
+@dataclass
+class Session:
+    """A run while it is trained: what its config has built, and the conductor that knows how it went."""
+
+    frozen: dict[str, Any]
+    run: RunDir
+    data: DataModule
+    family: Family
+    features: Any
+    mirrors: list[Any]
+    conductor: Conductor
+    execution: dict[str, Any] = field(default_factory=lambda: {"executed": "alone"})
+    """How it was trained, for the record."""
+
+
+def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:
+    """Builds the run, as its last checkpoint left it, and says so; data: set up already, by a run of the same data."""
     quiet()
     chief = rank() == 0
     status = run.status
@@ -76,7 +106,8 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
             state="running", error=None, threads=threads, identity=config.identity(frozen), commit=commit(),
             fingerprint=config.fingerprint(frozen), command=" ".join(sys.argv),
         )  # fmt: skip
-    data = build.build_data(frozen)
+    if data is None:
+        data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
     images = build.budget_images(frozen, data.spec)
     cycles = build.budget_cycles(frozen, family)
@@ -99,31 +130,32 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
         run, data, plan(frozen, family, cycles, images), selector, mirrors, restored,
         lambda family, seen: mirror_pictures(mirrors, draw(run, family, data), seen),
     )  # fmt: skip
-    outcome, failed = conductor.outcome, True
-    try:
-        fit(frozen, family, data, conductor, images)
-        if not chief:
-            return EXIT[outcome.state]
-        if outcome.state == "finished":
-            say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s; measuring …")
-            record(frozen, run, family, data, features, conductor)
-            mirror_pictures(mirrors, draw(run, family, data), outcome.images)
-            for mirror in mirrors:
-                loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
-                numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
-                loggers.log_numbers(mirror, numbers, outcome.images)
-        failed = outcome.state in ("failed", "diverged")
-    finally:
-        for mirror in mirrors:
-            loggers.finish(mirror, failed)
-    run.set_status(state=outcome.state, error=outcome.reason, images_seen=family.progress.images_seen)
+    return Session(frozen, run, data, family, features, mirrors, conductor)
+
+
+def conclude(session: Session) -> None:
+    """A finished run is measured, recorded and drawn, by the first process alone."""
+    run, family, data, outcome = session.run, session.family, session.data, session.conductor.outcome
+    if rank() != 0 or outcome.state != "finished":
+        return
+    say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s; measuring …")
+    record(session)
+    mirror_pictures(session.mirrors, draw(run, family, data), outcome.images)
+    for mirror in session.mirrors:
+        loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
+        numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
+        loggers.log_numbers(mirror, numbers, outcome.images)
+
+
+def told(session: Session) -> int:
+    """Writes and says how the run ended. Returns its exit code."""
+    run, outcome = session.run, session.conductor.outcome
+    run.set_status(state=outcome.state, error=outcome.reason, images_seen=session.family.progress.images_seen)
     if outcome.state == "finished":
         say(run, summary(run))
     else:
-        say(
-            run,
-            f"{outcome.state}: {outcome.reason}" + ("; the same command goes on" if outcome.state == "stopped" else ""),
-        )
+        goes_on = "; the same command goes on" if outcome.state == "stopped" else ""
+        say(run, f"{outcome.state}: {outcome.reason}{goes_on}")
     return 128 + outcome.signal if outcome.signal else EXIT[outcome.state]
 
 
@@ -134,13 +166,14 @@ def reopen(run: RunDir, frozen: dict[str, Any]) -> RunDir:
     return opened
 
 
-def fit(frozen: dict[str, Any], family: Family, data: DataModule, conductor: Conductor, images: int) -> None:
+def fit(session: Session) -> None:
     """Lightning hosts: devices, processes and precision are its own; what happens between blocks is the conductor's."""
+    frozen, family, data, conductor = session.frozen, session.family, session.data, session.conductor
     settings = frozen["trainer"]
     family.hosted = True
     callbacks: list[pl.Callback] = [conductor]
     if settings["progress"] and rank() == 0:
-        callbacks.append(Bar(conductor, images))
+        callbacks.append(Bar(conductor, conductor.plan.images))
     if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
         conductor.already_trained(family)
         return
@@ -197,15 +230,14 @@ def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
     return {**state, "blocks": -(-done // BLOCK)}
 
 
-def record(
-    frozen: dict[str, Any], run: RunDir, family: Family, data: DataModule, features: Any, conductor: Conductor
-) -> None:
+def record(session: Session) -> None:
     """Measures the chosen weights and writes record.json."""
+    frozen, run, family, conductor = session.frozen, session.run, session.family, session.conductor
     outcome = conductor.outcome
     card = choose(run, family, conductor.best.images_seen, frozen)
     started = time.perf_counter()
     run.write_record(
-        evaluate(family, data, features, frozen["metrics"], card, run),
+        evaluate(family, session.data, session.features, frozen["metrics"], card, run),
         improving=conductor.improving,
         objective=family.describe(),
         cost={
@@ -217,63 +249,12 @@ def record(
             "steps": dict(family.progress.steps),
         },
         execution={
-            "threads": torch.get_num_threads(), "devices": config.devices(frozen), "executed": "alone",
+            "threads": torch.get_num_threads(), "devices": config.devices(frozen), **session.execution,
             "accelerator": frozen["trainer"]["accelerator"], "precision": frozen["precision"],
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
             "torch": torch.__version__, "lightning": pl.__version__, "python": platform.python_version(),
         },
     )  # fmt: skip
-
-
-# What a person reads -------------------------------------------------------------------------------------------------
-
-
-def opening(
-    frozen: dict[str, Any], family: Family, data: DataModule, run: RunDir, images: int, restored: dict[str, Any] | None
-) -> list[str]:
-    """What a run says at its start: objective, likelihood and σ, budget, folder."""
-    described = family.describe()
-    labels = {"model": "min"} if len(family.players) == 1 else {p.name: f"{p.name} min" for p in family.players}
-    width = max(9, *(len(labels.get(key, key)) for key in described)) + 1
-    lines = [f"{'run':<{width}}{run.id}"]
-    lines += [f"{labels.get(key, key):<{width}}{text}" for key, text in described.items()]
-    spec = data.spec
-    epochs = images / spec.n_train
-    lines.append(
-        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training images"
-        + (f", {spec.levels} levels" if spec.levels else "")
-    )
-    steps = build.budget_cycles(frozen, family)
-    lines.append(
-        f"{'budget':<{width}}{images:,} images = {epochs:g} epochs = {steps:,} cycles at global batch {frozen['batch_size']}; "
-        f"{sum(p.numel() for p in family.parameters()):,} parameters"
-    )
-    lines.append(f"{'folder':<{width}}{run.path}")
-    if restored:
-        lines.append(f"{'goes on':<{width}}from {restored['progress']['images_seen']:,} images seen")
-    return lines
-
-
-def summary(run: RunDir) -> str:
-    """The run's headline numbers on one line; `pushforward show run` has all."""
-    from pushforward.report.tables import METRICS
-
-    measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
-    names = [name for name in METRICS if name in measured] or list(measured)[:8]
-    parts = [f"{name} {measured[name]['value']:.4g} {measured[name]['unit']}" for name in names]
-    more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
-    return f"finished {run.id}" + ": " * bool(parts) + " · ".join(parts) + more
-
-
-def say(run: RunDir, *lines: str) -> None:
-    """Prints lines, and keeps them in the run's console log."""
-    print(*lines, sep="\n", flush=True)
-    note(run, "\n".join(lines) + "\n")
-
-
-def note(run: RunDir, text: str) -> None:
-    with contextlib.suppress(OSError), (run.path / "console.log").open("a") as log:
-        log.write(text)
 
 
 def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Any]:

@@ -1,0 +1,57 @@
+"""What a run says to a person, on the terminal and in its console log."""
+
+import contextlib
+from typing import Any
+
+from pushforward.data import DataModule
+from pushforward.families import Family
+from pushforward.runs import RunDir
+from pushforward.training import build
+
+
+def opening(
+    frozen: dict[str, Any], family: Family, data: DataModule, run: RunDir, images: int, restored: dict[str, Any] | None
+) -> list[str]:
+    """What a run says at its start: objective, likelihood and σ, budget, folder."""
+    described = family.describe()
+    labels = {"model": "min"} if len(family.players) == 1 else {p.name: f"{p.name} min" for p in family.players}
+    width = max(9, *(len(labels.get(key, key)) for key in described)) + 1
+    lines = [f"{'run':<{width}}{run.id}"]
+    lines += [f"{labels.get(key, key):<{width}}{text}" for key, text in described.items()]
+    spec = data.spec
+    epochs = images / spec.n_train
+    lines.append(
+        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training images"
+        + (f", {spec.levels} levels" if spec.levels else "")
+    )
+    steps = build.budget_cycles(frozen, family)
+    lines.append(
+        f"{'budget':<{width}}{images:,} images = {epochs:g} epochs = {steps:,} cycles at global batch {frozen['batch_size']}; "
+        f"{sum(p.numel() for p in family.parameters()):,} parameters"
+    )
+    lines.append(f"{'folder':<{width}}{run.path}")
+    if restored:
+        lines.append(f"{'goes on':<{width}}from {restored['progress']['images_seen']:,} images seen")
+    return lines
+
+
+def summary(run: RunDir) -> str:
+    """The run's headline numbers on one line; `pushforward show run` has all."""
+    from pushforward.report.tables import METRICS
+
+    measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
+    names = [name for name in METRICS if name in measured] or list(measured)[:8]
+    parts = [f"{name} {measured[name]['value']:.4g} {measured[name]['unit']}" for name in names]
+    more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
+    return f"finished {run.id}" + ": " * bool(parts) + " · ".join(parts) + more
+
+
+def say(run: RunDir, *lines: str) -> None:
+    """Prints lines, and keeps them in the run's console log."""
+    print(*lines, sep="\n", flush=True)
+    note(run, "\n".join(lines) + "\n")
+
+
+def note(run: RunDir, text: str) -> None:
+    with contextlib.suppress(OSError), (run.path / "console.log").open("a") as log:
+        log.write(text)
