@@ -41,6 +41,7 @@ class Trainer:
     threads: int | None = None
     log_every: float = 0.1
     pictures_every: float | None = None
+    checkpoint_share: float = 0.05
     progress: bool = True
     num_nodes: int = 1
 
@@ -136,6 +137,8 @@ def check_values(frozen: dict[str, Any]) -> None:
             raise PushforwardError(f"{key}={frozen[key]}: it must be at least {least}")
     if frozen["selection"]["every"] <= 0:
         raise PushforwardError("selection.every: epochs between validations, above 0, such as 1.0")
+    if not 0 < frozen["trainer"]["checkpoint_share"] <= 1:
+        raise PushforwardError("trainer.checkpoint_share: a share of the time, above 0 and at most 1, such as 0.05")
     for key, value, allowed in (
         ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
         ("retry", frozen["retry"], (None, "stale", "failed")),

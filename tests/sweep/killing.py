@@ -22,7 +22,7 @@ def arguments(jobs: int, epochs: int) -> list[str]:
     """Small VAEs; a row of metrics.csv after each block, so that the files say what has been trained."""
     return [
         "model=vae", "data=digits", "network.hidden=[16]", f"seed=1..{jobs}", f"budget.epochs={epochs}",
-        f"batch_size={BATCH}", "selection.every=1", "trainer.log_every=0.01", "trainer.threads=1",
+        f"batch_size={BATCH}", "selection.every=1", "trainer.log_every=0.01", "trainer.threads=1", "trainer.checkpoint_share=1",
         "features=none", "logger=none", "metrics=none", "+measure@metrics.reconstruction=reconstruction",
         "+measure@metrics.likelihood=likelihood", "metrics.reconstruction.scales=1",
     ]  # fmt: skip

@@ -15,7 +15,22 @@ def save(path: Path, family: Family, **more: Any) -> None:
     Noise and data order are functions of (seed, position), so no generator state is among them.
     """
     assert family.stepper is not None
-    state = {"state_dict": family.state_dict(), **family.stepper.state_dict(), **more}
+    write(path, {"state_dict": family.state_dict(), **family.stepper.state_dict(), **more})
+
+
+def snapshot(family: Family) -> dict[str, Any]:
+    """A copy of what evaluation needs: the weights, EMA weights beside them, and the counters."""
+    assert family.stepper is not None
+    state = family.stepper.state_dict()
+    copies = {
+        name: {key: value.detach().clone() for key, value in tensors.items()}
+        for name, tensors in (("state_dict", family.state_dict()), ("ema", state["ema"]))
+    }
+    return {**copies, "progress": state["progress"]}
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Writes a state, whole or not at all."""
     with whole(path) as aside:
         torch.save(state, aside)
 

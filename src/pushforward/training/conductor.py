@@ -32,6 +32,8 @@ class Plan:
     log_blocks: int
     validate_images: float
     pictures_images: float | None
+    checkpoint_share: float = 1.0
+    """At most this share of the time goes into writing checkpoints; 1: one is written at every validation."""
 
 
 @dataclass
@@ -76,6 +78,10 @@ class Conductor(pl.Callback):
         self.latest: dict[str, float] = {}
         self.signal = 0
         self.written = 0.0
+        self.saved, self.cost = -math.inf, 0.0
+        """When the last checkpoint was written, and how long that took."""
+        self.kept: dict[str, Any] | None = None
+        """The best weights, where they are better than those on disk."""
 
     # Start -----------------------------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class Conductor(pl.Callback):
         if validate:
             self.validate(family, seen)
         if validate or stop:
-            self.checkpoint(family)
+            self.checkpoint(family, at_once=last or stop)
         if (
             self.plan.pictures_images
             and self.chief
@@ -180,13 +186,25 @@ class Conductor(pl.Callback):
         if value < self.best.value:
             self.best.value, self.best.images_seen = value, seen
             if self.chief:
-                checkpoints.save(self.run.checkpoints / "best.ckpt", family, best=asdict(self.best))
+                self.kept = checkpoints.snapshot(family)
 
-    def checkpoint(self, family: Family) -> None:
-        if self.chief:
-            seconds = self.outcome.seconds + time.perf_counter() - self.clock
-            path = self.run.checkpoints / "last.ckpt"
-            checkpoints.save(path, family, best=asdict(self.best), seconds=seconds)
+    def checkpoint(self, family: Family, at_once: bool = False) -> None:
+        """Writes the best weights, and then all that is needed to go on: unless it is `at_once`, not too often."""
+        began = time.perf_counter()
+        if not self.chief or not (at_once or (began - self.saved) * self.plan.checkpoint_share >= self.cost):
+            return
+        self.keep_best()  # first: a kill in between leaves better ones than `last` knows, which it will find again
+        seconds = self.outcome.seconds + began - self.clock
+        path = self.run.checkpoints / "last.ckpt"
+        checkpoints.save(path, family, best=asdict(self.best), seconds=seconds)
+        self.saved = time.perf_counter()
+        self.cost = self.saved - began
+
+    def keep_best(self) -> None:
+        """Writes the best weights where they are better than those on disk."""
+        if self.kept is not None:
+            checkpoints.write(self.run.checkpoints / "best.ckpt", self.kept)
+            self.kept = None
 
     def write(self, row: dict[str, float], seen: int) -> None:
         self.latest.update(row)
@@ -219,6 +237,7 @@ class Conductor(pl.Callback):
         elapsed = time.perf_counter() - self.clock
         self.outcome.seconds += elapsed
         self.outcome.images = family.progress.images_seen
+        self.keep_best()  # a run that has diverged writes no other checkpoint
         if self.curves is not None:
             self.curves.close()
 

@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 from pushforward import config
+from pushforward.config import Trainer
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
@@ -70,8 +71,8 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
     failed = True
     try:
         fit(session)
-        failed = session.conductor.outcome.state in ("failed", "diverged")
         conclude(session)
+        failed = session.conductor.outcome.state in ("failed", "diverged")
     finally:
         for mirror in session.mirrors:
             loggers.finish(mirror, failed)
@@ -215,6 +216,7 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
         log_blocks=max(1, round(frozen["trainer"]["log_every"] * n / per_block)),
         validate_images=frozen["selection"]["every"] * n,
         pictures_images=pictures * n if pictures else None,
+        checkpoint_share=float(frozen["trainer"].get("checkpoint_share") or Trainer.checkpoint_share),
     )
 
 
