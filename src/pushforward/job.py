@@ -1,4 +1,4 @@
-"""`python -m pushforward.job CONFIG.yaml`: one run from a frozen config. What launchers start, one process a job."""
+"""`python -m pushforward.job CONFIG.yaml...`: a run from a frozen config, or several as one. What launchers start."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,11 @@ from pushforward.errors import PushforwardError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Trains the run whose directory holds the given frozen config. Returns the exit code."""
-    path = Path((arguments if arguments is not None else sys.argv[1:])[0])
+    """Trains the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
+    files = sys.argv[1:] if arguments is None else arguments
+    if len(files) > 1:
+        return stacked(files)
+    path = Path(files[0])
     frozen = yaml.safe_load(path.read_text())
     config.calm(frozen)
     from pushforward.training.train import train
@@ -21,6 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
     except PushforwardError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def stacked(files: list[str]) -> int:
+    config.calm(yaml.safe_load(Path(files[0]).read_text()))
+    from pushforward.training.stacked import main
+
+    return main(files)
 
 
 if __name__ == "__main__":

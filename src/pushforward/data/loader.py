@@ -167,12 +167,15 @@ class Stream:
             yield item
 
     def _prepare(self, block: int, raw: Tensor) -> Tensor:
-        layout, preparation = self.layout, self.preparation
+        return self.preparation(raw, self.noise(block, len(raw)))
+
+    def noise(self, block: int, m: int) -> tuple[Tensor, ...]:
+        """What preparing the block's first m batches takes, each (m, n, *shape)."""
+        layout = self.layout
         source = generator(self.device, self.seed, "data", block)
-        drawn = preparation.noise(BLOCK * layout.per_cycle * layout.batch_size, source)
+        drawn = self.preparation.noise(BLOCK * layout.per_cycle * layout.batch_size, source)
         mine = slice(layout.rank * layout.local, (layout.rank + 1) * layout.local)
-        noise = tuple(u.view(-1, layout.batch_size, *u.shape[1:])[: len(raw), mine] for u in drawn)
-        return preparation(raw, noise)
+        return tuple(u.view(-1, layout.batch_size, *u.shape[1:])[:m, mine] for u in drawn)
 
     def state_dict(self) -> dict[str, int]:
         return {"block": self.block}

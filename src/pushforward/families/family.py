@@ -156,13 +156,15 @@ class Family(pl.LightningModule, ABC):
 
         player = self.players[0].name
         noise = self.draw(player, len(batch.x), generator(self.device, self.seed, "validation", position))
-        loss = self.loss(player, batch, noise)
+        return self.judged(self.loss(player, batch, noise))
+
+    def judged(self, loss: Loss) -> dict[str, Tensor]:
+        """A loss on held-out data as validation's terms, with `total` and `criterion`."""
         terms = {**loss.terms, "total": loss.total}
         if self.criterion != ():
-            chosen = (
+            terms["criterion"] = (
                 loss.total if self.criterion is None else torch.stack([terms[t].mean() for t in self.criterion]).sum()
             )
-            terms["criterion"] = chosen
         return {name: value.detach() for name, value in terms.items()}
 
     def on_validation_epoch_start(self) -> None:

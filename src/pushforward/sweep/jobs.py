@@ -14,6 +14,8 @@ from pushforward.runs import Run, runs_dir
 from pushforward.sweep.server import Process
 
 ELSEWHERE = "running elsewhere"
+CODES = {"finished": 0, "failed": 1, "diverged": 1, "stopped": 130}
+"""Exit codes of runs by how they ended."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Job:
     devices: list[str] = field(default_factory=list)
     """GPUs handed out to it."""
     logged: str = "job.log"
+    stack: int | None = None
+    """Jobs of one number are trained as one, in one process."""
     process: Process | None = None
     stopping: bool = False
     """Whether it was asked to stop."""
@@ -77,8 +81,14 @@ def ended(job: Job) -> None:
     code = job.process.poll()
     if code is None:
         return
-    job.code = code
     state = Run(job.path).state
+    if job.stack is not None and (code == 0 or state in CODES):  # each replica's end is its own
+        if state == "running":
+            job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"
+        else:
+            job.state, job.code = state, CODES.get(state, 1)
+        return
+    job.code = code
     if code == 2 and "another process is training this run" in last_line(job.log):
         job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"  # it came first by a moment
     elif code < 0 and job.stopping:

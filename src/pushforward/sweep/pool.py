@@ -14,7 +14,7 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to
 from pushforward.runs import Run
-from pushforward.sweep import devices, screen
+from pushforward.sweep import devices, screen, stacking
 from pushforward.sweep.jobs import ELSEWHERE, Job, ended, memory_kills, settled, unique
 from pushforward.sweep.server import Gone, Server, shared, targets
 
@@ -26,9 +26,11 @@ PATIENCE = 2.0
 
 def run_jobs(
     frozen: list[dict[str, Any]], overrides: list[str], folder: Path, parallel: int | None = None,
-    warm: bool = True, fail_fast: bool = False, memory_gb: float | None = None,
+    warm: bool = True, fail_fast: bool = False, memory_gb: float | None = None, replicas: int | None = 1,
 ) -> list[int]:  # fmt: skip
     """Runs the jobs that are not finished, `parallel` at a time; a job's failure is its own. Returns the exit codes.
+
+    replicas: at most so many jobs are trained as one in a process, as far as they can be; None: as many as are fastest.
 
     Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop; asked twice, they stop at once.
     """
@@ -43,6 +45,8 @@ def run_jobs(
     if pool.waiting:
         rehearse(pool.server(), [job.frozen for job in pool.waiting])
     screen.show(jobs, pool.waiting, at_once)
+    if replicas != 1:
+        stacking.arrange(pool.server(), pool.waiting, at_once, replicas, folder)
     pool.run()
     for job in jobs:  # the same run asked for twice
         twin = next(j for j in jobs if j.path == job.path)
@@ -109,24 +113,29 @@ class Pool:
             return time.sleep(0.1)
         server = self.server()
         if not self.stop.asked:
-            while self.waiting and len(self.running) < self.at_once and not server.gone:
+            while self.waiting and self.processes() < self.at_once and not server.gone:
                 job = self.waiting.pop(0)
+                others = [twin for twin in self.waiting if job.stack is not None and twin.stack == job.stack]
+                self.waiting = [twin for twin in self.waiting if twin not in others]
                 trainer = job.frozen["trainer"]
                 job.devices = self.gpus.take(int(trainer["devices"])) if devices.on_gpu(job.frozen) else []
                 with suppress(Gone):
-                    begin(job, server, self.memory_gb)
-                self.running.append(job)
+                    begin(job, server, self.memory_gb, others)
+                self.running += [job, *others]
         server.listen(0.1)
         if server.gone:
             return self.start_over()
         for job in self.running:
             ended(job)
             if job.state != "running":
-                self.gpus.give_back(job.devices)
+                self.gpus.give_back(job.devices)  # a stack's are its first job's
                 if job.code and job.state != ELSEWHERE and self.fail_fast:
                     self.stop.asked = self.stop.asked or 1
         self.running = [job for job in self.running if job.state == "running"]
         self.stop.tell(self.running)
+
+    def processes(self) -> int:
+        return len({id(job.process) for job in self.running})
 
     def start_over(self) -> None:
         """The server was killed, and its jobs with it: they go on from their checkpoints under another, once."""
@@ -157,24 +166,29 @@ def server_for(jobs: Iterable[dict[str, Any]], warm: bool = True) -> Server:
     return shared(warm, sorted(set().union(*map(targets, jobs))))
 
 
-def begin(job: Job, server: Server | None = None, memory_gb: float | None = None) -> Job:
-    """Starts a job in a session of its own, its output in its log. Raises Gone."""
-    trainer = job.frozen["trainer"]
-    file = freeze_to(job.frozen, job.path)
-    threads = int(Run(job.path).status.get("threads") or trainer["threads"])  # a resumed run keeps its own
-    job.memory_kills, job.stopping = memory_kills(), False
-    job.process = (server or server_for([job.frozen])).start(
-        "pushforward.job.main", [str(file)], log=job.log, threads=threads, memory_gb=memory_gb,
-        command=command(file), environment=environment(threads, job.devices),
+def begin(job: Job, server: Server | None = None, memory_gb: float | None = None, others: Iterable[Job] = ()) -> Job:
+    """Starts a job, and `others` with it as one, in a session of its own, its output in its log. Raises Gone."""
+    trainer, jobs = job.frozen["trainer"], [job, *others]
+    files = [freeze_to(each.frozen, each.path) for each in jobs]
+    # a resumed run keeps its own; in a stack, where threads change no more than stacking does, the launcher's count
+    threads = int((len(jobs) == 1 and Run(job.path).status.get("threads")) or trainer["threads"])
+    for each in jobs:
+        each.memory_kills, each.stopping, each.state = memory_kills(), False, "running"
+        if len(jobs) == 1:
+            each.stack = None
+    process = (server or server_for([job.frozen])).start(
+        "pushforward.job.main", [str(file) for file in files], log=job.log, threads=threads, memory_gb=memory_gb,
+        command=command(*files), environment=environment(threads, job.devices),
         fresh=config.devices(job.frozen) > 1 or trainer["strategy"] != "auto",  # the other ranks start from argv
     )  # fmt: skip
-    job.state = "running"
+    for each in jobs:
+        each.process = process
     return job
 
 
-def command(file: Path) -> list[str]:
-    """What Python is given to run a job from its frozen config."""
-    return ["-m", "pushforward.job", str(file)]
+def command(*files: Path) -> list[str]:
+    """What Python is given to run a job from its frozen config, or several as one."""
+    return ["-m", "pushforward.job", *map(str, files)]
 
 
 def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:
@@ -209,7 +223,7 @@ class Stop:
 
     def tell(self, running: Iterable[Job]) -> None:
         """The first time jobs checkpoint and stop, the second time they stop at once, and soon after are killed."""
-        processes = [job.process for job in running if job.process is not None]
+        processes = {id(job.process): job.process for job in running if job.process is not None}.values()
         if self.told >= 2 and time.monotonic() > self.end:
             for process in processes:
                 process.kill()

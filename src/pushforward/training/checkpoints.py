@@ -30,9 +30,17 @@ def snapshot(family: Family) -> dict[str, Any]:
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
-    """Writes a state, whole or not at all."""
+    """Writes a state, whole or not at all; of a view only what it shows, not all that it is a view of."""
     with whole(path) as aside:
-        torch.save(state, aside)
+        torch.save(compact(state), aside)
+
+
+def compact(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.nbytes:
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: compact(item) for key, item in value.items()}
+    return [compact(item) for item in value] if isinstance(value, list) else value
 
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -80,12 +80,18 @@ class Conductor(pl.Callback):
         self.written = 0.0
         self.saved, self.cost = -math.inf, 0.0
         """When the last checkpoint was written, and how long that took."""
+        self.share = 1.0
+        """The run's part of this process's time: others may be trained with it."""
         self.kept: dict[str, Any] | None = None
         """The best weights, where they are better than those on disk."""
 
     # Start -----------------------------------------------------------------------------------------------------------
 
     def on_fit_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
+        self.open(family)
+
+    def open(self, family: Family) -> None:
+        """Goes on from the checkpoint, where there is one, and opens the curves."""
         self.chief = world()[0] == 0
         if self.restored is not None:
             checkpoints.restore(family, self.restored)
@@ -99,6 +105,10 @@ class Conductor(pl.Callback):
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.take_signal)
+        self.begin(family)
+
+    def begin(self, family: Family) -> None:
+        """The clock starts."""
         self.device = family.device
         self.clock = time.perf_counter()
 
@@ -154,7 +164,11 @@ class Conductor(pl.Callback):
     def log_terms(self, family: Family, seen: int) -> None:
         """A row of means since the last one; the first value that is not finite ends the run."""
         assert family.stepper is not None
-        means, bad = family.stepper.history.take()
+        self.note_terms(family, *family.stepper.history.take(), seen)
+
+    def note_terms(self, family: Family, means: dict[str, float], bad: tuple[str, int] | None, seen: int) -> None:
+        """Writes a row of the curves; bad: the first value that is not finite, as (player/term, step)."""
+        assert family.stepper is not None
         if bad is not None:
             name, step = bad
             self.outcome.state = "diverged"
@@ -170,13 +184,21 @@ class Conductor(pl.Callback):
         """A last step may spoil weights and leave every term finite: what is not finite is never saved."""
         assert family.stepper is not None
         for name, parameters in family.stepper.parameters.items():
-            if self.outcome.state != "diverged" and not all(bool(p.isfinite().all()) for p in parameters):
-                self.outcome.state = "diverged"
-                step = family.progress.steps[name] - 1
-                self.outcome.reason = f"the weights of player {name} are not finite after step {step}"
+            if not all(bool(p.isfinite().all()) for p in parameters):
+                self.note_weights(family, name)
+
+    def note_weights(self, family: Family, player: str) -> None:
+        """The weights of a player are not finite."""
+        if self.outcome.state != "diverged":
+            self.outcome.state = "diverged"
+            step = family.progress.steps[player] - 1
+            self.outcome.reason = f"the weights of player {player} are not finite after step {step}"
 
     def validate(self, family: Family, seen: int) -> None:
-        values = self.selector.measure(family, self.data)
+        self.note_values(family, self.selector.measure(family, self.data), seen)
+
+    def note_values(self, family: Family, values: dict[str, float], seen: int) -> None:
+        """Writes validation's values; the weights are the best so far where the criterion is the lowest."""
         if not values:
             return
         value = values.get("criterion", math.nan)  # nothing chooses where there is none
@@ -188,13 +210,19 @@ class Conductor(pl.Callback):
             if self.chief:
                 self.kept = checkpoints.snapshot(family)
 
+    def due(self, at_once: bool) -> bool:
+        """Whether this process may write a checkpoint: `at_once`, or when writing has taken little of the time."""
+        if not self.chief or at_once:
+            return self.chief
+        return (time.perf_counter() - self.saved) * self.plan.checkpoint_share * self.share >= self.cost
+
     def checkpoint(self, family: Family, at_once: bool = False) -> None:
         """Writes the best weights, and then all that is needed to go on: unless it is `at_once`, not too often."""
-        began = time.perf_counter()
-        if not self.chief or not (at_once or (began - self.saved) * self.plan.checkpoint_share >= self.cost):
+        if not self.due(at_once):
             return
+        began = time.perf_counter()
         self.keep_best()  # first: a kill in between leaves better ones than `last` knows, which it will find again
-        seconds = self.outcome.seconds + began - self.clock
+        seconds = self.outcome.seconds + self.share * (began - self.clock)
         path = self.run.checkpoints / "last.ckpt"
         checkpoints.save(path, family, best=asdict(self.best), seconds=seconds)
         self.saved = time.perf_counter()
@@ -234,8 +262,11 @@ class Conductor(pl.Callback):
     # End -------------------------------------------------------------------------------------------------------------
 
     def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        elapsed = time.perf_counter() - self.clock
-        self.outcome.seconds += elapsed
+        self.close(family)
+
+    def close(self, family: Family) -> None:
+        """Training has ended."""
+        self.outcome.seconds += self.share * (time.perf_counter() - self.clock)
         self.outcome.images = family.progress.images_seen
         self.keep_best()  # a run that has diverged writes no other checkpoint
         if self.curves is not None:

@@ -29,7 +29,7 @@ class Selector:
 
     def measure(self, family: Family, data: DataModule) -> dict[str, float]:
         """Validation terms, with EMA weights where there are any; `criterion` is what chooses, where anything does."""
-        chooses = not (self.metric == "none" or (self.metric == "auto" and family.criterion == ()))
+        chooses = self.chooses(family)
         if not chooses and self.during is None:
             return {}
         assert family.stepper is not None
@@ -44,6 +44,10 @@ class Selector:
         family.train(was_training)
         return values
 
+    def chooses(self, family: Family) -> bool:
+        """Whether any value chooses the weights of such a family."""
+        return not (self.metric == "none" or (self.metric == "auto" and family.criterion == ()))
+
     def terms(self, family: Family, data: DataModule) -> dict[str, float]:
         sums: dict[str, torch.Tensor] = {}
         count = 0
@@ -53,7 +57,10 @@ class Selector:
             for name, value in family.validation_terms(batch, position).items():
                 sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.double().mean().cpu() * n
             count += n
-        values = {name: float(total) / count for name, total in sums.items()}
+        return self.named({name: float(total) / count for name, total in sums.items()})
+
+    def named(self, values: dict[str, float]) -> dict[str, float]:
+        """Validation's terms with the one that chooses as `criterion`."""
         if self.metric != "auto":
             if self.metric not in values:
                 raise PushforwardError(

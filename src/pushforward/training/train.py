@@ -49,21 +49,25 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     try:
         return _train(frozen, run)
     except BaseException as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
         if rank() == 0:
-            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-            run.set_status(state="stopped" if stopped else "failed", error=line)
-            note(run, traceback.format_exc())
+            fail(run, error)
         if isinstance(error, KeyboardInterrupt):
             return EXIT["stopped"]
         if isinstance(error, Exception) and not isinstance(error, PushforwardError):
-            print(
-                f"failed: {type(error).__name__}: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr
-            )
             return EXIT["failed"]
         raise
     finally:
         run.lock.release()
+
+
+def fail(run: RunDir, error: BaseException) -> None:
+    """Writes and says, in one line, that an exception has ended the run; the whole is in its console log."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    run.set_status(state="stopped" if stopped else "failed", error=line)
+    note(run, "".join(traceback.format_exception(error)))
+    if isinstance(error, Exception) and not isinstance(error, PushforwardError):
+        print(f"failed: {type(error).__name__}: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr)
 
 
 def _train(frozen: dict[str, Any], run: RunDir) -> int:

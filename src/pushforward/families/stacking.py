@@ -1,0 +1,295 @@
+"""Replicas trained as one: K families that differ in numbers alone, their tensors stacked, each a view of the stack."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from pushforward.families.family import Family
+from pushforward.families.players import Player
+from pushforward.families.stepping import Stepper
+from pushforward.families.structure import tuned
+from pushforward.seeds import generator
+from pushforward.spec import BLOCK, Batch, Block
+
+ELEMENTWISE = (
+    torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad,
+    torch.optim.Adadelta, torch.optim.Adamax, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Rprop,
+)  # fmt: skip
+"""Optimisers whose update of a number depends on that number's history alone: to them a stack of tensors is one tensor."""
+COUNTERS = ("step", "mu_product")
+"""Optimiser states that count steps: one for a tensor, and so one for a stack."""
+
+Given = dict[str, Tensor]
+
+
+class Stack:
+    """K families trained as one, which have steppers, the same structure (`structure.difference`) and progress.
+
+    Parameters, float buffers, optimiser states and averages are stacked, and the families' own become views of the
+    stacks: each is evaluated and saved as if it were trained alone. `families` is their order: replicas of one tuning
+    stand side by side and share an optimiser group.
+    """
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self.families = sorted(families, key=lambda f: [tuned(f.tunings[player.name]) for player in f.players])
+        self.steppers = [stepper_of(family) for family in self.families]
+        self.base = self.families[0]
+        players = [player.name for player in self.base.players]
+        with torch.no_grad():
+            self.parameters = self._stack_parameters()
+            self.buffers, self.shared = self._stack_buffers()
+            self.averages = {name: self._stack_average(name) for name in self.steppers[0].averages}
+        self.own = {name: [self.parameters[key] for key in self.steppers[0].owned[name]] for name in players}
+        self.groups = {name: self._groups(name) for name in players}
+        self.optimizers = {name: self._optimizer(name) for name in players}
+        self.terms: dict[str, list[str]] = {}
+        self.pending: dict[str, list[Tensor]] = {}
+        self.since = dict(self.base.progress.steps)
+        self.losses = {name: vmap(partial(self._loss, name)) for name in players}
+        self.judge: Callable[..., dict[str, Tensor]] = vmap(self._judged, in_dims=(0, 0, None, 0))
+
+    def __len__(self) -> int:
+        return len(self.families)
+
+    # Stacks, and the families' views of them ---------------------------------------------------------------------------
+
+    def _stack_parameters(self) -> Given:
+        each, stacks = [dict(family.named_parameters()) for family in self.families], {}
+        for name, parameter in each[0].items():
+            stack = torch.stack([own[name].detach() for own in each])
+            for k, own in enumerate(each):
+                own[name].data = stack[k]
+            stacks[name] = stack.requires_grad_(parameter.requires_grad)
+        return stacks
+
+    def _stack_buffers(self) -> tuple[Given, Given]:
+        """Stacked ones; and those that are no floats and the same in all, of which one serves all."""
+        each, stacks, shared = [dict(family.named_buffers()) for family in self.families], {}, {}
+        for name, buffer in each[0].items():
+            if not buffer.is_floating_point() and all(torch.equal(buffer, own[name]) for own in each[1:]):
+                shared[name] = buffer
+                continue
+            stacks[name] = torch.stack([own[name] for own in each])
+            for k, family in enumerate(self.families):
+                for module in family.modules():
+                    for key, value in module._buffers.items():
+                        if value is each[k][name]:
+                            module._buffers[key] = stacks[name][k]
+        return stacks, shared
+
+    def _stack_average(self, player: str) -> list[Tensor]:
+        each = [stepper.averages[player] for stepper in self.steppers]
+        stacks = [torch.stack(same) for same in zip(*each, strict=True)]
+        for k, own in enumerate(each):
+            own[:] = [stack[k] for stack in stacks]
+        return stacks
+
+    def _groups(self, player: str) -> list[slice]:
+        """Neighbours of one tuning; each replica for itself where the optimiser looks at more than single numbers."""
+        rule: Any = self.base.tunings[player].rule
+        if rule.func not in ELEMENTWISE:
+            return [slice(k, k + 1) for k in range(len(self))]
+        groups: list[slice] = []
+        for _, same in groupby(self.families, key=lambda family: tuned(family.tunings[player])):
+            start = groups[-1].stop if groups else 0
+            groups.append(slice(start, start + len(list(same))))
+        return groups
+
+    def _optimizer(self, player: str) -> torch.optim.Optimizer:
+        """A group for each tuning, going on from the families' states."""
+        tunings: list[Any] = [self.families[group.start].tunings[player] for group in self.groups[player]]
+        options = [
+            {**tuning.rule.keywords, "lr": tuning.lr, "params": [cut(s.detach(), group) for s in self.own[player]]}
+            for group, tuning in zip(self.groups[player], tunings, strict=True)
+        ]
+        optimizer: torch.optim.Optimizer = tunings[0].rule.func(options, lr=tunings[0].lr)
+        for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
+            for i, view in enumerate(given["params"]):
+                states: list[Any] = [
+                    s.optimizers[player].state.get(s.parameters[player][i]) for s in self.steppers[group]
+                ]
+                first = states[0]
+                if not first:
+                    continue
+                optimizer.state[view] = {
+                    key: torch.stack([state[key] for state in states])
+                    if len(states) > 1 and whole(key, value, view[0])
+                    else value.clone() if torch.is_tensor(value) else value
+                    for key, value in first.items()
+                }  # fmt: skip
+        return optimizer
+
+    def hand_back(self) -> None:
+        """Gives the families' optimisers their views of the stacked states, for them to be saved."""
+        self.tell_rates()
+        for player, optimizer in self.optimizers.items():
+            for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
+                several = group.stop - group.start > 1
+                for k, stepper in enumerate(self.steppers[group]):
+                    own = stepper.optimizers[player]
+                    for view, parameter in zip(given["params"], stepper.parameters[player], strict=True):
+                        state = optimizer.state.get(view, {})
+                        own.state[parameter] = {
+                            key: value[k] if several and whole(key, value, view) else value
+                            for key, value in state.items()
+                        }
+
+    def tell_rates(self) -> None:
+        for player, optimizer in self.optimizers.items():
+            for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
+                for stepper in self.steppers[group]:
+                    stepper.optimizers[player].param_groups[0]["lr"] = given["lr"]
+
+    # Steps -------------------------------------------------------------------------------------------------------------
+
+    def _loss(self, player: str, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Any:
+        """One replica's total, means of its terms, and stats."""
+        found = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, Batch(**batch), noise))
+        self.terms[player] = list(found.terms)
+        return found.total, torch.stack([term.float().mean() for term in found.terms.values()]), found.stats
+
+    def _judged(self, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Given:
+        """One replica's validation terms, averaged over the batch."""
+        player = self.base.players[0].name
+        loss = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, Batch(**batch), noise))
+        return {name: value.double().mean() for name, value in self.base.judged(loss).items()}
+
+    def block(self, block: Block) -> None:
+        """Trains on one block, x (m, K, n, *shape): what `Stepper.block` does for one family."""
+        base, progress = self.base, self.base.progress
+        n = block.x.shape[2]
+        noises = {player.name: self.noise(player, n, block.index) for player in base.players}
+        rows: dict[str, list[Tensor]] = {player.name: [] for player in base.players}
+        position, batch = 0, None
+        for cycle in range(block.x.shape[0] // base.batches_per_cycle):
+            for player in base.players:
+                for repeat in range(player.steps):
+                    if player.sees_data or batch is None:
+                        batch = {"x": block.x[position]} | ({} if block.y is None else {"y": block.y[position]})
+                    if player.sees_data:
+                        position += 1
+                        progress.images_seen += n
+                    step = cycle * player.steps + repeat
+                    noise = {key: value[step] for key, value in noises[player.name].items()}
+                    rows[player.name].append(self.step(player, batch, noise))
+            progress.cycles += 1
+        for name, player_rows in rows.items():
+            self.pending.setdefault(name, []).append(torch.stack(player_rows))
+        for family in self.families[1:]:
+            family.progress.images_seen, family.progress.cycles = progress.images_seen, progress.cycles
+            family.progress.steps = dict(progress.steps)
+
+    def noise(self, player: Player, n: int, block: int) -> Given:
+        """Every replica's own noise for a block: (steps, K, n, …)."""
+        each = [
+            f.draw(player.name, BLOCK * player.steps * n, generator(f.device, f.seed, "noise", player.name, block))
+            for f in self.families
+        ]
+        return {key: torch.stack([own[key].view(-1, n, *own[key].shape[1:]) for own in each], 1) for key in each[0]}
+
+    def step(self, player: Player, batch: Given, noise: Given) -> Tensor:
+        """One optimiser step of one player of every replica. Returns the means of its terms, (K, terms)."""
+        base, name = self.base, player.name
+        done = base.progress.steps.get(name, 0)
+        epochs = base.progress.images_seen / base.spec.n_train
+        self.buffers["epochs"].fill_(epochs)
+        with self.steppers[0].tracking(name):
+            totals, terms, stats = self.losses[name](self.parameters, self.buffers, batch, noise)
+        own = self.own[name]
+        for stack in own:
+            stack.grad = None
+        totals.sum().backward(inputs=own)  # unlike autograd.grad it lays gradients out as optimisers want them
+        self.clip(name, [stack.grad for stack in own if stack.grad is not None])
+        for group, given in zip(self.groups[name], self.optimizers[name].param_groups, strict=True):
+            tuning = self.families[group.start].tunings[name]
+            if tuning.schedule is not None:
+                factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), base.horizon))
+                given["lr"] = tuning.lr * factor
+            for view, stack in zip(given["params"], own, strict=True):
+                view.grad = None if stack.grad is None else cut(stack.grad, group)
+        self.optimizers[name].step()
+        if stats:
+            for k, family in enumerate(self.families):
+                family.absorb(name, {key: value[k].detach() for key, value in stats.items()})
+        if name in self.averages:
+            self.average(name, done)
+        base.progress.steps[name] = done + 1
+        return terms.detach()
+
+    def clip(self, player: str, grads: list[Tensor]) -> None:
+        """Each replica's gradient to its own largest norm, as `clip_grad_norm_` does it."""
+        most = [family.tunings[player].clip for family in self.families]
+        if not grads or all(m is None for m in most):
+            return
+        norms = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads]).norm(dim=0)
+        bound = norms.new_tensor([float("inf") if m is None else m for m in most])
+        scale = (bound / (norms + 1e-6)).clamp(max=1.0)
+        for grad in grads:
+            grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
+
+    def average(self, player: str, done: int) -> None:
+        """Moves each replica's average towards its weights, by its own decay."""
+        rates = [1 - min(family.tunings[player].ema or 0.0, (1 + done) / (10 + done)) for family in self.families]
+        with torch.no_grad():
+            if len(set(rates)) == 1:
+                torch._foreach_lerp_(self.averages[player], self.own[player], rates[0])
+                return
+            for mean, stack in zip(self.averages[player], self.own[player], strict=True):
+                mean.lerp_(stack, stack.new_tensor(rates).view(-1, *[1] * (stack.ndim - 1)))
+
+    def swap(self) -> None:
+        """Weights and their averages change places."""
+        with torch.no_grad():
+            for player, averages in self.averages.items():
+                for stack, mean in zip(self.own[player], averages, strict=True):
+                    raw = stack.detach().clone()
+                    stack.copy_(mean)
+                    mean.copy_(raw)
+
+    # What it tells -----------------------------------------------------------------------------------------------------
+
+    def take(self) -> list[tuple[dict[str, float], tuple[str, int] | None]]:
+        """For each replica what `History.take` gives: means of the pending steps' terms, the first that is not finite."""
+        means: list[dict[str, float]] = [{} for _ in self.families]
+        bad: list[tuple[str, int] | None] = [None] * len(self)
+        for player, parts in self.pending.items():
+            values = torch.cat(parts)  # (steps, K, terms)
+            for k, row in enumerate(values.mean(0).tolist()):
+                means[k].update({f"{player}/{name}": v for name, v in zip(self.terms[player], row, strict=True)})
+            for step, k, term in (~values.isfinite()).nonzero().tolist():
+                found = (f"{player}/{self.terms[player][term]}", self.since.get(player, 0) + step)
+                known = bad[k]
+                if known is None or found[1] < known[1]:
+                    bad[k] = found
+        self.pending, self.since = {}, dict(self.base.progress.steps)
+        self.tell_rates()
+        return list(zip(means, bad, strict=True))
+
+    def spoilt(self) -> dict[str, list[bool]]:
+        """For each player and replica whether its weights are not finite."""
+        return {
+            name: (~torch.stack([stack.detach().isfinite().flatten(1).all(1) for stack in own]).all(0)).tolist()
+            for name, own in self.own.items()
+        }
+
+
+def stepper_of(family: Family) -> Stepper:
+    if family.stepper is None:
+        family.configure_optimizers()
+    assert family.stepper is not None
+    return family.stepper
+
+
+def cut(stack: Tensor, group: slice) -> Tensor:
+    """The replicas of a group; of one, the tensor as it is alone."""
+    return stack[group.start] if group.stop - group.start == 1 else stack[group]
+
+
+def whole(key: str, value: Any, like: Tensor) -> bool:
+    """Whether an optimiser's state has a number for each number of a tensor."""
+    return torch.is_tensor(value) and key not in COUNTERS and value.shape == like.shape

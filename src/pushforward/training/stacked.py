@@ -1,0 +1,220 @@
+"""Several runs trained as one stack in one process; each is logged, saved, measured and resumed as a run of its own."""
+
+import contextlib
+import copy
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from pushforward import config
+from pushforward.data import DataModule
+from pushforward.data.stacked import side_by_side
+from pushforward.families.stacking import Stack
+from pushforward.runs import RunDir
+from pushforward.seeds import generator
+from pushforward.spec import BLOCK, Block
+from pushforward.training import build, loggers
+from pushforward.training.train import Session, conclude, fail, prepare, told
+
+
+def main(files: Sequence[str]) -> int:
+    """Trains the runs of these frozen configs that no other process trains. Returns 0: the runs' statuses tell."""
+    frozen = {Path(file).parent: yaml.safe_load(Path(file).read_text()) for file in files}
+    torch.set_num_threads(config.threads(next(iter(frozen.values()))))
+    runs = [run for run in map(RunDir, frozen) if run.lock.acquire()]
+    for path in set(frozen) - {run.path for run in runs}:
+        print(f"{path}: another process is training this run; see pushforward status")
+    try:
+        train([(frozen[run.path], run) for run in runs])
+    finally:
+        for run in runs:
+            run.lock.release()
+    return 0
+
+
+def train(runs: list[tuple[dict[str, Any], RunDir]]) -> None:
+    """Trains runs that are locked, of one structure and of the same data; writes how each ended into its status."""
+    sessions, threads = list[Session](), torch.get_num_threads()
+    data: DataModule | None = None
+    for frozen, run in runs:
+        with ending(run):
+            data = build.build_data(frozen) if data is None else copy.copy(data)
+            data.seed = int(frozen["seed"])
+            sessions.append(prepare(frozen, run, data))
+    torch.set_num_threads(threads)  # a run that is taken up again has asked for as many as it had alone
+    ended = set[int]()
+    try:
+        fit(sessions)
+        for session in sessions:
+            with ending(session.run, session.mirrors):
+                ended.add(id(session))
+                conclude(session)
+                told(session)
+                for mirror in session.mirrors:
+                    loggers.finish(mirror, session.conductor.outcome.state in ("failed", "diverged"))
+    except BaseException as error:
+        for session in sessions:
+            if id(session) not in ended:
+                with contextlib.suppress(Exception), ending(session.run, session.mirrors):
+                    raise error
+        if not isinstance(error, Exception):
+            raise
+
+
+@contextlib.contextmanager
+def ending(run: RunDir, mirrors: Sequence[Any] = ()) -> Iterator[None]:
+    """Within it, an exception ends the run and no other."""
+    try:
+        yield
+    except BaseException as error:
+        fail(run, error)
+        for mirror in mirrors:
+            loggers.finish(mirror, True)
+        if not isinstance(error, Exception):
+            raise
+
+
+class Signals:
+    """SIGINT and SIGTERM: the first is remembered, a second one interrupts."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.take)
+
+    def take(self, number: int, frame: Any) -> None:
+        if self.taken:
+            raise KeyboardInterrupt
+        self.taken = number
+
+
+def fit(sessions: list[Session]) -> None:
+    """Trains all to the end of their budget: those that are behind first, then all that have come as far together."""
+    signals = Signals()
+    waiting = []
+    for session in sessions:
+        conductor, family = session.conductor, session.family
+        family.hosted = True
+        if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
+            conductor.already_trained(family)
+            continue
+        family.to(device_of(session.frozen))
+        session.data.device = family.device
+        family.configure_optimizers()
+        conductor.open(family)
+        waiting.append(session)
+    for session in waiting:
+        session.conductor.share = 1 / len(waiting)
+        session.execution = {"executed": "vectorized", "replicas": len(waiting)}
+        session.conductor.begin(session.family)
+    unfinished = list(waiting)
+    while unfinished:
+        reached = sorted({session.family.progress.cycles for session in unfinished})
+        together = [session for session in unfinished if session.family.progress.cycles == reached[0]]
+        Together(together, signals).go([*reached[1:], together[0].conductor.plan.cycles][0])
+        unfinished = [
+            session for session in unfinished
+            if session.conductor.outcome.state == "finished"
+            and session.family.progress.cycles < session.conductor.plan.cycles
+        ]  # fmt: skip
+        if signals.taken:
+            for session in unfinished:  # what was waiting for those behind it is as its checkpoint has it
+                stop(session, signals.taken)
+            break
+    for session in waiting:
+        session.conductor.close(session.family)
+
+
+def device_of(frozen: dict[str, Any]) -> torch.device:
+    return torch.device("cpu" if frozen["trainer"]["accelerator"] == "cpu" else "cuda")
+
+
+def stop(session: Session, number: int) -> None:
+    outcome = session.conductor.outcome
+    outcome.state, outcome.signal, outcome.reason = "stopped", number, f"stopped by {signal.Signals(number).name}"
+
+
+class Together:
+    """A stack of runs that have come equally far: what a conductor does between blocks, for all of them."""
+
+    def __init__(self, sessions: list[Session], signals: Signals) -> None:
+        self.stack, self.signals = Stack([session.family for session in sessions]), signals
+        by_family = {id(session.family): session for session in sessions}
+        self.sessions = [by_family[id(family)] for family in self.stack.families]
+        self.lead = self.sessions[0].conductor
+        streams = [session.data.train_dataloader() for session in self.sessions]
+        for stream in streams:
+            stream.x, stream.y = streams[0].x, streams[0].y
+        self.streams = streams
+
+    def go(self, cycles: int) -> None:
+        """Trains until so many cycles are done, a signal came, or one has diverged: the others go on without it."""
+        start = -(-self.stack.base.progress.cycles // BLOCK)
+        for block in side_by_side(self.streams, start, -(-cycles // BLOCK)):
+            self.stack.block(block)
+            self.between(block)
+            if any(session.conductor.outcome.state != "finished" for session in self.sessions):
+                break
+        self.stack.hand_back()
+
+    def between(self, block: Block) -> None:
+        """As `Conductor.on_train_batch_end`."""
+        plan, progress = self.lead.plan, self.stack.base.progress
+        seen = progress.images_seen
+        before = seen - block.x.shape[0] * block.x.shape[2]
+        last, stopped = progress.cycles >= plan.cycles, bool(self.signals.taken)
+        validate = last or self.lead.passed(before, seen, plan.validate_images)
+        if validate or stopped or (block.index + 1) % plan.log_blocks == 0:
+            for session, (means, bad) in zip(self.sessions, self.stack.take(), strict=True):
+                session.conductor.note_terms(session.family, means, bad, seen)
+        if validate or stopped:
+            for player, marks in self.stack.spoilt().items():
+                for session, spoilt in zip(self.sessions, marks, strict=True):
+                    if spoilt:
+                        session.conductor.note_weights(session.family, player)
+        if validate:
+            for session, values in zip(self.sessions, self.validation(), strict=True):
+                if session.conductor.outcome.state != "diverged":
+                    session.conductor.note_values(session.family, values, seen)
+        good = [session for session in self.sessions if session.conductor.outcome.state != "diverged"]
+        if (validate or stopped) and any(session.conductor.due(last or stopped) for session in good):
+            self.stack.hand_back()
+            for session in good:
+                session.conductor.checkpoint(session.family, at_once=last or stopped)
+        for session in good:
+            if plan.pictures_images and self.lead.passed(before, seen, plan.pictures_images) and not last:
+                session.conductor.draw_pictures(session.family, seen)
+            if stopped and not last:
+                stop(session, self.signals.taken)
+            session.conductor.tell(session.family)
+
+    @torch.no_grad()
+    def validation(self) -> list[dict[str, float]]:
+        """What `Selector.measure` gives for each, in one pass for all where the selection needs terms alone."""
+        selectors = [session.conductor.selector for session in self.sessions]
+        stack, base = self.stack, self.stack.base
+        if selectors[0].metric.startswith("fd_") or selectors[0].during is not None:
+            return [
+                s.measure(session.family, session.data) for s, session in zip(selectors, self.sessions, strict=True)
+            ]
+        if not selectors[0].chooses(base):
+            return [{} for _ in selectors]
+        player, count, sums = base.players[0].name, 0, dict[str, torch.Tensor]()
+        base.eval()
+        stack.swap()
+        for position, batch in enumerate(self.sessions[0].data.batches("val")):
+            given = {"x": batch.x.to(base.device)} | ({} if batch.y is None else {"y": batch.y.to(base.device)})
+            n = len(batch.x)
+            drawn = [f.draw(player, n, generator(f.device, f.seed, "validation", position)) for f in stack.families]
+            noise = {key: torch.stack([own[key] for own in drawn]) for key in drawn[0]}
+            for name, value in stack.judge(stack.parameters, stack.buffers, given, noise).items():
+                sums[name] = sums.get(name, torch.zeros((), device=value.device, dtype=torch.float64)) + value * n
+            count += n
+        stack.swap()
+        base.train()
+        values = (torch.stack(list(sums.values()), 1) / count).tolist()
+        return [s.named(dict(zip(sums, row, strict=True))) for s, row in zip(selectors, values, strict=True)]
