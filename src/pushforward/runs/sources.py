@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NOT_TRAINING = (
-    *("report/", "runs/", "metrics/", "protocol/", "training/tour"),
+    *("bench/", "report/", "runs/", "metrics/", "protocol/", "training/tour"),
     *(f"training/{name}.py" for name in ("again", "command", "evaluate", "pictures", "show", "loggers", "progress")),
     *("cli.py", "__main__.py", "store.py", "__init__.py"),
     *("complaints.py", "doctor.py", "sweep"),
