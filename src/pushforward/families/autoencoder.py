@@ -200,7 +200,8 @@ class VariationalAutoencoder(Autoencoder):
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         if stats:  # a bias-corrected running mean: (Σ decay·cost, Σ decay)
-            self.baseline.lerp_(torch.stack([stats["cost"], torch.ones_like(stats["cost"])]), 0.1)
+            cost = stats["cost"].to(self.baseline)
+            self.baseline.lerp_(torch.stack([cost, torch.ones_like(cost)]), 0.1)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """The likelihood's mean at n draws from the prior, (n, *shape)."""
