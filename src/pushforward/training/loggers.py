@@ -59,7 +59,8 @@ def start(folder: Path, mode: str, init_timeout: float, project: str, entity: st
 
     def begin(mode: str) -> Any:
         settings = wandb.Settings(init_timeout=init_timeout, console="off", x_disable_stats=True, silent=True)
-        return wandb.init(mode=mode, settings=settings, name=id, dir=str(folder), resume="allow", **theirs, **more)  # type: ignore[arg-type]
+        how = {"mode": mode, "settings": settings, "reinit": "create_new"}  # runs trained as one are open side by side
+        return wandb.init(name=id, dir=str(folder), resume="allow", **how, **theirs, **more)  # type: ignore[arg-type]
 
     try:
         return begin(wanted)
