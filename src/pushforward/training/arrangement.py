@@ -20,7 +20,7 @@ from pushforward.spec import BLOCK, Block
 from pushforward.training import build
 from pushforward.training.stacked import device_of
 
-SAME = ("data", "budget", "batch_size", "precision", "selection", "trainer", "metrics", "features", "logger")
+SAME = ("batch_size", "data", "budget", "precision", "selection", "trainer", "metrics", "features", "logger")
 """Keys in which the runs of a stack agree; in all others they may differ as far as their models' structure allows."""
 CLOSE = 1e-3
 """Relative deviation of a stack's first losses from those of its replicas alone: sums are taken in another order."""
