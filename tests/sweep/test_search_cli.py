@@ -36,6 +36,30 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine"
 
 
+def test_a_search_whose_trials_are_trained_as_one(mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    file = mine / "study" / "small.yaml"
+    file.write_text(
+        file.read_text().replace("trials: 2", "trials: 6").replace("    weighting: {choice: [constant, warmup]}\n", "")
+    )
+    args = [
+        "train",
+        "-m",
+        "--config-dir",
+        str(mine),
+        "study=small",
+        "study.parallel=4",
+        "hydra/launcher=vectorized",
+        *TINY,
+    ]
+    done = subprocess.run([sys.executable, "-m", "pushforward", *args], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "study small: 6 of 6 trials: 6 complete" in done.stdout
+    assert done.stdout.count("trained as one") + done.stdout.count("trained alone") >= 2, "a batch of four, one of two"
+    runs = every_run()
+    assert [r.state for r in runs] == ["finished"] * 6 and len({r.key("optimizer.model.lr") for r in runs}) == 6
+
+
 def test_a_real_search_and_its_runs(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     args = ["train", "-m", "--config-dir", str(mine), "study=small", *TINY]

@@ -62,7 +62,9 @@ def same(found: Run, wanted: Run) -> None:
         assert mine.keys() == other.keys() and mine["progress"] == other["progress"]
         for key, value in other["state_dict"].items():
             torch.testing.assert_close(mine["state_dict"][key], value, rtol=1e-3, atol=1e-4)
-        assert abs((found.checkpoints / file.name).stat().st_size / file.stat().st_size - 1) < 0.1, "its own weights alone"
+        assert abs((found.checkpoints / file.name).stat().st_size / file.stat().st_size - 1) < 0.1, (
+            "its own weights alone"
+        )
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,12 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
 from pushforward.sweep import ledger, plan
+from pushforward.sweep.jobs import Job
 from pushforward.sweep.settings import Settings, settings
 from pushforward.sweep.space import Dimension
 
+BATCH = 8
+"""Trials asked for together, for each process, where they are trained as one."""
 MOST = 256
 """Combinations of groups' options that a space may have."""
 
@@ -111,7 +114,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     """
     choices = dict(master.hydra.runtime.choices)
     launcher = choices.get("hydra/launcher")
-    if launcher not in ("process", "basic"):
+    if launcher not in ("process", "basic", "vectorized"):
         raise PushforwardError(
             f"hydra/launcher={launcher}: a search starts its runs itself, in processes of this machine; on a cluster "
             f"start the same search in several jobs, with one PUSHFORWARD_OUTPUTS: they share its trials"
@@ -120,25 +123,35 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         import optuna  # noqa: F401
     except ImportError:
         raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
-    from pushforward.sweep import devices
+    from pushforward.sweep import devices, stacking
     from pushforward.sweep.pool import Pool, rehearse
     from pushforward.sweep.search import Search
     from pushforward.sweep.study import Study
     from pushforward.sweep.study_report import report
 
     node = OmegaConf.to_container(master.study, resolve=True)
-    checked = settings(node, str(choices.get("study") or "study"), parallel=master.hydra.launcher.get("parallel"))
+    how = {"warm": True, "memory_gb": None, "parallel": None, "replicas": 1, **master.hydra.launcher}
+    batch = how["parallel"]
+    if launcher == "vectorized":
+        batch = (how["replicas"] or BATCH) * (how["parallel"] or devices.cores())
+    checked = settings(node, str(choices.get("study") or "study"), parallel=batch)
     composer = Composer(loader, master, overrides, checked.space)
     checked.definition = {**checked.definition, "base": config.identity(composer.base)}
     if plan.ASKED.get():
         return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)
     names = devices.gpus() if devices.on_gpu(composer.base) else []
-    how = {key: master.hydra.launcher.get(key, usual) for key, usual in (("warm", True), ("memory_gb", None))}
-    pool = Pool([], checked.parallel, devices.Devices(names), fail_fast=False, **how)
+    stacked = launcher == "vectorized"
+    at_once = devices.at_once([composer.base], how["parallel"], names) if stacked else checked.parallel
+    pool = Pool([], at_once, devices.Devices(names), how["warm"], False, how["memory_gb"])
+
+    def arrange(jobs: list[Job]) -> None:
+        stacking.arrange(pool.server(), jobs, at_once, how["replicas"], study.folder)
+
     with study, ledger.grouped(checked.name):
         print(f"study {checked.name}: {len(study.trials())} of {study.total} trials there; {study.folder}", flush=True)
-        codes = Search(study, composer, pool, before=lambda: rehearse(pool.server(), composer.corners())).run()
+        before = lambda: rehearse(pool.server(), composer.corners())  # noqa: E731
+        codes = Search(study, composer, pool, before, arrange if stacked else None).run()
         for line in report(study):
             print(line, flush=True)
     return codes

@@ -42,11 +42,17 @@ class Attempt:
 class Search:
     """The trials of a study that fall to this process, `settings.parallel` at a time.
 
-    compose: a proposal -> its frozen config; before: called once, ahead of the first run that is started.
+    compose: a proposal -> its frozen config; before: called once, ahead of the first run that is started; arrange:
+    numbers the stacks of jobs that are trained as one: then a batch of trials is asked for when the last is over, and
+    none is pruned before its end.
     """
 
-    def __init__(self, study: Study, compose: Compose, pool: Pool, before: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, study: Study, compose: Compose, pool: Pool, before: Callable[[], None] | None = None,
+        arrange: Callable[[list[Job]], None] | None = None,
+    ) -> None:  # fmt: skip
         self.study, self.settings, self.compose, self.pool, self.before = study, study.settings, compose, pool, before
+        self.arrange = arrange
         self.attempts: list[Attempt] = []
         self.codes: list[int] = []
 
@@ -56,8 +62,15 @@ class Search:
         with self.pool.stop, Trials(self.pool.jobs) as shown:
             try:
                 while True:
-                    while not (nothing_left or self.pool.stop.asked) and len(self.attempts) < self.settings.parallel:
+                    open_to_more = self.arrange is None or not self.attempts
+                    while (
+                        open_to_more
+                        and not (nothing_left or self.pool.stop.asked)
+                        and len(self.attempts) < self.settings.parallel
+                    ):
                         nothing_left = not self.take()
+                    if self.arrange is not None and open_to_more:
+                        self.arrange(self.pool.waiting)
                     if not self.attempts:
                         break
                     self.step()
@@ -79,7 +92,7 @@ class Search:
             return False
         frozen = self.compose(asked.params)
         if frozen["trainer"]["threads"] is None:
-            frozen["trainer"]["threads"] = max(1, devices.cores() // self.settings.parallel // config.devices(frozen))
+            frozen["trainer"]["threads"] = max(1, devices.cores() // self.pool.at_once // config.devices(frozen))
         if self.settings.name not in frozen["tags"]:
             frozen["tags"] = [*frozen["tags"], self.settings.name]
         job = Job(frozen, said(asked.params))
@@ -105,7 +118,8 @@ class Search:
             self.pool.step()
         for attempt in self.attempts:
             if attempt.job.state == "running":
-                if self.settings.pruner and not attempt.told and time.monotonic() - attempt.looked > LOOK_SECONDS:
+                watched = self.settings.pruner and attempt.job.stack is None and not attempt.told
+                if watched and time.monotonic() - attempt.looked > LOOK_SECONDS:
                     attempt.looked, attempt.told = time.monotonic(), attempt.worthless()
                     if attempt.told:  # it saves a checkpoint, and can be taken up again
                         assert attempt.job.process is not None
