@@ -64,11 +64,8 @@ def test_vae(overrides: tuple[str, ...], spec: DataSpec, net: vae.VAE, likelihoo
     model, x, noise = family(*overrides, spec=spec), images(spec), torch.randn(N, vae.CODE)
     shaken(model)
     copy(model, net)
-    assert spec.levels is not None
-    if likelihood == "bernoulli":
-        written = vae.bernoulli_loss(net, vae.bernoulli(x), noise)
-    else:
-        written = vae.logistic_loss(net, vae.logistic(x, spec.levels), noise, spec.levels)
+    target, terms = vae.likelihood_of(likelihood, spec.levels or 0)
+    written = sum(terms(net, target(x), noise)) / N
     same(
         model,
         model.loss("model", Batch(x), {"code": noise}).total,
