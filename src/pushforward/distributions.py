@@ -208,13 +208,10 @@ class DiscretizedLogistic(Likelihood):
         v = 2 * x.float() - 1
         a, b = (v - mean + half) * inverse, (v - mean - half) * inverse
         # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b−a}): three safe logarithms, not a difference of near ones
-        low, high = v < half - 1, v > 1 - half
+        # an outer bin lacks an edge: times 0, since all three are finite, and `where` takes ten times as long
+        above, below = (v <= 1 - half).float(), (v >= half - 1).float()
         width = torch.log(-torch.expm1(-2 * half * inverse))
-        log_mass = (
-            torch.where(high, 0.0, F.logsigmoid(a))
-            + torch.where(low, 0.0, F.logsigmoid(-b))
-            + torch.where(low | high, 0.0, width)
-        )
+        log_mass = above * F.logsigmoid(a) + below * F.logsigmoid(-b) + above * below * width
         return log_mass.flatten(1).sum(1)
 
     def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:

@@ -170,8 +170,14 @@ def test_a_run_that_another_trains_is_left(written: Any, capsys: pytest.CaptureF
 
 
 def test_wandb_has_a_run_for_each(written: Any, read_wandb: Any) -> None:
+    import wandb
+
     files = written((*VAE, "logger=wandb", "logger.mode=offline"), "seed=1", "seed=2")
     runs = together(files)
+    wandb.teardown()  # as at the end of a process: the service has written all when this returns
     for run in runs:
         seen = read_wandb(run.path)
         assert seen.exit_code == 0
+        np.testing.assert_allclose(
+            list(seen.column("val/total").values()), [v for v in run.curves()["val/total"] if np.isfinite(v)], rtol=1e-6
+        )

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import functional_call, grad_and_value, vmap
 
 from pushforward.families.family import Family
 from pushforward.families.players import Player
 from pushforward.families.stepping import Stepper
 from pushforward.families.structure import tuned
+from pushforward.families.tracing import Traced
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Batch, Block
 
@@ -44,13 +45,17 @@ class Stack:
             self.parameters = self._stack_parameters()
             self.buffers, self.shared = self._stack_buffers()
             self.averages = {name: self._stack_average(name) for name in self.steppers[0].averages}
-        self.own = {name: [self.parameters[key] for key in self.steppers[0].owned[name]] for name in players}
+        self.keys = {name: list(self.steppers[0].owned[name]) for name in players}
+        self.own = {name: [self.parameters[key] for key in self.keys[name]] for name in players}
         self.groups = {name: self._groups(name) for name in players}
         self.optimizers = {name: self._optimizer(name) for name in players}
         self.terms: dict[str, list[str]] = {}
         self.pending: dict[str, list[Tensor]] = {}
         self.since = dict(self.base.progress.steps)
-        self.losses = {name: vmap(partial(self._loss, name)) for name in players}
+        self.gradients = {
+            name: Traced(vmap(grad_and_value(partial(self._loss, name), has_aux=True), in_dims=(0, 0, 0, 0)))
+            for name in players
+        }
         self.judge: Callable[..., dict[str, Tensor]] = vmap(self._judged, in_dims=(0, 0, None, 0))
 
     def __len__(self) -> int:
@@ -147,11 +152,11 @@ class Stack:
 
     # Steps -------------------------------------------------------------------------------------------------------------
 
-    def _loss(self, player: str, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Any:
-        """One replica's total, means of its terms, and stats."""
-        found = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, Batch(**batch), noise))
+    def _loss(self, player: str, own: Given, others: Given, batch: Given, noise: Given) -> Any:
+        """One replica's total, means of its terms, and stats; `own` are the parameters it is differentiated by."""
+        found = functional_call(self.base, {**own, **others, **self.shared}, (player, Batch(**batch), noise))
         self.terms[player] = list(found.terms)
-        return found.total, torch.stack([term.float().mean() for term in found.terms.values()]), found.stats
+        return found.total, (torch.stack([term.float().mean() for term in found.terms.values()]), found.stats)
 
     def _judged(self, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Given:
         """One replica's validation terms, averaged over the batch."""
@@ -198,28 +203,32 @@ class Stack:
         done = base.progress.steps.get(name, 0)
         epochs = base.progress.images_seen / base.spec.n_train
         self.buffers["epochs"].fill_(epochs)
+        own, others = self.split(name)
         with self.steppers[0].tracking(name):
-            totals, terms, stats = self.losses[name](self.parameters, self.buffers, batch, noise)
-        own = self.own[name]
-        for stack in own:
-            stack.grad = None
-        totals.sum().backward(inputs=own)  # unlike autograd.grad it lays gradients out as optimisers want them
-        self.clip(name, [stack.grad for stack in own if stack.grad is not None])
+            found, (_, (terms, stats)) = self.gradients[name](own, others, batch, noise)
+        # as optimisers want them: in the layout of what they are gradients of
+        grads = [g if g.stride() == own[key].stride() else g.contiguous() for key, g in found.items()]
+        self.clip(name, grads)
         for group, given in zip(self.groups[name], self.optimizers[name].param_groups, strict=True):
             tuning = self.families[group.start].tunings[name]
             if tuning.schedule is not None:
                 factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), base.horizon))
                 given["lr"] = tuning.lr * factor
-            for view, stack in zip(given["params"], own, strict=True):
-                view.grad = None if stack.grad is None else cut(stack.grad, group)
+            for view, grad in zip(given["params"], grads, strict=True):
+                view.grad = cut(grad, group)
         self.optimizers[name].step()
         if stats:
             for k, family in enumerate(self.families):
-                family.absorb(name, {key: value[k].detach() for key, value in stats.items()})
+                family.absorb(name, {key: value[k] for key, value in stats.items()})
         if name in self.averages:
             self.average(name, done)
         base.progress.steps[name] = done + 1
-        return terms.detach()
+        return terms
+
+    def split(self, player: str) -> tuple[Given, Given]:
+        """The parameters that a player's step moves; all other parameters and buffers."""
+        own = {key: self.parameters[key].detach() for key in self.keys[player]}
+        return own, {**{key: p.detach() for key, p in self.parameters.items() if key not in own}, **self.buffers}
 
     def clip(self, player: str, grads: list[Tensor]) -> None:
         """Each replica's gradient to its own largest norm, as `clip_grad_norm_` does it."""
