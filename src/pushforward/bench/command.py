@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pushforward.bench import cold
 from pushforward.bench.cases import CASES, ROWS, Case, absent, chosen
 from pushforward.bench.rounds import Figures, Settings, compete, images_of, worker
 from pushforward.bench.table import plain, table
 from pushforward.errors import PushforwardError
 from pushforward.report.terminal import console
-from pushforward.runs import write_whole
+from pushforward.runs import outputs, write_whole
 
 
 def run(asked: Namespace) -> int:
@@ -27,6 +28,13 @@ def run(asked: Namespace) -> int:
     settings = Settings(
         rounds=asked.rounds, seconds=asked.seconds, threads=asked.threads, device=asked.device, metrics=asked.metrics
     )
+    if asked.start:
+        return cold.report(asked.rounds, asked.threads, asked.json)
+    if asked.growth:
+        os.environ |= {"OMP_NUM_THREADS": str(asked.threads), "OMP_WAIT_POLICY": "PASSIVE"}  # before torch is imported
+        from pushforward.bench import growth
+
+        return growth.report(asked.threads, outputs() / "bench", asked.json)
     return bench(asked.cases, settings, asked.json)
 
 
