@@ -16,7 +16,7 @@ def draw(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
     level, before, after = arrays["level"], arrays["before"], arrays["after"]
     trained = np.asarray(arrays.get("trained", np.zeros(len(level))), dtype=bool)
     with plots._styled():
-        figure, (ax,) = plots._panels(1, 1, 4.4, 3.0)
+        figure, (ax,) = plots._panels(1, 1, 4.4, 3.0, (0.68, 0.15, 0.48, 0.15))
         ax.fill_between(
             level, before, after, where=after >= before, color=plots.BLUE, alpha=0.12, linewidth=0, interpolate=True
         )

@@ -27,18 +27,29 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "0.3",
     "lines.linewidth": 1.3,
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
 }
 BLUE, ORANGE = "#2b6ca3", "#d9822b"
 
 
-def _panels(rows: int, columns: int, width: float = 3.2, height: float = 2.3) -> "tuple[Figure, list[Axes]]":
+def _panels(
+    rows: int, columns: int, width: float = 3.2, height: float = 2.3, margins: tuple[float, ...] = ()
+) -> "tuple[Figure, list[Axes]]":
+    """A figure of equal panels of so many inches. margins: left, right, bottom, top of each, in inches; without them the
+    layout is worked out from all labels, which takes longer than drawing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows), dpi=130)
+    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="none" if margins else "constrained")
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state, safe in threads
-    return figure, list(np.atleast_1d(np.asarray(figure.subplots(rows, columns, squeeze=False)).ravel()))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    if margins:
+        left, right, bottom, top = margins
+        across, up = width - left - right, height - bottom - top
+        figure.subplots_adjust(
+            left=left / (width * columns), right=1 - right / (width * columns), wspace=(left + right) / across,
+            bottom=bottom / (height * rows), top=1 - top / (height * rows), hspace=(bottom + top) / up,
+        )  # fmt: skip
+    return figure, list(np.atleast_1d(np.asarray(axes).ravel()))
 
 
 def _save(figure: "Figure", path: Path) -> Path:
@@ -71,11 +82,15 @@ def curves(
     seen = columns.get("images_seen", np.array([]))
     terms = dict.fromkeys(name.partition("/")[2] for name in columns if name.partition("/")[0] in ("train", "val"))
     drawn = [t for t in terms if any(np.isfinite(columns.get(f"{s}/{t}", np.nan)).any() for s in ("train", "val"))]
+    if "total" in drawn and np.array_equal(
+        columns.get("val/criterion", []), columns.get("val/total", []), equal_nan=True
+    ):
+        drawn.remove("criterion")
     if not drawn:
         return None
     with _styled():
         across = min(3, len(drawn))
-        figure, axes = _panels(math.ceil(len(drawn) / across), across)
+        figure, axes = _panels(math.ceil(len(drawn) / across), across, 3.5, 2.4, (0.78, 0.62, 0.46, 0.28))
         for ax, term in zip(axes, drawn, strict=False):
             for split, colour in (("train", BLUE), ("val", ORANGE)):
                 y = columns.get(f"{split}/{term}")
@@ -113,7 +128,7 @@ def curves(
 def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
     """The map of 2-D codes `z` (n, 2), coloured by the labels `y`; codes of more dimensions show their first two."""
     with _styled():
-        figure, (ax,) = _panels(1, 1, 4.6, 4.0)
+        figure, (ax,) = _panels(1, 1, 4.9, 4.0, (0.7, 0.6, 0.45, 0.15))
         if y is None:
             ax.scatter(z[:, 0], z[:, 1], s=4, color=BLUE, linewidths=0, alpha=0.7)
         else:
@@ -126,8 +141,8 @@ def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
                 ax.scatter(*columns(z[y == c, :2]), s=5, color=colour, linewidths=0, alpha=0.8, label=f"{c:g}")
             if len(classes) <= 20:
                 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, handletextpad=0.1)
-        ax.set_xlabel("$z_1$")
-        ax.set_ylabel("$z_2$")
+        ax.set_xlabel("z₁")
+        ax.set_ylabel("z₂")
         ax.set_aspect("equal", adjustable="datalim")
         return _save(figure, path)
 
