@@ -52,7 +52,9 @@ def test_a_cold_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     file = tmp_path / "start.json"
     assert cli.run(["bench", "--start", "--rounds", "1", "--threads", "1", "--json", str(file)]) == 0
     found = json.loads(file.read_text())
-    assert {"python", "imports: torch", "imports: hydra; composing", "data", "model", "first block of steps"} <= set(found["phases"])
+    assert {"python", "imports: torch", "imports: hydra; composing", "data", "model", "first block of steps"} <= set(
+        found["phases"]
+    )
     assert min(found["phases"].values()) >= 0
     assert 0.3 < sum(found["phases"].values()) / found["median"] < 3
     assert "in all" in capsys.readouterr().out
