@@ -39,7 +39,7 @@ def _panels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="none" if margins else "constrained")
+    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout=None if margins else "constrained")
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state, safe in threads
     axes = figure.subplots(rows, columns, squeeze=False)
     if margins:
