@@ -33,6 +33,11 @@ class ProcessLauncher(FreezingLauncher):
     ) -> None:
         self.parallel, self.warm, self.fail_fast, self.memory_gb = parallel, warm, fail_fast, memory_gb
 
+    def prepare(self, master: dict[str, Any]) -> None:
+        from pushforward.sweep.server import shared, targets
+
+        shared(self.warm, sorted(targets(master)))
+
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
         from pushforward.sweep.pool import run_jobs
 

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pushforward import config
+from pushforward import config as configuration
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.mirrored import mirror
 from pushforward.sweep.once import Once
@@ -28,10 +28,17 @@ class FreezingLauncher(Launcher):
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
         """Runs what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""
 
+    def prepare(self, master: dict[str, Any]) -> None:
+        """What takes time and can begin while the jobs' configs are composed; master: the config before the sweep."""
+
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
         if not isinstance(hydra_context.config_loader, Once):
             hydra_context.config_loader = Once(hydra_context.config_loader)  # type: ignore[assignment]
+
+        if not plan.ASKED.get() and config.get("study") is None:
+            plain = OmegaConf.to_container(config, resolve=False)
+            self.prepare({str(key): value for key, value in dict(plain).items() if key != "hydra"})  # type: ignore[arg-type]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -66,6 +73,6 @@ def freeze(cfg: DictConfig) -> dict[str, Any]:
     """A job's frozen config, without the node `hydra` that it was composed with."""
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     state = Singleton.get_state()
-    frozen = config.freeze(plain, dict(cfg.hydra.runtime.choices))
+    frozen = configuration.freeze(plain, dict(cfg.hydra.runtime.choices))
     Singleton.set_state(state)
     return frozen

@@ -56,7 +56,7 @@ class Server:
 
     def __init__(self, modules: Iterable[str] = ()) -> None:
         """`modules`: what to import beforehand. None: every job starts fresh."""
-        self.gone = False
+        self.gone = self.used = False
         self.running: dict[int, Process] = {}
         self.numbers = itertools.count()
         self.rest = b""
@@ -84,6 +84,7 @@ class Server:
         """
         process = Process(self, next(self.numbers))
         self.running[process.number] = process
+        self.used = True
         self.tell(
             id=process.number, call=call, args=list(args), command=list(command), environment=dict(environment),
             fresh=fresh or self.sources != stamp(), folder=str(Path.cwd()), log=str(log), threads=threads,
@@ -122,6 +123,8 @@ class Server:
     def close(self) -> None:
         """Ends the server, and what it has started."""
         self.connection.close()
+        if not self.used:
+            self.process.kill()  # it may still be importing, for nobody
         self.lost()
         try:
             self.process.wait(timeout=5)
