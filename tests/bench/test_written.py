@@ -53,10 +53,10 @@ def shaken(net: nn.Module) -> nn.Module:
         (
             ("model=vae", "network.hidden=[512]", "likelihood=bernoulli"),
             MNIST,
-            vae.mlp((1, 28, 28), (512,), 1),
+            vae.mlp(784, (512,), 1),
             "bernoulli",
         ),
-        (("model=vae",), DIGITS, vae.mlp((1, 8, 8), (512, 256), 2), "logistic"),
+        (("model=vae",), DIGITS, vae.mlp(64, (512, 256), 2), "logistic"),
         (("model=vae", "network=conv"), MNIST, vae.conv(2), "logistic"),
     ],
 )
@@ -65,7 +65,7 @@ def test_vae(overrides: tuple[str, ...], spec: DataSpec, net: vae.VAE, likelihoo
     shaken(model)
     copy(model, net)
     target, terms = vae.likelihood_of(likelihood, spec.levels or 0)
-    written = sum(terms(net, target(x), noise)) / N
+    written = sum(terms(net, target(x.flatten(1)), noise)) / N
     same(
         model,
         model.loss("model", Batch(x), {"code": noise}).total,
@@ -156,7 +156,7 @@ def test_learns_the_same() -> None:
         steps = model.stepper.history.steps()
         ours.append((steps["model/reconstruction"] + steps["model/kl"])[100:200].mean())
         torch.manual_seed(seed)
-        loop = vae.steps(vae.mlp((1, 8, 8), (64,), 1), "bernoulli", x, 64)
+        loop = vae.steps(vae.mlp(64, (64,), 1), "bernoulli", x, 64)
         written.append(torch.stack([next(loop) for _ in range(200)])[100:].mean())
     a, b = torch.stack(ours), torch.stack(written)
     assert abs(float(a.mean() - b.mean())) < 0.3

@@ -19,7 +19,7 @@ class VAE(pl.LightningModule):
         self.target, self.terms = vae.likelihood_of(likelihood, levels)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        (x,) = batch
+        x = batch[0].flatten(1)
         noise = torch.randn(len(x), vae.CODE, device=self.device)
         reconstruction, rate = (term / len(x) for term in self.terms(self.net, self.target(x), noise))
         loss = reconstruction + rate

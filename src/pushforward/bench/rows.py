@@ -14,12 +14,11 @@ from pushforward.bench.cases import Case
 from pushforward.bench.gate import Gate
 from pushforward.bench.written import diffusion, flow, gan, vae
 
-Shape = tuple[int, int, int]
-VAES: dict[str, Callable[[Shape], vae.VAE]] = {
-    "vae-digits-small": lambda shape: vae.mlp(shape, (128,), 1),
-    "vae-digits": lambda shape: vae.mlp(shape, (512, 256), 2),
-    "vae-mnist": lambda shape: vae.mlp(shape, (512,), 1),
-    "conv-vae-mnist": lambda shape: vae.conv(2),
+VAES: dict[str, Callable[[], vae.VAE]] = {
+    "vae-digits-small": lambda: vae.mlp(64, (128,), 1),
+    "vae-digits": lambda: vae.mlp(64, (512, 256), 2),
+    "vae-mnist": lambda: vae.mlp(784, (512,), 1),
+    "conv-vae-mnist": lambda: vae.conv(2),
 }
 
 
@@ -35,10 +34,9 @@ def images(path: Path) -> Tensor:
 
 def steps(case: Case, x: Tensor) -> Iterator[Tensor]:
     """The hand-written loop."""
-    shape: Any = tuple(x.shape[1:])
     if case.name in VAES:
         name, levels = likelihood(case)
-        return vae.steps(VAES[case.name](shape), name, x, case.batch, levels)
+        return vae.steps(VAES[case.name](), name, x, case.batch, levels)
     others = {"gan-mnist": gan.steps, "flow-digits": flow.steps, "diffusion-digits": diffusion.steps}
     return others[case.name](x, case.batch)
 
@@ -56,14 +54,13 @@ def in_lightning(case: Case, path: Path, device: str, gate: Gate) -> None:
 
     quiet()
     x = images(path)
-    shape: Any = tuple(x.shape[1:])
     if case.name in VAES:
-        module: Any = lightning.VAE(VAES[case.name](shape), *likelihood(case))
+        module: Any = lightning.VAE(VAES[case.name](), *likelihood(case))
     else:
         others: dict[str, Callable[[], Any]] = {
             "gan-mnist": lightning.GAN,
             "flow-digits": lambda: lightning.Flow(x[0].numel(), 17),
-            "diffusion-digits": lambda: lightning.Diffusion(shape),
+            "diffusion-digits": lambda: lightning.Diffusion(tuple(x.shape[1:])),
         }
         module = others[case.name]()
     lightning.fit(module, x, case.batch, gate.tick, device)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import adam, shuffled
+from pushforward.bench.written.batches import adam, shuffled, update
 from pushforward.networks import UNet
 
 TIMESTEPS = 1000
@@ -41,13 +41,12 @@ def loss(net: nn.Module, xt: Tensor, t: Tensor, noise: Tensor) -> Tensor:
 def steps(x: Tensor, batch: int) -> Iterator[Tensor]:
     """Trains on images x (n, c, h, w) in [0, 1]; gives each step's loss."""
     net, alpha_bar = field(tuple(x.shape[1:])).to(x.device), kept().to(x.device)
-    optimizer = adam(net.parameters(), lr=1e-3)
+    parameters = list(net.parameters())
+    optimizer = adam(parameters, lr=1e-3)
     for block in shuffled(x, batch):
         noise = torch.randn_like(block)
         xt, t = noised(block, torch.randint(TIMESTEPS, (len(block),), device=x.device), noise, alpha_bar)
         for parts in zip(xt.split(batch), t.split(batch), noise.split(batch), strict=True):
             value = loss(net, *parts)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
+            update(optimizer, parameters, value)
             yield value.detach()

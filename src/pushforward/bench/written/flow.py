@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import adam, shuffled
+from pushforward.bench.written.batches import Dense, adam, shuffled, update
 
 ALPHA = 0.05
 SLOPE = math.log(1e3)
@@ -19,11 +19,9 @@ class Coupling(nn.Module):
 
     def __init__(self, kept: int, moved: int, hidden: int = 128) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(kept, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * moved)
-        )
-        nn.init.zeros_(self.net[-1].weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.net[-1].bias)  # type: ignore[arg-type]
+        self.net = Dense(kept, hidden, hidden, 2 * moved)
+        for parameter in self.net.layers[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """The image of b, and log |det| before it is summed, like b."""
@@ -74,12 +72,11 @@ def loss(net: RealNVP, y: Tensor, log_det: Tensor) -> Tensor:
 def steps(x: Tensor, batch: int, levels: int = 17) -> Iterator[Tensor]:
     """Trains on images x in [0, 1] of so many levels; gives each step's loss."""
     net = RealNVP(x[0].numel()).to(x.device)
-    optimizer = adam(net.parameters(), lr=1e-3)
+    parameters = list(net.parameters())
+    optimizer = adam(parameters, lr=1e-3)
     for block in shuffled(x, batch):
         y, log_det = prepared(block, torch.rand_like(block).clamp_(max=1 - 2**-16), levels)
         for part, gained in zip(y.split(batch), log_det.split(batch), strict=True):
             value = loss(net, part, gained)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
+            update(optimizer, parameters, value)
             yield value.detach()

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import adam, shuffled
+from pushforward.bench.written.batches import adam, shuffled, update
 
 CODE = 64
 
@@ -58,10 +58,9 @@ def steps(x: Tensor, batch: int) -> Iterator[Tensor]:
         noise = torch.randn(2, len(block), CODE, device=x.device)
         for real, z, z_again in zip((2 * block - 1).split(batch), *(part.split(batch) for part in noise), strict=True):
             value = critic_loss(d, g, real, z)
-            optimizer_d.zero_grad()
-            value.backward()
-            optimizer_d.step()
-            optimizer_g.zero_grad()
+            update(optimizer_d, of_d, value)
+            for parameter in of_g:
+                parameter.grad = None
             generator_loss(d, g, z_again).backward(inputs=of_g)  # no gradient for the critic's parameters
             optimizer_g.step()
             yield value.detach()
