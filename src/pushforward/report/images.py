@@ -81,7 +81,7 @@ def beside(named: dict[str, np.ndarray], columns: int = 12, bands: int = 2) -> I
 def save(image: Image.Image, path: Path, limit: int | None = None) -> Path:
     """Writes a PNG whole; over `limit` bytes with 256, then 64 colours, then at half the size."""
     with whole(path) as aside:
-        image.save(aside, optimize=True)
+        image.save(aside, optimize=limit is not None)
         for step in (256, 64, 0):
             if limit is None or aside.stat().st_size <= limit:
                 break

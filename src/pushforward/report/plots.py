@@ -54,7 +54,7 @@ def _panels(
 
 def _save(figure: "Figure", path: Path) -> Path:
     with whole(path) as aside:
-        figure.savefig(aside)
+        figure.savefig(aside, pil_kwargs={"compress_level": 3})
     return path
 
 
