@@ -281,10 +281,15 @@ class Stack:
 
     def spoilt(self) -> dict[str, list[bool]]:
         """For each player and replica whether its weights are not finite."""
-        return {
-            name: (~torch.stack([stack.detach().isfinite().flatten(1).all(1) for stack in own]).all(0)).tolist()
-            for name, own in self.own.items()
-        }
+        found = {}
+        for name, own in self.own.items():
+            flat = [stack.detach().flatten(1) for stack in own]
+            # a finite sum has finite parts, and costs least to ask for; one that is not may have overflowed
+            sound = torch.stack([part.sum(1, dtype=torch.float32) for part in flat]).sum(0).isfinite()
+            if not bool(sound.all()):
+                sound = torch.stack([part.isfinite().all(1) for part in flat]).all(0)
+            found[name] = (~sound).tolist()
+        return found
 
 
 def stepper_of(family: Family) -> Stepper:
