@@ -28,6 +28,8 @@ try:
         gate.tick(images)
         if asked.fate == "fails" and images > 1000:
             sys.exit("error: it was too much")
+        if asked.fate == "is killed" and images > 1000:
+            os.kill(os.getpid(), 9)
 except Over:
     channel.send(metrics_seconds=1.5)
     channel.send(done=True)
@@ -37,7 +39,7 @@ except Over:
 def test_rounds_in_turn(tmp_path: Path) -> None:
     script = tmp_path / "stand_in.py"
     script.write_text(STAND_IN)
-    commands = {fate: [sys.executable, str(script), fate] for fate in ("lasts", "fails")}
+    commands = {fate: [sys.executable, str(script), fate] for fate in ("lasts", "fails", "is killed")}
     told: list[str] = []
     found = compete(commands, Settings(rounds=3, seconds=0.05, warm=0.01), tmp_path, told.append)
     lasts, fails = found["lasts"], found["fails"]
@@ -45,8 +47,9 @@ def test_rounds_in_turn(tmp_path: Path) -> None:
     assert len(lasts.rates) == 3 and min(lasts.rates) > 0
     assert lasts.first_step > 0 and lasts.memory_mb > 1 and lasts.metrics_seconds == 1.5
     assert fails.error == "error: it was too much"
-    assert [line for line in told if "round" in line][:3] == [
-        "lasts, round 1 of 3", "fails, round 1 of 3", "lasts, round 2 of 3",
+    assert found["is killed"].error == "it ended with code -9"
+    assert [line for line in told if "round" in line][:4] == [
+        "lasts, round 1 of 3", "fails, round 1 of 3", "is killed, round 1 of 3", "lasts, round 2 of 3",
     ]  # fmt: skip
 
 

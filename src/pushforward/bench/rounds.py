@@ -75,9 +75,12 @@ class Contestant:
             raise PushforwardError(f"no answer in {PATIENCE:.0f} s")
         message = self.channel.receive()
         if not message:
-            lines = self.log.read_text(errors="replace").strip().splitlines()
-            raise PushforwardError(lines[-1] if lines else f"it ended with code {self.process.wait()}")
+            raise PushforwardError(self.last_words())
         return message
+
+    def last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with code {self.process.wait()}"
 
     def attempt(self, what: Callable[[], None]) -> None:
         """A contestant that fails leaves the others to themselves."""
@@ -86,6 +89,8 @@ class Contestant:
                 what()
             except PushforwardError as error:
                 self.figures.error = str(error)
+            except OSError:  # it died between rounds, and the socket with it
+                self.figures.error = self.last_words()
 
     def begin(self) -> None:
         self.figures.first_step = self.answer()["first_step"]
