@@ -119,7 +119,7 @@ def test_a_stack_trains_what_each_trains_alone(case: str) -> None:
 def test_replicas_of_one_tuning_share_a_group() -> None:
     families = [family_of("model=vae", f"seed={s}", f"optimizer.model.lr={lr}") for s, lr in ((1, 1), (2, 2), (3, 1))]
     stack = Stack(families)
-    assert [group.stop - group.start for group in stack.groups["model"]] == [2, 1]
+    assert [group.stop - group.start for group in stack.optimizers["model"].groups] == [2, 1]
     assert [family.tunings["model"].lr for family in stack.families] == [1, 1, 2]
 
 
@@ -128,7 +128,7 @@ def test_an_optimiser_that_sees_whole_tensors_has_a_group_for_each() -> None:
     for family in [*families, *alone]:
         family.tunings = {"model": Tuning(functools.partial(torch.optim.Adafactor), lr=0.01)}
         family.configure_optimizers()
-    assert len(Stack(families).groups["model"]) == 2
+    assert len(Stack(families).optimizers["model"].groups) == 2
     train_stacked(families, range(2))
     train(alone, range(2))
     assert close([f.state_dict() for f in families], [f.state_dict() for f in alone]) > 3

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -11,19 +10,12 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from pushforward.families.family import Family
 from pushforward.families.players import Player
+from pushforward.families.stacked_optimizer import StackedOptimizer
 from pushforward.families.stepping import Stepper
 from pushforward.families.structure import tuned
 from pushforward.families.tracing import Traced
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Batch, Block
-
-ELEMENTWISE = (
-    torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad,
-    torch.optim.Adadelta, torch.optim.Adamax, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Rprop,
-)  # fmt: skip
-"""Optimisers whose update of a number depends on that number's history alone: to them a stack of tensors is one tensor."""
-COUNTERS = ("step", "mu_product")
-"""Optimiser states that count steps: one for a tensor, and so one for a stack."""
 
 Given = dict[str, Tensor]
 
@@ -47,8 +39,10 @@ class Stack:
             self.averages = {name: self._stack_average(name) for name in self.steppers[0].averages}
         self.keys = {name: list(self.steppers[0].owned[name]) for name in players}
         self.own = {name: [self.parameters[key] for key in self.keys[name]] for name in players}
-        self.groups = {name: self._groups(name) for name in players}
-        self.optimizers = {name: self._optimizer(name) for name in players}
+        self.optimizers = {
+            name: StackedOptimizer(name, self.families, self.steppers, own) for name, own in self.own.items()
+        }
+        self.given = {name: self._split(name) for name in players}
         self.terms: dict[str, list[str]] = {}
         self.pending: dict[str, list[Tensor]] = {}
         self.since = dict(self.base.progress.steps)
@@ -94,61 +88,10 @@ class Stack:
             own[:] = [stack[k] for stack in stacks]
         return stacks
 
-    def _groups(self, player: str) -> list[slice]:
-        """Neighbours of one tuning; each replica for itself where the optimiser looks at more than single numbers."""
-        rule: Any = self.base.tunings[player].rule
-        if rule.func not in ELEMENTWISE:
-            return [slice(k, k + 1) for k in range(len(self))]
-        groups: list[slice] = []
-        for _, same in groupby(self.families, key=lambda family: tuned(family.tunings[player])):
-            start = groups[-1].stop if groups else 0
-            groups.append(slice(start, start + len(list(same))))
-        return groups
-
-    def _optimizer(self, player: str) -> torch.optim.Optimizer:
-        """A group for each tuning, going on from the families' states."""
-        tunings: list[Any] = [self.families[group.start].tunings[player] for group in self.groups[player]]
-        options = [
-            {**tuning.rule.keywords, "lr": tuning.lr, "params": [cut(s.detach(), group) for s in self.own[player]]}
-            for group, tuning in zip(self.groups[player], tunings, strict=True)
-        ]
-        optimizer: torch.optim.Optimizer = tunings[0].rule.func(options, lr=tunings[0].lr)
-        for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
-            for i, view in enumerate(given["params"]):
-                states: list[Any] = [
-                    s.optimizers[player].state.get(s.parameters[player][i]) for s in self.steppers[group]
-                ]
-                first = states[0]
-                if not first:
-                    continue
-                optimizer.state[view] = {
-                    key: torch.stack([state[key] for state in states])
-                    if len(states) > 1 and whole(key, value, view[0])
-                    else value.clone() if torch.is_tensor(value) else value
-                    for key, value in first.items()
-                }  # fmt: skip
-        return optimizer
-
     def hand_back(self) -> None:
         """Gives the families' optimisers their views of the stacked states, for them to be saved."""
-        self.tell_rates()
-        for player, optimizer in self.optimizers.items():
-            for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
-                several = group.stop - group.start > 1
-                for k, stepper in enumerate(self.steppers[group]):
-                    own = stepper.optimizers[player]
-                    for view, parameter in zip(given["params"], stepper.parameters[player], strict=True):
-                        state = optimizer.state.get(view, {})
-                        own.state[parameter] = {
-                            key: value[k] if several and whole(key, value, view) else value
-                            for key, value in state.items()
-                        }
-
-    def tell_rates(self) -> None:
-        for player, optimizer in self.optimizers.items():
-            for group, given in zip(self.groups[player], optimizer.param_groups, strict=True):
-                for stepper in self.steppers[group]:
-                    stepper.optimizers[player].param_groups[0]["lr"] = given["lr"]
+        for optimizer in self.optimizers.values():
+            optimizer.hand_back()
 
     # Steps -------------------------------------------------------------------------------------------------------------
 
@@ -203,20 +146,12 @@ class Stack:
         done = base.progress.steps.get(name, 0)
         epochs = base.progress.images_seen / base.spec.n_train
         self.buffers["epochs"].fill_(epochs)
-        own, others = self.split(name)
+        own, others = self.given[name]
         with self.steppers[0].tracking(name):
             found, (_, (terms, stats)) = self.gradients[name](own, others, batch, noise)
         # as optimisers want them: in the layout of what they are gradients of
         grads = [g if g.stride() == own[key].stride() else g.contiguous() for key, g in found.items()]
-        self.clip(name, grads)
-        for group, given in zip(self.groups[name], self.optimizers[name].param_groups, strict=True):
-            tuning = self.families[group.start].tunings[name]
-            if tuning.schedule is not None:
-                factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), base.horizon))
-                given["lr"] = tuning.lr * factor
-            for view, grad in zip(given["params"], grads, strict=True):
-                view.grad = cut(grad, group)
-        self.optimizers[name].step()
+        self.optimizers[name].step(grads, epochs)
         if stats:
             for k, family in enumerate(self.families):
                 family.absorb(name, {key: value[k] for key, value in stats.items()})
@@ -225,21 +160,10 @@ class Stack:
         base.progress.steps[name] = done + 1
         return terms
 
-    def split(self, player: str) -> tuple[Given, Given]:
+    def _split(self, player: str) -> tuple[Given, Given]:
         """The parameters that a player's step moves; all other parameters and buffers."""
         own = {key: self.parameters[key].detach() for key in self.keys[player]}
         return own, {**{key: p.detach() for key, p in self.parameters.items() if key not in own}, **self.buffers}
-
-    def clip(self, player: str, grads: list[Tensor]) -> None:
-        """Each replica's gradient to its own largest norm, as `clip_grad_norm_` does it."""
-        most = [family.tunings[player].clip for family in self.families]
-        if not grads or all(m is None for m in most):
-            return
-        norms = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads]).norm(dim=0)
-        bound = norms.new_tensor([float("inf") if m is None else m for m in most])
-        scale = (bound / (norms + 1e-6)).clamp(max=1.0)
-        for grad in grads:
-            grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
 
     def average(self, player: str, done: int) -> None:
         """Moves each replica's average towards its weights, by its own decay."""
@@ -276,7 +200,8 @@ class Stack:
                 if known is None or found[1] < known[1]:
                     bad[k] = found
         self.pending, self.since = {}, dict(self.base.progress.steps)
-        self.tell_rates()
+        for optimizer in self.optimizers.values():
+            optimizer.tell_rates()
         return list(zip(means, bad, strict=True))
 
     def spoilt(self) -> dict[str, list[bool]]:
@@ -297,13 +222,3 @@ def stepper_of(family: Family) -> Stepper:
         family.configure_optimizers()
     assert family.stepper is not None
     return family.stepper
-
-
-def cut(stack: Tensor, group: slice) -> Tensor:
-    """The replicas of a group; of one, the tensor as it is alone."""
-    return stack[group.start] if group.stop - group.start == 1 else stack[group]
-
-
-def whole(key: str, value: Any, like: Tensor) -> bool:
-    """Whether an optimiser's state has a number for each number of a tensor."""
-    return torch.is_tensor(value) and key not in COUNTERS and value.shape == like.shape
