@@ -4,8 +4,9 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+import torch
 
-from pushforward.protocol.cache import cached, cached_parts
+from pushforward.protocol.cache import cached, cached_parts, cached_tensor
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +68,56 @@ def test_several_processes_compute_once(tmp_path: Path) -> None:
     for worker in workers:
         worker.join()
     assert (tmp_path / "made").read_text() == "x"
+
+
+def test_a_tensor_comes_back_bit_for_bit(outputs: Path) -> None:
+    made = []
+
+    def make() -> torch.Tensor:
+        made.append(torch.randn(5, 3) / 3)
+        return made[-1]
+
+    first = cached_tensor("features", {"n": 5}, make)
+    assert torch.equal(cached_tensor("features", {"n": 5}, make), first) and len(made) == 1
+    assert not torch.equal(cached_tensor("features", {"n": 6}, make), first) and len(made) == 2
+    for file in outputs.glob("features-*/tensor.npy"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert torch.equal(cached_tensor("features", {"n": 5}, make), made[-1]) and len(made) == 3
+
+
+def test_features_of_real_images_are_computed_once_for_their_content(outputs: Path) -> None:
+    """Another run of the same data reads them; other images, other features and a person's own do not."""
+    from pushforward.protocol.seen import TEST, TRAIN, Seen
+    from pushforward.protocol.subject import Subject
+
+    calls = []
+
+    class Fake:
+        name = "fake"
+
+        def __init__(self, known: str | None = "1") -> None:
+            self.card = {"features": "fake", "features_hash": known} if known else {"features": "fake"}
+
+        def __call__(self, images: torch.Tensor) -> torch.Tensor:
+            calls.append(len(images))
+            return images.flatten(1)[:, ::7] * 1.1
+
+    def seen(*overrides: str, features: Fake | None = None) -> Seen:
+        from pushforward.launch import compose
+        from pushforward.training.build import build_data, build_family
+
+        frozen = compose(["data=digits", "model=ae", "network.hidden=[4]", *overrides])
+        data = build_data(frozen)
+        return Seen(Subject(build_family(frozen, data.spec), data, features=features or Fake()), 50)
+
+    first, second = seen("seed=1"), seen("seed=2")
+    wanted = first.features(TEST)
+    assert torch.equal(second.features(TEST), wanted) and calls == [50]
+    assert torch.equal(wanted, first.subject.features(first.images(TEST)).float()), "what is kept is what is computed"
+    calls.clear()
+    first.features(TRAIN)
+    seen("data.split_seed=3").features(TEST)
+    seen(features=Fake("2")).features(TEST)
+    seen(features=Fake(None)).features(TEST)
+    seen(features=Fake(None)).features(TEST)
+    assert calls == [50] * 5

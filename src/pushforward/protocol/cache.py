@@ -6,8 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from pushforward.runs import outputs
-from pushforward.store import Lock, write_whole
+from pushforward.store import Lock, whole, write_whole
 
 VERSION = 1
 """Raised when what is computed changes for the same key."""
@@ -16,6 +20,29 @@ VERSION = 1
 def cached(kind: str, key: Mapping[str, Any], make: Callable[[], Any]) -> Any:
     """make(), plain for JSON, or what it gave before under the same key, in this process or another."""
     return cached_parts(kind, key, ["value"], lambda _: {"value": make()})["value"]
+
+
+def cached_tensor(kind: str, key: Mapping[str, Any], make: Callable[[], Tensor]) -> Tensor:
+    """make(), a tensor on the CPU, or what it gave before under the same key, bit for bit, in this process or another."""
+    folder = outputs() / "cache" / f"{kind}-{hashed({**key, 'version': VERSION})}"
+    file = folder / "tensor.npy"
+    kept = _read_array(file)
+    if kept is None:
+        with Lock(folder):
+            kept = _read_array(file)
+            if kept is None:
+                kept = make().numpy()
+                write_whole(folder / "key.json", json.dumps(dict(key), indent=1))
+                with whole(file) as aside:
+                    np.save(aside, kept)
+    return torch.from_numpy(kept)
+
+
+def _read_array(file: Path) -> Any:
+    try:
+        return np.load(file)
+    except (OSError, ValueError, EOFError):
+        return None  # not there, or not whole: made anew
 
 
 def cached_parts(

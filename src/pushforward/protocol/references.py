@@ -11,8 +11,7 @@ from torch import Tensor
 from pushforward.metrics import baselines
 from pushforward.priors import FittedMixture
 from pushforward.protocol.cache import cached_parts, hashed
-from pushforward.protocol.features.base import digest
-from pushforward.protocol.seen import Part, Seen
+from pushforward.protocol.seen import Part, Seen, data_digest
 from pushforward.protocol.subject import MEASURE_SEED, Subject
 from pushforward.seeds import generator
 
@@ -62,7 +61,7 @@ def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str
         "features": {name: about[name] for name in ("features", "features_hash")},
         "n": n,
         "split": subject.split,
-        "data": digests(subject),
+        "data": {split: data_digest(subject, split) for split in ("train", subject.split)},
         "mixture": [DIMENSIONS, COMPONENTS, ROUNDS],
     }
     found = cached_parts(
@@ -88,12 +87,3 @@ def rows(seen: Seen, part: Part) -> Rows:
         }
         for i, number in enumerate(part.numbers)
     }
-
-
-def digests(subject: Subject) -> dict[str, str]:
-    """What identifies the images that are compared: SHA-256 of the source's levels, or of its values."""
-    data, found = subject.data, {}
-    for split in ("train", subject.split):
-        x = data.tensor(split) if data.arrays.levels is None else data.raw_levels(split)
-        found[split] = digest(f"{tuple(x.shape)} {data.arrays.levels}".encode(), x.numpy())
-    return found

@@ -13,6 +13,8 @@ from pushforward.metrics.extrapolated import frechet_infinity
 from pushforward.metrics.kernel import kernel_distance
 from pushforward.metrics.manifold import precision_recall_density_coverage
 from pushforward.metrics.nearest import memorised
+from pushforward.protocol.cache import cached_tensor
+from pushforward.protocol.features.base import digest
 from pushforward.protocol.subject import MEASURE_SEED, Subject
 from pushforward.seeds import generator
 
@@ -48,8 +50,26 @@ class Seen:
         """(n, d), float32 on the CPU. Shared with other measures of the same subject by its key."""
         split = {TEST: self.subject.split, TRAIN: "train", WHOLE: "train"}.get(name)
         n = self.subject.size("train") if name == WHOLE else self.n
-        key = ("features", "samples", name, n) if split is None else ("features", split, n)
-        return self.subject.once(key, lambda: self.subject.features(self.images(name)).float().cpu())
+        if split is None:
+            return self.subject.once(("features", "samples", name, n), lambda: self._computed(name))
+        return self.subject.once(("features", split, n), lambda: self._real(name, split, n))
+
+    def _computed(self, name: str) -> Tensor:
+        return self.subject.features(self.images(name)).float().cpu()
+
+    def _real(self, name: str, split: str, n: int) -> Tensor:
+        """Features of real images are the same for every run: kept on disk, where the features say what they are."""
+        about = self.subject.features.card
+        if not about.get("features_hash"):  # a person's own, that nothing identifies
+            return self._computed(name)
+        key = {
+            "features": {part: about[part] for part in ("features", "features_hash")},
+            "n": n,
+            "split": split,
+            "data": data_digest(self.subject, split),
+            "cut": self.subject.data.card["split_seed"],
+        }
+        return cached_tensor("features", key, lambda: self._computed(name))
 
     def logits(self, name: str) -> Tensor:
         key = ("logits", name, self.n)
@@ -93,6 +113,17 @@ class Part:
     @property
     def name(self) -> str:
         return self.numbers[0].name.replace("_{}", "")
+
+
+def data_digest(subject: Subject, split: str) -> str:
+    """What identifies the images of a split: SHA-256 of the source's levels, or of its values."""
+
+    def digested() -> str:
+        data = subject.data
+        x = data.tensor(split) if data.arrays.levels is None else data.raw_levels(split)
+        return digest(f"{tuple(x.shape)} {data.arrays.levels}".encode(), x.numpy())
+
+    return subject.once(("digest", split), digested)
 
 
 def frechet(seen: Seen, which: str) -> list[Found]:
