@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": "0.3",
     "lines.linewidth": 1.3,
     "legend.frameon": False,
+    "figure.constrained_layout.use": True,
 }
 BLUE, ORANGE = "#2b6ca3", "#d9822b"
 
@@ -39,7 +40,7 @@ def _panels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout=None if margins else "constrained")
+    figure = Figure(figsize=(width * columns, height * rows), dpi=130, layout="none" if margins else None)  # type: ignore[arg-type]
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state, safe in threads
     axes = figure.subplots(rows, columns, squeeze=False)
     if margins:
