@@ -1,5 +1,6 @@
 """One block of training: each player's batches, noise, gradient, step and average; nothing waits for the device."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pushforward.families.moves import Move
 from pushforward.families.players import Player
 from pushforward.networks.blocks import BatchNorm
 from pushforward.parallel import world
@@ -25,9 +27,12 @@ class History:
         self.names: dict[str, list[str]] = {}
         self.pending: dict[str, list[tuple[int, Tensor]]] = {}
 
-    def add(self, player: str, names: list[str], first_step: int, rows: list[Tensor]) -> None:
+    def add(self, player: str, names: list[str], first_step: int, rows: list[list[Tensor]]) -> None:
+        """rows: of each step its terms, (n,) or ()."""
         self.names[player] = names
-        self.pending.setdefault(player, []).append((first_step, torch.stack(rows)))
+        columns = [torch.stack(column).float() for column in zip(*rows, strict=True)]
+        means = [column.mean(1) if column.ndim == 2 else column for column in columns]
+        self.pending.setdefault(player, []).append((first_step, torch.stack(means, 1)))
 
     def steps(self) -> dict[str, Tensor]:
         """Every pending step's terms, `player/term` -> (steps,), averaged over processes."""
@@ -42,18 +47,23 @@ class History:
 
     def take(self) -> tuple[dict[str, float], tuple[str, int] | None]:
         """Means of the pending steps' terms, and the first that was not finite as (player/term, that player's step)."""
-        columns, first = self.steps(), None
-        for name, column in columns.items():
-            bad = (~torch.isfinite(column)).nonzero()
-            if len(bad):
-                step = self.pending[name.split("/")[0]][0][0] + int(bad[0])
-                if first is None or step < first[1]:
-                    first = (name, step)
+        columns = self.steps()
+        first_steps = {player: parts[0][0] for player, parts in self.pending.items()}
         self.pending = {}
         if not columns:
             return {}, None
-        means = torch.stack([column.mean() for column in columns.values()]).tolist()
-        return dict(zip(columns, means, strict=True)), first
+        names = list(columns)
+        means = dict(zip(names, torch.stack([column.mean() for column in columns.values()]).tolist(), strict=True))
+        # what is not finite spoils its mean, so that the steps need be looked at only then; a sum may overflow alone
+        bad = [
+            (first_steps[name.split("/")[0]] + int(where[0]), name)
+            for name, column in columns.items()
+            if not math.isfinite(means[name]) and len(where := (~column.isfinite()).nonzero())
+        ]
+        if not bad:
+            return means, None
+        step, name = min(bad, key=lambda found: found[0])
+        return means, (name, step)
 
 
 class Stepper:
@@ -79,6 +89,12 @@ class Stepper:
             player.name: [m for part in family.modules_of(player) for m in part.modules() if isinstance(m, BatchNorm)]
             for player in family.players
         }
+        self.others = {
+            name: [norm for player, norms in self.norms.items() if player != name for norm in norms]
+            for name in self.norms
+        }
+
+        self.moves = {player.name: Move(self, player) for player in family.players}
 
     def block(self, block: Block) -> None:
         """Train on one block: its batches in order, each player's noise drawn once for the whole of it."""
@@ -94,26 +110,24 @@ class Stepper:
             for player in family.players
         }
         local = {
-            name: {k: v.view(-1, size, n, *v.shape[1:])[:, rank] for k, v in noise.items()}
-            for name, noise in noises.items()
+            player.name: split(noises[player.name], BLOCK * player.steps, rank, size, n) for player in family.players
         }
-        rows: dict[str, list[Tensor]] = {player.name: [] for player in family.players}
+        rows: dict[str, list[list[Tensor]]] = {player.name: [] for player in family.players}
         names: dict[str, list[str]] = {}
         first = {player.name: progress.steps.get(player.name, 0) for player in family.players}
+        images, labels = block.x.unbind(), None if block.y is None else block.y.unbind()
         position, batch = 0, None
         for cycle in range(block.x.shape[0] // family.batches_per_cycle):
             for player in family.players:
                 for repeat in range(player.steps):
                     if player.sees_data or batch is None:
-                        batch = Batch(block.x[position], None if block.y is None else block.y[position])
+                        batch = Batch(images[position], None if labels is None else labels[position])
                     if player.sees_data:
                         position += 1
                         progress.images_seen += n * size
-                    step = cycle * player.steps + repeat
-                    noise = {k: v[step] for k, v in local[player.name].items()}
-                    terms = self.step(player, batch, noise)
+                    terms = self.step(player, batch, local[player.name][cycle * player.steps + repeat])
                     names[player.name] = list(terms)
-                    rows[player.name].append(torch.stack([t.detach().float().mean() for t in terms.values()]))
+                    rows[player.name].append([term.detach() for term in terms.values()])
             progress.cycles += 1
         for name, player_rows in rows.items():
             self.history.add(name, names[name], first[name], player_rows)
@@ -121,39 +135,33 @@ class Stepper:
     def step(self, player: Player, batch: Batch, noise: dict[str, Tensor]) -> dict[str, Tensor]:
         """One optimiser step of one player; its loss reaches its own parameters only."""
         family, name = self.family, player.name
-        tuning, own, optimizer = family.tunings[name], self.parameters[name], self.optimizers[name]
-        epochs = family.progress.images_seen / family.spec.n_train
+        tuning, progress = family.tunings[name], family.progress
+        epochs = progress.images_seen / family.spec.n_train
         family.epochs.fill_(epochs)
         if tuning.schedule is not None:
             factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), family.horizon))
-            for group in optimizer.param_groups:
+            for group in self.optimizers[name].param_groups:
                 group["lr"] = tuning.lr * factor
-        with self.tracking(name):
-            loss = family.loss(name, batch, noise)
-        optimizer.zero_grad(set_to_none=True)
-        loss.total.backward(inputs=own)
-        if world()[1] > 1:
-            average_over_processes([p.grad for p in own if p.grad is not None] + list(loss.stats.values()))
-        if tuning.clip is not None:
-            torch.nn.utils.clip_grad_norm_(own, tuning.clip)
-        optimizer.step()
-        family.absorb(name, loss.stats)
+        terms, stats = self.moves[name](batch, noise)
+        family.absorb(name, stats)
         if tuning.ema is not None:
-            steps = family.progress.steps.get(name, 0)
+            steps = progress.steps.get(name, 0)
             decay = min(tuning.ema, (1 + steps) / (10 + steps))  # short runs should forget where they began
-            torch._foreach_lerp_(self.averages[name], list[Tensor](own), 1 - decay)
-        family.progress.steps[name] = family.progress.steps.get(name, 0) + 1
-        return loss.terms
+            with torch.no_grad():  # else every step would be kept, to be differentiated
+                torch._foreach_lerp_(self.averages[name], list[Tensor](self.parameters[name]), 1 - decay)
+        progress.steps[name] = progress.steps.get(name, 0) + 1
+        return terms
 
     @contextmanager
     def tracking(self, name: str) -> Iterator[None]:
         """Only the own player's batch statistics move."""
-        others = [norm for player, norms in self.norms.items() if player != name for norm in norms]
-        for norm in others:
+        for norm in self.others[name]:
             norm.track = False
-        yield
-        for norm in others:
-            norm.track = True
+        try:
+            yield
+        finally:
+            for norm in self.others[name]:
+                norm.track = True
 
     @contextmanager
     def averaged(self) -> Iterator[bool]:
@@ -203,10 +211,7 @@ class Stepper:
         progress.steps = dict(state["progress"]["steps"])
 
 
-def average_over_processes(tensors: list[Tensor]) -> None:
-    """Mean over processes, in place, in one flat all-reduce: a player's gradients with its step's stats."""
-    flat = torch.cat([t.detach().flatten() for t in tensors])
-    dist.all_reduce(flat)
-    flat /= world()[1]
-    for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.detach().copy_(part.view_as(tensor))
+def split(noise: dict[str, Tensor], steps: int, rank: int, size: int, n: int) -> list[dict[str, Tensor]]:
+    """A block's noise as each step's, of this rank's slice."""
+    parts = [v.view(steps, size, n, *v.shape[1:])[:, rank].unbind() for v in noise.values()]
+    return [dict(zip(noise, step, strict=True)) for step in zip(*parts, strict=True)] if parts else [{}] * steps

@@ -1,0 +1,156 @@
+"""One player's move: its gradient, averaged over processes and clipped, and its optimiser's step."""
+
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pushforward.errors import PushforwardError
+from pushforward.families.players import Player
+from pushforward.families.recording import Recording
+from pushforward.families.updates import Update
+from pushforward.parallel import world
+from pushforward.spec import Batch
+
+if TYPE_CHECKING:
+    from pushforward.families.stepping import Stepper
+
+RECORDED_AT = 64
+"""Moves after which one is recorded: short runs don't pay for it."""
+SLOW = 0.1
+"""Seconds of a move that leave nothing to gain."""
+
+Moved = tuple[dict[str, Tensor], dict[str, Tensor]]
+
+
+class Move:
+    """A player's move, and how its gradient is had: by autograd, or from a recording once that has given the same.
+
+    records: whether it may be recorded. why_not: the reason where it was tried in vain.
+    The recording is compared again at every doubling of the moves: a loss that Python changes on its way is an error.
+    """
+
+    def __init__(self, stepper: "Stepper", player: Player) -> None:
+        family, name = stepper.family, player.name
+        self.stepper, self.family, self.name = stepper, family, name
+        self.own, self.clip = stepper.parameters[name], family.tunings[name].clip
+        self.update = Update(stepper.optimizers[name], self.own)
+        trained = sum(parameter.requires_grad for parameter in family.parameters())
+        self.inputs = None if len(family.players) == 1 and len(self.own) == trained else self.own
+        """Whose gradient is wanted; None where the loss reaches no other's parameters."""
+        self.loss: Any = family.loss
+        self.records = True
+        self.why_not: str | None = None
+        self.recording: Recording | None = None
+        self.moves, self.due, self.began = 0, RECORDED_AT, 0.0
+
+    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+        """Moves the player. Returns its terms, which may still have a graph, and stats."""
+        self.moves += 1
+        if self.moves >= self.due and self.records:
+            return self._compared(batch, noise)
+        if self.recording is None or not self.recording.fits(batch, noise):
+            return self._derived(batch, noise)
+        # gradients that are born in inference mode are for the update alone: another optimiser may keep them
+        with torch.inference_mode() if self.update.direct else torch.no_grad():
+            grads, terms, stats = self.recording(batch, noise)
+            self._apply(grads)
+        return terms, stats
+
+    def _derived(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+        """By autograd."""
+        if self.moves == self.due // 2:
+            self.began = time.perf_counter()
+        grads, terms, stats = self._gradient(batch, noise)
+        if world()[1] > 1:
+            average_over_processes([grad for grad in grads if grad is not None] + list(stats.values()))
+        self._apply(grads)
+        return terms, stats
+
+    def _gradient(
+        self, batch: Batch, noise: dict[str, Tensor]
+    ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
+        with self.stepper.tracking(self.name) if self.stepper.others[self.name] else nullcontext():
+            loss = self.loss(self.name, batch, noise)
+        for parameter in self.own:
+            parameter.grad = None
+        loss.total.backward(inputs=self.inputs)
+        return [parameter.grad for parameter in self.own], loss.terms, loss.stats
+
+    def _apply(self, grads: list[Tensor | None]) -> None:
+        if self.clip is not None:
+            for parameter, grad in zip(self.own, grads, strict=True):
+                parameter.grad = grad
+            torch.nn.utils.clip_grad_norm_(self.own, self.clip)
+        self.update(grads)
+
+    # Recording ---------------------------------------------------------------------------------------------------------
+
+    def _compared(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+        """By autograd, beside a recording that is new or has been used for as long as all before."""
+        new, self.due = self.recording is None, 2 * self.due
+        if new and not self._record(batch, noise):
+            self.records = False
+            return self._derived(batch, noise)
+        assert self.recording is not None
+        if not self.recording.fits(batch, noise):
+            return self._derived(batch, noise)
+        buffers = list(self.family.buffers())
+        before = [buffer.clone() for buffer in buffers]
+        with torch.no_grad(), forked(batch.x.device):
+            replayed = self.recording(batch, noise)
+        after = [buffer.clone() for buffer in buffers]
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+        found = self._gradient(batch, noise)
+        if not (same(found, replayed) and same(buffers, after)):
+            if not new:
+                raise PushforwardError(
+                    f"{type(self.family).__name__}.loss of {self.name} is no function of parameters, buffers, batch and noise "
+                    "alone: what Python decides in it has changed since it was recorded; use trainer.record=false"
+                )
+            self.recording, self.records, self.why_not = None, False, "a recording gives other numbers"
+        self._apply(found[0])
+        return found[1:]
+
+    def _record(self, batch: Batch, noise: dict[str, Tensor]) -> bool:
+        seconds = (time.perf_counter() - self.began) / (self.moves - self.moves // 2)
+        if world()[1] > 1 or seconds > SLOW:
+            return False
+        try:
+            with self.stepper.tracking(self.name), forked(batch.x.device):
+                self.recording = Recording(self.family, self.name, batch, noise)
+        except Exception as error:  # whatever tracing cannot do, autograd can
+            self.why_not = (str(error).splitlines() or [type(error).__name__])[0]
+        return self.recording is not None
+
+
+def forked(device: torch.device) -> Any:
+    """Within it, global generators are not moved for those outside."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def same(found: Any, other: Any) -> bool:
+    """Whether nested tensors are equal, bit for bit on a CPU; elsewhere sums may come about in another order."""
+    if isinstance(found, dict):
+        return found.keys() == other.keys() and all(same(found[key], other[key]) for key in found)
+    if isinstance(found, list | tuple):
+        return len(found) == len(other) and all(map(same, found, other))
+    if found is None or other is None:
+        return found is other
+    loose = 0.0 if found.device.type == "cpu" else 1e-3
+    most = float(found.detach().abs().max()) if loose and found.numel() else 0.0
+    return torch.allclose(found.detach(), other, rtol=loose, atol=loose * most, equal_nan=True)
+
+
+def average_over_processes(tensors: list[Tensor]) -> None:
+    """Mean over processes, in place, in one flat all-reduce: a player's gradients with its step's stats."""
+    flat = torch.cat([t.detach().flatten() for t in tensors])
+    dist.all_reduce(flat)
+    flat /= world()[1]
+    for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.detach().copy_(part.view_as(tensor))

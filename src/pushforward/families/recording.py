@@ -1,0 +1,163 @@
+"""A player's loss and gradient as the plain list of operations they come down to: recorded once, then replayed."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+
+from pushforward.spec import Batch
+
+if TYPE_CHECKING:
+    from pushforward.families.family import Family
+
+METHODS = ("view", "expand")
+FUNCTIONS = (
+    "t", "addmm", "mm", "bmm", "relu", "exp", "expm1", "log", "log1p", "mul", "add", "sub", "div", "neg", "sigmoid", "tanh",
+    "sum", "mean", "pow", "select", "unsqueeze", "squeeze", "cat", "where", "clamp", "gt", "lt", "ge", "le", "eq", "rsqrt",
+    "sqrt", "reciprocal", "abs", "sign", "transpose", "permute", "clone", "convolution", "native_batch_norm",
+    "binary_cross_entropy_with_logits", "ones_like", "zeros_like", "stack", "gather", "scatter", "sin", "cos",
+)  # fmt: skip
+"""Operators whose Python binding takes what the operator takes: half as long to call."""
+
+Slot = tuple[dict[str, Any], str]
+"""Where a tensor stands: a module's parameters or buffers, and its name there. Buffers may be replaced."""
+
+
+class Recording:
+    """`player`'s loss and gradient for batches and noise of the shapes it is given; bit for bit what autograd gives.
+
+    It holds as long as the loss is what the contract says: a function of parameters, buffers, batch and noise. No module
+    is called again and nothing is put down for a backward pass: a third to a half of a small model's step is saved.
+    `agrees` compares, and nothing is to be replayed before it has.
+
+    Raises what tracing raises where the loss decides by the values of tensors.
+    """
+
+    def __init__(self, family: "Family", player: str, batch: Batch, noise: dict[str, Tensor]) -> None:
+        assert family.stepper is not None
+        self.family, self.player, self.own = family, player, list(family.stepper.owned[player])
+        self.shapes = shapes(batch, noise)
+        names = [name for name, _ in (*family.named_parameters(), *family.named_buffers())]
+        self.slots = {name: slot(family, name) for name in names}
+        self.terms: list[str] = []
+        self.stats: list[str] = []
+        graph = self._record(batch, noise)
+        self.replay = compiled(graph)
+        used = [bool(node.users) for node in graph.graph.nodes if node.op == "placeholder"]
+        self.holders = [held for held, wanted in zip(self.slots.values(), used, strict=False) if wanted]
+        self.given = [i for i, wanted in enumerate(used[len(names) :]) if wanted]
+
+    def _record(self, batch: Batch, noise: dict[str, Tensor]) -> fx.GraphModule:
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        keys = list(noise)
+
+        def function(*flat: Any) -> list[Tensor | None]:
+            tensors, (x, y, *drawn) = dict(zip(self.slots, flat, strict=False)), flat[len(self.slots) :]
+            with torch.enable_grad():
+                leaves = {name: tensors[name].detach().requires_grad_() for name in self.own}
+                fixed = {name: tensor.detach() for name, tensor in tensors.items() if name not in leaves}
+                step = self.player, Batch(x, y), dict(zip(keys, drawn, strict=True))
+                loss = functional_call(self.family, {**fixed, **leaves}, step)
+                found = torch.autograd.grad(loss.total, list(leaves.values()), allow_unused=True)
+                held = {value.data_ptr() for value in flat if value is not None}
+                grads = [laid_out(grad, leaf, held) for grad, leaf in zip(found, leaves.values(), strict=True)]
+            self.terms, self.stats = list(loss.terms), list(loss.stats)
+            return [*grads, *(value.detach() for value in (*loss.terms.values(), *loss.stats.values()))]
+
+        kind = batch.x.device.type
+        self.casts = torch.is_autocast_enabled(kind)
+        # what autocast keeps of one call must not reach another
+        with torch.autocast(kind, torch.get_autocast_dtype(kind), self.casts, cache_enabled=False):
+            return make_fx(function)(*self._copies(), batch.x, batch.y, *noise.values())
+
+    def _copies(self) -> list[Tensor]:
+        """Of all parameters and buffers: what a loss writes to is not to be written twice."""
+        return [holder[name].detach().clone() for holder, name in self.slots.values()]
+
+    def __call__(
+        self, batch: Batch, noise: dict[str, Tensor]
+    ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
+        """Gradients of the player's parameters, terms and stats; None for a parameter that the loss does not reach."""
+        given = (batch.x, batch.y, *noise.values())
+        tensors = [holder[name] for holder, name in self.holders] + [given[i] for i in self.given]
+        if not self.casts:
+            return self._named(self.replay(*tensors))
+        with torch.autocast(batch.x.device.type, enabled=False):  # its casts are among the operations
+            return self._named(self.replay(*tensors))
+
+    def _named(self, found: list[Any]) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
+        n, m = len(self.own), len(self.own) + len(self.terms)
+        terms, stats = dict(zip(self.terms, found[n:m], strict=True)), dict(zip(self.stats, found[m:], strict=True))
+        return found[:n], terms, stats
+
+    def fits(self, batch: Batch, noise: dict[str, Tensor]) -> bool:
+        return shapes(batch, noise) == self.shapes
+
+
+def laid_out(grad: Tensor | None, like: Tensor, held: set[int]) -> Tensor | None:
+    """A gradient as an optimiser wants it: in its parameter's layout, and nobody else's memory."""
+    if grad is None:
+        return None
+    if grad.stride() != like.stride() or grad.data_ptr() in held:
+        grad = torch.empty_like(like).copy_(grad)
+    held.add(grad.data_ptr())
+    return grad
+
+
+def shapes(batch: Batch, noise: dict[str, Tensor]) -> tuple[Any, ...]:
+    """All that decides which operations a step comes down to, beside the family itself."""
+    x = batch.x
+    return x.shape, x.stride(), x.dtype, x.device, batch.y is None, len(noise), torch.is_autocast_enabled(x.device.type)
+
+
+def slot(family: nn.Module, name: str) -> Slot:
+    holder, _, key = name.rpartition(".")
+    module = family.get_submodule(holder)
+    return (module._parameters if key in module._parameters else module._buffers), key
+
+
+def compiled(module: fx.GraphModule) -> Callable[..., list[Any]]:
+    """The graph as one Python function of the inputs that it uses: no interpreter between its operations."""
+    for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+        node.replace_all_uses_with(node.args[0])
+    module.graph.eliminate_dead_code()
+    nodes, known, lines = list(module.graph.nodes), dict[str, Any](), list[str]()
+    last = {used: node for node in nodes for used in node.all_input_nodes}
+
+    def written(value: Any) -> str:
+        if isinstance(value, fx.Node):
+            return value.name
+        if isinstance(value, list | tuple):
+            return f"[{', '.join(map(written, value))}]"
+        if isinstance(value, int | float | str | None) and value not in (math.inf, -math.inf) and value == value:
+            return repr(value)
+        known[f"constant_{len(known)}"] = value
+        return f"constant_{len(known) - 1}"
+
+    for node in nodes:
+        if node.op == "get_attr":
+            known[node.name] = getattr(module, node.target)
+        elif node.op == "call_function":
+            called = f"call_{len(known)}"
+            known[called] = binding(node.target)
+            given = [*map(written, node.args), *(f"{key}={written(value)}" for key, value in node.kwargs.items())]
+            lines.append(f"{node.name} = {called}({', '.join(given)})")
+            over = [used.name for used in node.all_input_nodes if last[used] is node and used.op == "call_function"]
+            lines += [f"del {', '.join(over)}"] * bool(over)
+        elif node.op == "output":
+            lines.append(f"return {written(node.args[0])}")
+    inputs = [node.name for node in nodes if node.op == "placeholder" and node.users]
+    exec(f"def replay({', '.join(inputs)}):\n    " + "\n    ".join(lines), known)
+    return known["replay"]
+
+
+def binding(target: Any) -> Any:
+    """What calls an operator soonest."""
+    if not isinstance(target, torch._ops.OpOverload):
+        return target
+    name = target._schema.name.removeprefix("aten::")
+    return getattr(torch.Tensor, name) if name in METHODS else getattr(torch, name) if name in FUNCTIONS else target
