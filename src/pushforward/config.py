@@ -41,7 +41,7 @@ class Trainer:
     threads: int | None = None
     log_every: float = 0.1
     pictures_every: float | None = None
-    checkpoint_share: float = 0.05
+    checkpoint_share: float = 0.01
     progress: bool = True
     num_nodes: int = 1
 

@@ -33,6 +33,10 @@ class Likelihood(nn.Module, ABC):
     def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
         """log p(x | params), nats per image."""
 
+    def distortion(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+        """−log p(x | params), nats per image."""
+        return -self.log_prob(params, x)
+
     @abstractmethod
     def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
         """E[x | params]."""
@@ -72,8 +76,11 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
         """x log σ(l) + (1 − x) log(1 − σ(l)), nats per image."""
+        return -self.distortion(params, x)
+
+    def distortion(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
         logits = params[:, 0].float()
-        return -F.binary_cross_entropy_with_logits(logits, x.float(), reduction="none").flatten(1).sum(1)
+        return F.binary_cross_entropy_with_logits(logits, x.float(), reduction="none").flatten(1).sum(1)
 
     def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
         return params[:, 0].float().sigmoid()

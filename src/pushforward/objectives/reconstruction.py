@@ -14,4 +14,4 @@ class Reconstruction(Term):
     needs = frozenset({"likelihood"})
 
     def forward(self, passed: Any) -> Tensor:
-        return -passed.likelihood.log_prob(passed.params, passed.x)
+        return passed.likelihood.distortion(passed.params, passed.x)

@@ -184,7 +184,9 @@ class Conductor(pl.Callback):
         """A last step may spoil weights and leave every term finite: what is not finite is never saved."""
         assert family.stepper is not None
         for name, parameters in family.stepper.parameters.items():
-            if not all(bool(p.isfinite().all()) for p in parameters):
+            # a finite sum has finite parts, and costs least to ask for; one that is not may have overflowed
+            sums = torch.stack([p.detach().sum(dtype=torch.float32) for p in parameters]).sum()
+            if not bool(sums.isfinite()) and not all(bool(p.isfinite().all()) for p in parameters):
                 self.note_weights(family, name)
 
     def note_weights(self, family: Family, player: str) -> None:

@@ -1,8 +1,8 @@
 """Which weights are the best: a named validation value, lower is better, measured on the validation split alone."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,9 +13,12 @@ from pushforward.families import Family
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.subject import raw_images
 from pushforward.seeds import generator
+from pushforward.spec import Batch
 from pushforward.training.build import as_precise_as
 
 FD_IMAGES = 1000
+KEPT_MB = 256
+"""Prepared validation images up to this are kept on the device: they are the same at every validation."""
 
 
 @dataclass
@@ -26,6 +29,9 @@ class Selector:
     features: Any = None
     during: Callable[[Family, DataModule], dict[str, float]] | None = None
     """Further numbers on the validation split that the metrics ask for while training; they choose nothing."""
+    kept: list[Batch] = field(default_factory=list, init=False, repr=False)
+    differentiates: bool = field(default=False, init=False)
+    """The family's loss takes gradients of its own, which inference mode forbids."""
 
     def measure(self, family: Family, data: DataModule) -> dict[str, float]:
         """Validation terms, with EMA weights where there are any; `criterion` is what chooses, where anything does."""
@@ -49,15 +55,37 @@ class Selector:
         return not (self.metric == "none" or (self.metric == "auto" and family.criterion == ()))
 
     def terms(self, family: Family, data: DataModule) -> dict[str, float]:
-        sums: dict[str, torch.Tensor] = {}
-        count = 0
-        for position, batch in enumerate(data.batches("val")):
+        """Each term's mean over the validation split; nothing waits for the device before the end."""
+        names, sums, count = list[str](), torch.zeros((), dtype=torch.float64), 0
+        for position, batch in enumerate(self.batches(family, data)):
+            terms = self.judged(family, batch, position)
+            means = torch.stack([value.double().mean() for value in terms.values()])
+            names, sums, count = list(terms), sums.to(means.device) + means * len(batch.x), count + len(batch.x)
+        return self.named(dict(zip(names, (sums / count).tolist(), strict=True)))
+
+    def judged(self, family: Family, batch: Batch, position: int) -> dict[str, torch.Tensor]:
+        if not self.differentiates:
+            try:
+                with torch.inference_mode():
+                    return family.validation_terms(batch, position)
+            except RuntimeError:  # said again below, if it is about anything else
+                self.differentiates = True
+        return family.validation_terms(batch, position)
+
+    def batches(self, family: Family, data: DataModule) -> Iterator[Batch]:
+        """The validation split as the family wants it; a small one is made ready once."""
+        if self.kept:
+            yield from self.kept
+            return
+        ready, size = list[Batch](), 0
+        for batch in data.batches("val"):
             batch = batch._replace(x=batch.x.to(family.device, family.dtype))  # type: ignore[arg-type]
-            n = len(batch.x)
-            for name, value in family.validation_terms(batch, position).items():
-                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.double().mean().cpu() * n
-            count += n
-        return self.named({name: float(total) / count for name, total in sums.items()})
+            size += batch.x.nbytes
+            if size <= KEPT_MB * 1e6:
+                ready.append(batch)
+            yield batch
+        if size <= KEPT_MB * 1e6:
+            self.kept = ready
 
     def named(self, values: dict[str, float]) -> dict[str, float]:
         """Validation's terms with the one that chooses as `criterion`."""
