@@ -48,7 +48,7 @@ def runs_dir() -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes() or b"{}")  # a power cut may leave an empty one
     except FileNotFoundError:
         return {}
     except ValueError as error:
@@ -195,17 +195,19 @@ class RunDir(Run):
         run.__dict__.pop("config", None)
         return run
 
-    def _write(self, name: str, value: Mapping[str, Any]) -> None:
-        write_whole(self.path / name, json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    def _write(self, name: str, value: Mapping[str, Any], durable: bool = True) -> None:
+        text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_whole(self.path / name, text, durable)
         for cached in ("status", "state", "record"):
             self.__dict__.pop(cached, None)
 
-    def set_status(self, **changes: Any) -> None:
+    def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Merges `changes` into `status.json`; run id, pid, host and the time of the change are added."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.__dict__.pop("status", None)  # another process may have written since
         old = {"run_id": self.id, "started": now, "error": None} | self.status
-        self._write("status.json", old | {"updated": now, "pid": os.getpid(), "host": socket.gethostname()} | changes)
+        now_here = {"updated": now, "pid": os.getpid(), "host": socket.gethostname()}
+        self._write("status.json", old | now_here | changes, durable)
 
     def write_record(self, metrics: Mapping[str, Any], **parts: Any) -> None:
         """Replaces `record.json` by {"metrics": metrics, **parts} (improving, execution, cost)."""

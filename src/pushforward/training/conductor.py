@@ -249,7 +249,7 @@ class Conductor(pl.Callback):
         now = time.monotonic()
         if self.chief and now - self.written > STATUS_SECONDS:
             self.written = now
-            self.run.set_status(state="running", images_seen=family.progress.images_seen, latest=self.shown())
+            self.run.set_status(False, state="running", images_seen=family.progress.images_seen, latest=self.shown())
 
     def shown(self) -> dict[str, float]:
         return {k.split("/", 1)[1]: v for k, v in self.latest.items() if k.startswith("train/") and math.isfinite(v)}
