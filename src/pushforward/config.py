@@ -42,6 +42,7 @@ class Trainer:
     log_every: float = 0.1
     pictures_every: float | None = None
     checkpoint_share: float = 0.01
+    channels_last: bool = False
     progress: bool = True
     num_nodes: int = 1
 

@@ -29,3 +29,21 @@ def test_a_run_trains_validates_draws_and_is_measured(
     state = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
     wanted = torch.float64 if precision == "fp64" else torch.float32
     assert {v.dtype for v in state.values() if v.is_floating_point()} == {wanted}
+
+
+def test_channels_last_trains_the_same_but_for_rounding(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    runs = []
+    for last in ("false", "true"):
+        frozen = small(
+            "model=vae",
+            "network=conv",
+            "network.width=4",
+            "budget.epochs=1",
+            f"trainer.channels_last={last}",
+            hidden=None,
+        )
+        assert train(frozen, tmp_path / last) == 0
+        runs.append(Run(tmp_path / last))
+    assert [run.record["execution"]["channels_last"] for run in runs] == [False, True]
+    ours, theirs = (run.curves()["train/reconstruction"] for run in runs)
+    torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=1e-4, atol=0, equal_nan=True)

@@ -8,7 +8,7 @@ from pushforward.errors import PushforwardError
 
 MNIST = "train-images-idx3-ubyte"
 QUARTER = ("data.limit=13750", "data.validation=1250", "trainer.checkpoint_share=0.025")
-SMALLER = ("data.limit=2750", "data.validation=250", "trainer.checkpoint_share=0.0025")
+SMALLER = ("trainer.channels_last=true", "data.limit=2750", "data.validation=250", "trainer.checkpoint_share=0.0025")
 """A part of MNIST, so that an epoch fits into a round; validation and checkpoints take the share that they do on the whole."""
 
 

@@ -201,6 +201,8 @@ def fit(session: Session) -> None:
         use_distributed_sampler=False,
         barebones=False,
     )
+    if settings.get("channels_last"):
+        family.to(memory_format=torch.channels_last)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
         trainer.fit(family, datamodule=data)
@@ -261,6 +263,7 @@ def record(session: Session) -> None:
         },
         execution={
             "threads": torch.get_num_threads(), "devices": config.devices(frozen), **session.execution,
+            "channels_last": bool(frozen["trainer"].get("channels_last")),
             "accelerator": frozen["trainer"]["accelerator"], "precision": frozen["precision"],
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
             "torch": torch.__version__, "lightning": pl.__version__, "python": platform.python_version(),
