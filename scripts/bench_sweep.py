@@ -56,6 +56,8 @@ def in_lightning(kind: str, epochs: int, jobs: int, outputs: Path) -> dict[str, 
     outputs.mkdir(parents=True, exist_ok=True)
     began, running, waiting = time.perf_counter(), list[subprocess.Popen[bytes]](), list(range(jobs))
     while running or waiting:
+        if any(process.poll() for process in running):
+            sys.exit(f"a job in Lightning has failed: {outputs / 'log'}")
         running = [process for process in running if process.poll() is None]
         while waiting and len(running) < 2:
             job = [sys.executable, __file__, "--job", str(waiting.pop()), "--kind", kind, "--epochs", str(epochs)]
@@ -82,7 +84,8 @@ def job(kind: str, seed: int, epochs: int, outputs: Path) -> None:
     torch.manual_seed(seed)
     x = build_data(compose(["data=digits", "model=ae"])).tensor("train")
     if kind == "vae":
-        module: pl.LightningModule = lightning.VAE(vae.mlp((1, 8, 8), (128,), 1), "bernoulli")
+        module: pl.LightningModule = lightning.VAE(vae.mlp(64, (128,), 1), "bernoulli")
+        x = x.flatten(1)
     else:
         module = lightning.GAN()
         module.generator = nn.Sequential(
