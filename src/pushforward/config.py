@@ -45,6 +45,9 @@ class Trainer:
     channels_last: bool = False
     progress: bool = True
     num_nodes: int = 1
+    record: bool = True
+    compile: bool = False
+    cuda_graph: bool = False
 
 
 @dataclass

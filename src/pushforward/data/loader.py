@@ -1,5 +1,6 @@
 """The training stream: which images a batch holds, a function of (seed, block), and how they get to the device."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -106,11 +107,34 @@ class Blocks(Dataset[Raw | PushforwardError]):
             return error
 
 
+def ahead(blocks: Iterator[Raw], device: torch.device) -> Iterator[Raw]:
+    """Pinned blocks on a GPU; each is copied there, on a stream of its own, while the one before it is trained on."""
+    copying, moved = torch.cuda.Stream(device), deque[tuple[Raw, torch.cuda.Event]]()
+
+    def arrived() -> Raw:
+        (x, y), done = moved.popleft()
+        here = torch.cuda.current_stream(device)
+        here.wait_event(done)
+        for tensor in (x,) if y is None else (x, y):
+            tensor.record_stream(here)  # its memory was made for the other stream
+        return x, y
+
+    for x, y in blocks:
+        with torch.cuda.stream(copying):
+            there = x.to(device, non_blocking=True), None if y is None else y.to(device, non_blocking=True)
+            moved.append((there, copying.record_event()))
+        if len(moved) > 1:
+            yield arrived()
+    while moved:
+        yield arrived()
+
+
 class Stream:
     """Blocks of prepared training batches from block `start` on; iterating goes on where it stopped.
 
     A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` processes, into the same
-    blocks. Data noise is drawn for a whole block of the global batch, from the stream ("data", block).
+    blocks, which go to a GPU one ahead. Data noise is drawn for a whole block of the global batch, from the stream
+    ("data", block).
     """
 
     def __init__(
@@ -141,9 +165,10 @@ class Stream:
         blocks = self.layout.blocks
         stop = blocks if self.layout.cycles is not None else (self.block // blocks + 1) * blocks
         numbers = range(self.block, stop)
-        for block, (x, y) in zip(
-            numbers, self._resident(numbers) if self.resident else self._streamed(numbers), strict=True
-        ):
+        raw = self._resident(numbers) if self.resident else self._streamed(numbers)
+        if not self.resident and self.device.type == "cuda":
+            raw = ahead(raw, self.device)
+        for block, (x, y) in zip(numbers, raw, strict=True):
             prepared = self._prepare(block, x.to(self.device, non_blocking=True))
             self.block = block + 1  # before it is handed over: a state saved after its steps points to the next
             yield Block(block, prepared, None if y is None else y.to(self.device, non_blocking=True))

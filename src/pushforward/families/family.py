@@ -96,7 +96,10 @@ class Family(pl.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """What `player` minimises: a deterministic function of parameters, batch and noise."""
+        """What `player` minimises: a deterministic function of parameters, buffers, batch and noise.
+
+        Its operations may be recorded and replayed: what Python decides in it, it decides once.
+        """
 
     @abstractmethod
     def describe(self) -> dict[str, str]:

@@ -42,6 +42,8 @@ class Move:
         self.inputs = None if len(family.players) == 1 and len(self.own) == trained else self.own
         """Whose gradient is wanted; None where the loss reaches no other's parameters."""
         self.loss: Any = family.loss
+        self.compiled: float | None = None
+        """Seconds that compiling took, where it was asked for."""
         self.records = True
         self.why_not: str | None = None
         self.recording: Recording | None = None
@@ -57,20 +59,27 @@ class Move:
         # gradients that are born in inference mode are for the update alone: another optimiser may keep them
         with torch.inference_mode() if self.update.direct else torch.no_grad():
             grads, terms, stats = self.recording(batch, noise)
-            self._apply(grads)
+            self.apply(grads)
         return terms, stats
 
     def _derived(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
         """By autograd."""
         if self.moves == self.due // 2:
             self.began = time.perf_counter()
-        grads, terms, stats = self._gradient(batch, noise)
+        began = time.perf_counter()
+        grads, terms, stats = self.gradient(batch, noise)
+        if self.compiled == 0.0:
+            self.compiled = time.perf_counter() - began
         if world()[1] > 1:
             average_over_processes([grad for grad in grads if grad is not None] + list(stats.values()))
-        self._apply(grads)
+        self.apply(grads)
         return terms, stats
 
-    def _gradient(
+    def compile(self) -> None:
+        """Has loss and gradient compiled at the next move, as `torch.compile` does by default."""
+        self.loss, self.records, self.compiled = torch.compile(self.loss, dynamic=False), False, 0.0
+
+    def gradient(
         self, batch: Batch, noise: dict[str, Tensor]
     ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
         with self.stepper.tracking(self.name) if self.stepper.others[self.name] else nullcontext():
@@ -80,7 +89,7 @@ class Move:
         loss.total.backward(inputs=self.inputs)
         return [parameter.grad for parameter in self.own], loss.terms, loss.stats
 
-    def _apply(self, grads: list[Tensor | None]) -> None:
+    def apply(self, grads: list[Tensor | None]) -> None:
         if self.clip is not None:
             for parameter, grad in zip(self.own, grads, strict=True):
                 parameter.grad = grad
@@ -106,7 +115,7 @@ class Move:
         with torch.no_grad():
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-        found = self._gradient(batch, noise)
+        found = self.gradient(batch, noise)
         if not (same(found, replayed) and same(buffers, after)):
             if not new:
                 raise PushforwardError(
@@ -114,7 +123,7 @@ class Move:
                     "alone: what Python decides in it has changed since it was recorded; use trainer.record=false"
                 )
             self.recording, self.records, self.why_not = None, False, "a recording gives other numbers"
-        self._apply(found[0])
+        self.apply(found[0])
         return found[1:]
 
     def _record(self, batch: Batch, noise: dict[str, Tensor]) -> bool:

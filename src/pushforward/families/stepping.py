@@ -141,7 +141,10 @@ class Stepper:
         if tuning.schedule is not None:
             factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), family.horizon))
             for group in self.optimizers[name].param_groups:
-                group["lr"] = tuning.lr * factor
+                if isinstance(group["lr"], Tensor):  # where a CUDA graph reads it
+                    group["lr"].fill_(tuning.lr * factor)
+                else:
+                    group["lr"] = tuning.lr * factor
         terms, stats = self.moves[name](batch, noise)
         family.absorb(name, stats)
         if tuning.ema is not None:
@@ -203,6 +206,10 @@ class Stepper:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            for parameter, own in optimizer.state.items():  # a run may go on in another memory format
+                for key, value in own.items():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape != ():
+                        own[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         with torch.no_grad():
             for key, mean in self.average_dict().items():
                 mean.copy_(state["ema"][key])

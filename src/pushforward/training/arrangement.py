@@ -134,8 +134,9 @@ def unfit(frozen: Mapping[str, Any]) -> str | None:
         return f"precision={frozen['precision']}: stacks are float32"
     if settings["accelerator"] not in ("cpu", "gpu", "cuda"):
         return f"trainer.accelerator={settings['accelerator']}: stacks run on cpu and gpu"
-    if settings.get("channels_last"):
-        return "trainer.channels_last is for a run alone"
+    for choice in ("compile", "channels_last", "cuda_graph"):
+        if settings.get(choice):
+            return f"trainer.{choice} is for a run alone"
     return None
 
 

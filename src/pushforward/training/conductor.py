@@ -177,7 +177,7 @@ class Conductor(pl.Callback):
             )
         if means:
             row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
-            row.update({f"lr/{name}": o.param_groups[0]["lr"] for name, o in family.stepper.optimizers.items()})
+            row.update({f"lr/{name}": float(o.param_groups[0]["lr"]) for name, o in family.stepper.optimizers.items()})
             self.write(row, seen)
 
     def check_weights(self, family: Family) -> None:

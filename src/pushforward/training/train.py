@@ -23,6 +23,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
+from pushforward.training.acceleration import Acceleration, check
 from pushforward.training.conductor import Conductor, Plan
 from pushforward.training.console import note, opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
@@ -115,6 +116,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     if data is None:
         data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
+    check(frozen, family)
     images = build.budget_images(frozen, data.spec)
     cycles = build.budget_cycles(frozen, family)
     restored = last_checkpoint(run, family)
@@ -177,7 +179,8 @@ def fit(session: Session) -> None:
     frozen, family, data, conductor = session.frozen, session.family, session.data, session.conductor
     settings = frozen["trainer"]
     family.hosted = True
-    callbacks: list[pl.Callback] = [conductor]
+    acceleration = Acceleration(session)
+    callbacks: list[pl.Callback] = [acceleration, conductor]
     if settings["progress"] and rank() == 0:
         callbacks.append(Bar(conductor, conductor.plan.images))
     if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
@@ -201,8 +204,7 @@ def fit(session: Session) -> None:
         use_distributed_sampler=False,
         barebones=False,
     )
-    if settings.get("channels_last"):
-        family.to(memory_format=torch.channels_last)
+    acceleration.prepare(family)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
         trainer.fit(family, datamodule=data)
@@ -210,6 +212,7 @@ def fit(session: Session) -> None:
         gc.unfreeze()
     # Lightning leaves the model on the CPU; precision=fp64 is for training, measures and pictures take float32
     family.to(conductor.device).float()
+    acceleration.finish(family)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
 
@@ -263,7 +266,6 @@ def record(session: Session) -> None:
         },
         execution={
             "threads": torch.get_num_threads(), "devices": config.devices(frozen), **session.execution,
-            "channels_last": bool(frozen["trainer"].get("channels_last")),
             "accelerator": frozen["trainer"]["accelerator"], "precision": frozen["precision"],
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
             "torch": torch.__version__, "lightning": pl.__version__, "python": platform.python_version(),
