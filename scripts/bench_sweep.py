@@ -1,7 +1,7 @@
 """A sweep of small models: trained as one, one process a job, and as usually written in Lightning; from shell to last file.
 
-python scripts/bench_sweep.py --out /tmp/sweeps                     32 VAEs (8 β × 4 seeds) on digits, 500 epochs
-python scripts/bench_sweep.py --kind gan --out /tmp/gans            16 GANs (4 rates × 4 seeds) on digits, 200 epochs
+python scripts/bench_sweep.py --out sweeps                     32 VAEs (8 β × 4 seeds) on digits, 500 epochs
+python scripts/bench_sweep.py --kind gan --out gans            16 GANs (4 rates × 4 seeds) on digits, 200 epochs
 
 Lightning's row trains some of the jobs, two at a time, and the time for all is worked out from theirs; it measures and
 draws nothing at the end. What pushforward writes, it writes in both rows: curves, checkpoints, record, pictures.

@@ -1,6 +1,6 @@
 """40 small VAEs, 2 at a time, killed with `kill -9` five times and started again: what is trained twice, left or lost.
 
-python scripts/kill_sweep.py --jobs 40 --epochs 6 --kills 5 --seed 0 --out /tmp/killed
+python scripts/kill_sweep.py --jobs 40 --epochs 6 --kills 5 --seed 0 --out killed
 """
 
 import argparse
