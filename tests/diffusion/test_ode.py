@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.diffusion.ode import Euler, Heun, Solver, exact_divergence, hutchinson_divergence, integrate
+from pushforward.diffusion.ode import (
+    Euler,
+    Heun,
+    RungeKutta,
+    Solver,
+    exact_divergence,
+    hutchinson_divergence,
+    integrate,
+)
 
 
 def end(solver: Solver, evaluations: int) -> float:
@@ -15,13 +23,13 @@ def end(solver: Solver, evaluations: int) -> float:
     return x.item()
 
 
-@pytest.mark.parametrize(("solver", "order"), [(Euler(), 1), (Heun(), 2)])
+@pytest.mark.parametrize(("solver", "order"), [(Euler(), 1), (Heun(), 2), (RungeKutta(), 4)])
 def test_halving_the_step_divides_the_error(solver: Solver, order: int) -> None:
     errors = [abs(end(solver, n * solver.evaluations) - 2 / math.e) for n in (32, 64)]
     assert errors[0] / errors[1] == pytest.approx(2**order, rel=0.05)  # the next order's share at a step of 1/32
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun()])
+@pytest.mark.parametrize("solver", [Euler(), Heun(), RungeKutta()])
 @pytest.mark.parametrize("evaluations", [1, 2, 7, 50])
 def test_calls_are_what_is_said(solver: Solver, evaluations: int) -> None:
     calls = 0

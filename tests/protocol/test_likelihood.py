@@ -141,7 +141,7 @@ def make() -> Callable[..., Subject]:
     return subject
 
 
-UNET = ("network.width=8", "model.evaluations=4")
+UNET = ("network.width=8", "model.evaluations=16")
 FAMILIES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     # overrides, and the numbers that are not n/a with k = 3
     "ae": (("network.hidden=[32]",), set()),
@@ -175,11 +175,34 @@ def test_what_each_family_gives(make: Callable[..., Subject], model: str) -> Non
         assert entries["bpd"]["value"] == pytest.approx(float(bits), rel=1e-6)
         assert set(entries["bpd"]["card"]["references"]) and "references" not in entries["nll"]["card"]
     if costly:
-        assert entries["nll_flow"]["card"]["function_evaluations"] == 4 and entries["nll_flow"]["card"]["sampler"]
+        assert entries["nll_flow"]["card"]["function_evaluations"] == 16 and entries["nll_flow"]["card"]["sampler"]
         assert entries["nll_flow"]["card"]["kind"] == "estimate"
         assert torch.equal(subject.x(n=40), subject.x()[subject.rows("test", 40)])  # not the first rows
+        assert 0 <= entries["bpd_flow"]["card"]["solver_error"] < 0.1
     if model == "flow_matching":
         assert entries["nll_flow"]["value"] == entries["nll"]["value"]
+
+
+def test_an_equation_solved_too_coarsely_gives_no_number(make: Callable[..., Subject]) -> None:
+    """A field that is wild along the path: at few evaluations no number is said, at more it is, with its error."""
+    subject = make("flow_matching", "network=mlp", "network.hidden=[8]", costly_images=40)
+    inner = subject.family.field
+
+    class Wild(torch.nn.Module):
+        def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            return inner(x, t) + 3 * torch.sin(6 * x)
+
+    subject.family.field = Wild()  # type: ignore[assignment]
+    few = Likelihood(evaluations=16, gap=False)(subject)
+    for name in ("nll", "bpd", "nll_flow", "bpd_flow"):
+        assert "metrics.likelihood.evaluations=32" in few[name]["na"] and few[name]["value"] is None
+        assert few[name]["card"]["solver_error"] > 0
+    some, more = (Likelihood(evaluations=n, gap=False)(subject)["bpd"] for n in (100, 800))
+    error = some["card"]["solver_error"]
+    assert more["card"]["solver_error"] < 1e-3 < error  # and what it says is about what it is
+    assert abs(some["value"] - more["value"]) < 2 * error
+    alone = Likelihood(evaluations=4, gap=False)(subject)  # one step: there is nothing to compare it with
+    assert alone["bpd"]["na"] and alone["bpd"]["card"]["solver_error"] is None
 
 
 def test_nats_that_are_no_bits_say_so(make: Callable[..., Subject]) -> None:

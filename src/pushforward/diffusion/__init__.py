@@ -2,8 +2,19 @@
 
 from pushforward.diffusion.ddpm import DDPM
 from pushforward.diffusion.flow_matching import FlowMatching
-from pushforward.diffusion.ode import Euler, Heun
+from pushforward.diffusion.ode import Euler, Heun, RungeKutta
 from pushforward.diffusion.process import Noised, Process, Scored
 from pushforward.diffusion.schedules import CosineBetas, LinearBetas
 
-__all__ = ["DDPM", "CosineBetas", "Euler", "FlowMatching", "Heun", "LinearBetas", "Noised", "Process", "Scored"]
+__all__ = [
+    "DDPM",
+    "CosineBetas",
+    "Euler",
+    "FlowMatching",
+    "Heun",
+    "LinearBetas",
+    "Noised",
+    "Process",
+    "RungeKutta",
+    "Scored",
+]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly
-from pushforward.diffusion.ode import Heun, density_along, signs
+from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
 from pushforward.errors import PushforwardError
@@ -121,21 +121,26 @@ class DDPM(Process):
     def flow_log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
         """log-density of dequantised x by the probability flow, up to the solver's error. Song et al. 2021, app. D.
 
-        In λ = log σ_t/α_t the flow is dx/dλ = −σ²x + σε̂(x, t): stationary where all is noise, so equal steps serve. It
-        starts at the least noise of the chain and ends at the last, or at λ = `ENOUGH`.
+        In λ = log σ_t/α_t the flow is dx/dλ = −σ²x + σε̂(x, t). It starts at the least noise of the chain and ends at the
+        last, or at λ = `ENOUGH`. Steps are equal in u = log w, w(1 + w) = σ/α: as in λ where the data are near, and twice
+        as long where all is noise and little moves.
         """
         noise_levels = 0.5 * torch.log(torch.expm1(-self.log_alpha_bar.double()))
         x1 = self.real(x, self.draw_levels(len(x), generator))
         alpha = torch.exp(0.5 * self.log_alpha_bar[0])
 
-        def slope(x: Tensor, noise_level: float) -> Tensor:
+        def slope(x: Tensor, u: float) -> Tensor:
+            w = math.exp(u)
+            noise_level = u + math.log1p(w)
             variance = noise_levels.new_tensor(2 * noise_level).sigmoid().to(x)
             t = position(noise_levels, noise_level) / self.timesteps
-            return variance.sqrt() * field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device)) - variance * x
+            eps = field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
+            return (1 + w / (1 + w)) * (variance.sqrt() * eps - variance * x)
 
-        end = min(float(noise_levels[-1]), ENOUGH)
+        ends = float(noise_levels[0]), min(float(noise_levels[-1]), ENOUGH)
+        start, end = (math.log(0.5 * math.sqrt(1 + 4 * math.exp(v)) - 0.5) for v in ends)
         probe = None if self.spec.dim <= EXACT_UP_TO else signs(x1, generator)
-        xT, gain, calls = density_along(Heun(), slope, alpha * x1, float(noise_levels[0]), end, evaluations, probe)
+        xT, gain, calls = density_along(slope, alpha * x1, start, end, evaluations, probe)
         values = log_standard_normal(xT.flatten(1)) + gain + self.spec.dim * alpha.log() + self.centre.log_det
         return Scored(values.detach(), "estimate", True, {}, calls)
 
@@ -166,6 +171,7 @@ class DDPM(Process):
         return {
             "target": f"ε in x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, T = {self.timesteps}; sampled by {how}",
             "likelihood": f"variational bound {mass}",
+            "flow": "probability flow by Runge–Kutta",
         }
 
 

@@ -40,6 +40,20 @@ class Heun:
         return x + 0.5 * dt * (first + f(x + dt * first, t + dt))
 
 
+@dataclass(frozen=True)
+class RungeKutta:
+    """The classical one: slopes at the start, twice in the middle, at the end, weighted 1:2:2:1. Fourth order."""
+
+    evaluations: ClassVar[int] = 4
+
+    def step(self, f: Slope, x: Tensor, t: float, dt: float) -> Tensor:
+        first = f(x, t)
+        second = f(x + 0.5 * dt * first, t + 0.5 * dt)
+        third = f(x + 0.5 * dt * second, t + 0.5 * dt)
+        fourth = f(x + dt * third, t + dt)
+        return x + dt / 6 * (first + 2 * second + 2 * third + fourth)
+
+
 def integrate(solver: Solver, f: Slope, x: Tensor, start: float, end: float, evaluations: int) -> tuple[Tensor, int]:
     """x(end) from x(start) in equal steps, and the calls of f it took: at most `evaluations`, one step at least."""
     steps = max(1, evaluations // solver.evaluations)
@@ -69,7 +83,6 @@ def hutchinson_divergence(
 
 
 def density_along(
-    solver: Solver,
     field: Callable[[Tensor, float], Tensor],
     x: Float[Tensor, "n *shape"],
     start: float,
@@ -79,7 +92,8 @@ def density_along(
 ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"], int]:
     """x(end), log p(x(start)) − log p(x(end)) in nats = ∫ ∇·f dt from start to end, and calls of f. Chen et al. 2018.
 
-    probe: signs for Hutchinson's estimate of the trace; None: the exact trace.
+    Solved by `RungeKutta`: a density adds its errors up over the dimensions, and a lower order's come to tenths of a bit
+    per dimension at 50 calls. probe: signs for Hutchinson's estimate of the trace; None: the exact trace.
     """
 
     def slope(state: Tensor, t: float) -> Tensor:
@@ -91,9 +105,8 @@ def density_along(
         value, trace = exact_divergence(f, position) if probe is None else hutchinson_divergence(f, position, probe)
         return torch.cat((value.flatten(1), trace[:, None]), 1)
 
-    state, calls = integrate(
-        solver, slope, torch.cat((x.flatten(1), x.new_zeros(len(x), 1)), 1), start, end, evaluations
-    )
+    state = torch.cat((x.flatten(1), x.new_zeros(len(x), 1)), 1)
+    state, calls = integrate(RungeKutta(), slope, state, start, end, evaluations)
     return state[:, :-1].reshape(x.shape), state[:, -1], calls
 
 

@@ -118,6 +118,11 @@ class Subject:
         """f over x in chunks on the family's device; the results on the CPU in float32."""
         return torch.cat([f(part.to(self.device, self.family.dtype)).float().cpu() for part in x.split(size)])  # type: ignore[arg-type]
 
+    @property
+    def chunk(self) -> int:
+        """Images at a time: what one call of the network takes, fewer where it is called often and a CPU's cache is small."""
+        return 64 if getattr(self.family, "costly", False) and self.device.type == "cpu" else CHUNK
+
     def affordable(self, n: int) -> int:
         """n, or fewer where each image costs the family many evaluations of its network."""
         return min(n, self.costly_images) if getattr(self.family, "costly", False) else n
@@ -165,7 +170,7 @@ class Subject:
         kept: list[Tensor] = self.once(("samples", density), list)
         while sum(map(len, kept)) < n:  # a chunk's noise hangs on its number alone: fewer samples are the first of more
             with torch.no_grad():
-                kept.append(draw(CHUNK, self.generator("samples", density, len(kept))).float().cpu())
+                kept.append(draw(self.chunk, self.generator("samples", density, len(kept))).float().cpu())
         found = torch.cat(kept)[:n]
         if not bool(found.isfinite().all()):
             raise NotApplicable("its samples are not finite")
