@@ -19,8 +19,8 @@ from pushforward.objectives import Objective, Term
 from pushforward.priors import StandardNormal
 from pushforward.spec import Batch, DataSpec
 
-DECODED = 4096
-"""Codes that a decoder is shown at once when a bound takes many samples."""
+DECODED, DECODED_ON_CPU = 65536, 1024
+"""Codes that a decoder is shown at once when a bound takes many samples; on a CPU, what its cache holds."""
 
 
 @dataclass
@@ -218,7 +218,7 @@ class VariationalAutoencoder(Autoencoder):
         """
         q, n = self.posterior(x), len(x)
         rate = kl_standard_normal(q.mean, q.log_std).sum(-1)
-        log_p, log_ratio, at_once = [], [], max(1, DECODED // n)
+        log_p, log_ratio, at_once = [], [], max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
         for done in range(0, k, at_once):
             m = min(at_once, k - done)
             noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
