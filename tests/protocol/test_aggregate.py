@@ -3,10 +3,12 @@
 import math
 
 import pytest
+import torch
 
 from pushforward.launch import compose
 from pushforward.protocol import Subject
 from pushforward.protocol.aggregate import Aggregate
+from pushforward.report.tables import relation
 from pushforward.training import build
 
 NAMES = {"mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units"}
@@ -38,6 +40,22 @@ def test_parts_of_a_vae_add_up_to_its_rate() -> None:
     assert entries["mutual_information"]["card"]["note"] == "at most ln 200 = 5.298"
     assert entries["active_units"]["card"]["threshold"] == 0.01
     assert Aggregate(200, 0.01)(given) == entries  # the same noise again
+
+
+def test_information_near_its_limit_is_a_bound() -> None:
+    """Posteriors a thousandth as wide as their means lie apart tell every image: ln n, whatever n."""
+    given = subject("vae", "model.code_dim=4")
+    apart = (3 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0)), torch.full((50, 4), -7.0))
+    given.posterior = lambda split=None, n=None: apart  # type: ignore[method-assign]
+    entries = Aggregate(50, 0.01)(given)
+    assert entries["mutual_information"]["value"] == pytest.approx(math.log(50), abs=1e-3)
+    kinds = {name: entry["card"].get("kind") for name, entry in entries.items()}
+    assert kinds["mutual_information"] == "at least" and kinds["dimension_kl"] is None
+    assert kinds["total_correlation"] == kinds["marginal_kl"] == "at most"
+    assert {relation({str(kinds[name])}, None) for name in ("mutual_information", "marginal_kl")} == {"≥", "≤"}
+    wide = subject("vae", "model.code_dim=4")
+    wide.posterior = lambda split=None, n=None: (apart[0] / 100, torch.zeros(50, 4))  # type: ignore[method-assign]
+    assert {entry["card"].get("kind") for entry in Aggregate(50, 0.01)(wide).values()} == {None}
 
 
 @pytest.mark.parametrize("model", ["ae", "gan", "realnvp"])

@@ -9,6 +9,8 @@ import torch
 from pushforward.metrics import aggregate
 from pushforward.protocol.subject import Entries, NotApplicable, Subject
 
+NEAR = 1.0
+"""Nats below ln images from which on the number says more of the images than of the model."""
 PARTS = ("mutual_information", "total_correlation", "dimension_kl", "marginal_kl")
 
 
@@ -17,7 +19,9 @@ class Aggregate:
     """Mutual information, total correlation, dimension-wise KL and KL of the aggregate to the prior, nats; active units.
 
     images: of the evaluation split at the most, of which q(z) is the aggregate: the information is at most ln images,
-    so tables do not mix sizes. active: variance of a posterior mean over images from which on a unit counts as active.
+    so tables do not mix sizes. Where it comes within `NEAR` of that, it is a lower bound on the information over all
+    images there could be, and what is left of the rate, total correlation and marginal KL, upper bounds.
+    active: variance of a posterior mean over images from which on a unit counts as active.
     """
 
     images: int
@@ -43,11 +47,14 @@ class Aggregate:
         log_prior = subject.batched(prior.log_prob, z)
         found = aggregate.parts_of_rate(z, mean, log_std, log_prior)
         card = {"n": n, "dimensions": dimensions, "aggregate_of": n}
+        full = found["mutual_information"].value > math.log(n) - NEAR
+        bounds = {"mutual_information": "at least", "total_correlation": "at most", "marginal_kl": "at most"}
         entries = {
             name: subject.number(
                 found[name].value,
                 "nats",
                 better=None,
+                kind=bounds.get(name) if full else None,
                 standard_error=found[name].standard_error,
                 codes="one z ~ q(z|x) an image",
                 estimator="exact over the aggregate of the same images",
