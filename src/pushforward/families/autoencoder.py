@@ -218,20 +218,22 @@ class VariationalAutoencoder(Autoencoder):
         """
         q, n = self.posterior(x), len(x)
         rate = kl_standard_normal(q.mean, q.log_std).sum(-1)
-        log_p, log_ratio, at_once = [], [], max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
+        at_once = max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
+        # room for all results beforehand: small ones that outlive a pass would tear holes into memory, which then grows
+        log_likelihoods, log_ratio = rate.new_empty(n, k), rate.new_zeros(n, k)
         for done in range(0, k, at_once):
             m = min(at_once, k - done)
             noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
             z = sample_normal(q.mean[:, None], q.log_std[:, None], noise)
-            log_p.append(self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1)).view(n, m))
+            log_p = self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1))
+            log_likelihoods[:, done : done + m] = log_p.view(n, m)
             if k > 1:
                 log_q = log_normal(z, q.mean[:, None], q.log_std[:, None])
-                log_ratio.append(self.prior.log_prob(z.flatten(0, 1)).view(n, m) - log_q)
-        log_likelihoods = torch.cat(log_p, 1)
+                log_ratio[:, done : done + m] = self.prior.log_prob(z.flatten(0, 1)).view(n, m) - log_q
         parts = {"rate": rate, "distortion": -log_likelihoods.mean(1)}
         values = -rate - parts["distortion"]
         if k > 1:
-            values = importance_weighted_bound(log_likelihoods + torch.cat(log_ratio, 1))
+            values = importance_weighted_bound(log_likelihoods + log_ratio)
         return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
 
     def kind(self) -> str:
