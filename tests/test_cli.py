@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.cli import COMMANDS, expand, main
+from pushforward.cli import COMMANDS, main
+from pushforward.cli.trains import expand
 from pushforward.errors import PushforwardError
 
 KL_ON_AE = "+model.objective.kl={_target_: pushforward.objectives.KL, weight: 1.0}"

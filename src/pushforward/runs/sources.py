@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NOT_TRAINING = (
-    *("bench/", "report/", "runs/", "metrics/", "protocol/", "training/tour"),
+    *("bench/", "cli/", "report/", "runs/", "metrics/", "protocol/", "training/tour"),
     *(f"training/{name}.py" for name in ("again", "command", "evaluate", "pictures", "show", "loggers", "progress")),
-    *("cli.py", "__main__.py", "store.py", "__init__.py"),
+    *("__main__.py", "store.py", "__init__.py"),
     *("complaints.py", "doctor.py", "sweep"),
 )
 """Sources that measure, show or place a run, and cannot change what it trains."""

@@ -1,0 +1,100 @@
+"""The commands. Imports no torch: what a command needs is imported when it runs."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pushforward.cli.about import bench, doctor, list_, tour
+from pushforward.cli.reads import sample, show, status, sync, table, why
+from pushforward.cli.trains import evaluate, train
+from pushforward.errors import PushforwardError
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "table": table,
+    "why": why,
+    "status": status,
+    "sync": sync,
+    "show": show,
+    "sample": sample,
+    "tour": tour,
+    "bench": bench,
+    "list": list_,
+    "doctor": doctor,
+}
+
+USAGE = """pushforward: every family of generative models on one bench
+
+  pushforward train model=vae data=mnist weighting.beta=4     one run
+  pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones go on
+  pushforward train -m … --plan                               what it would do: done, to run, about how long
+  pushforward evaluate RUN...                                 measures again, from a run directory
+  pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
+  pushforward why RUN METRIC                                  how a number came about, and the command that made it
+  pushforward status                                          every sweep and run and how it stands; --watch
+  pushforward sync                                            sends what was logged offline to Weights & Biases
+  pushforward show model vae | run RUN                        equation and parts, or numbers
+  pushforward sample RUN --n 64 --out grid.png                samples of a trained run
+  pushforward tour                                            the subject in eight plots, drawn here and now on digits
+  pushforward bench                                           how fast training is beside a loop written by hand
+  pushforward list models|data|networks|…                     what there is, one line each
+  pushforward doctor                                          what this machine has, and what is missing
+
+RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist.
+Each command has --help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script: runs a command and exits with its code; a person's error is one line and code 2."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough: `pushforward status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def run(args: list[str]) -> int:
+    """The exit code of a command line."""
+    name = args[0] if args else ""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a person's own modules beside their --config-dir, as `python -m` has them
+    try:
+        if name in ("", "-h", "--help", "help"):
+            return usage(0 if name else 2)
+        if name == "--version":
+            return print_version()
+        return COMMANDS[name](args[1:]) if name in COMMANDS else unknown(name)
+    except PushforwardError as error:
+        if os.environ.get("PUSHFORWARD_FULL_ERROR"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as done:  # argparse, after --help
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+
+
+def usage(code: int) -> int:
+    print(USAGE)
+    return code
+
+
+def print_version() -> int:
+    from importlib.metadata import version
+
+    print(version("pushforward"))
+    return 0
+
+
+def unknown(name: str) -> int:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
+    raise PushforwardError(f"pushforward {name}: there is no such command; {hint}")

@@ -1,0 +1,134 @@
+"""Commands over what stands in run directories."""
+
+from pathlib import Path
+
+from pushforward.cli.parser import Parser, two, words
+from pushforward.errors import PushforwardError
+from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
+
+
+def table(args: list[str]) -> int:
+    """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
+    parser = Parser("pushforward table", description=table.__doc__)
+    parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
+    parser.add_argument(
+        "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
+    )
+    parser.add_argument("--columns", default="", help="metrics, patterns such as fd_*, or all; default: the main ones")
+    parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
+    parser.add_argument(
+        "--allow-mixed", action="store_true", help="mark numbers not measured alike, do not refuse them"
+    )
+    parser.add_argument("--out", type=Path, default=None, help="folder for the files")
+    parser.add_argument("--pictures", action="store_true", help="also one picture: a row of samples for each row")
+    parser.add_argument(
+        "--plot", metavar="X,Y", help="also a picture: one metric against another, by the first of --rows"
+    )
+    parser.add_argument("--compare", metavar="A,B", help="also A − B of each column, 95 %% interval over seeds")
+    asked = parser.parse_args(args)
+    from pushforward.report import frontier, render, terminal
+    from pushforward.report.comparison import comparisons
+
+    pair = {flag: two(flag, text) for flag, text in (("--plot", asked.plot), ("--compare", asked.compare)) if text}
+    chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
+    if not chosen:
+        raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
+    rows, columns = words(asked.rows), words(asked.columns)
+    built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
+    if asked.compare:
+        built.notes += comparisons(built, chosen, *pair["--compare"])
+    terminal.show_table(built)
+    folder = asked.out or outputs() / "tables"
+    written = render.write(built, folder, asked.name)
+    if asked.plot:
+        x, y = pair["--plot"]
+        written.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
+    if asked.pictures:
+        from pushforward.report.figures import comparison
+
+        written.append(comparison(chosen, folder / f"{asked.name}.png"))
+    print("\n".join(str(path) for path in written))
+    return 0
+
+
+def why(args: list[str]) -> int:
+    """pushforward why RUN METRIC: the card of a number, and the command that trained what it was measured on."""
+    parser = Parser("pushforward why", description=why.__doc__)
+    parser.add_argument("run", help="RUN")
+    parser.add_argument("metric", help="the name of a column")
+    asked = parser.parse_args(args)
+    from pushforward.report.why import why as reasons
+    from pushforward.training.command import command
+
+    for run in find(asked.run):
+        print("\n".join(reasons(run, asked.metric)))
+        print(f"  {command(run)}\nmeasured again by\n  pushforward evaluate {run.id}")
+    return 0
+
+
+def status(args: list[str]) -> int:
+    """pushforward status: every sweep and every run and how it stands."""
+    parser = Parser("pushforward status", description=status.__doc__)
+    parser.add_argument(
+        "run", nargs="*", help="RUN, or a sweep: only these; a filter may ask for a state: state=failed"
+    )
+    parser.add_argument("--all", action="store_true", help="all of them, not only the last ones that fit the terminal")
+    parser.add_argument("--watch", action="store_true", help="look again every 2 s, until Ctrl-C")
+    asked = parser.parse_args(args)
+    from pushforward.report.status import show
+    from pushforward.runs import chosen, every_study
+
+    show(lambda: chosen(asked.run), asked.all, asked.watch, studies=tuple if asked.run else every_study)
+    return 0
+
+
+def sync(args: list[str]) -> int:
+    """pushforward sync [RUN...]: sends what was logged offline to Weights & Biases, of these runs or sweeps, or of all."""
+    parser = Parser("pushforward sync", description=sync.__doc__)
+    parser.add_argument("run", nargs="*", help="RUN, or a sweep and with it its runs; default: all")
+    asked = parser.parse_args(args)
+    from pushforward.sweep.sync import sync as send
+
+    return send(asked.run)
+
+
+def show(args: list[str]) -> int:
+    """pushforward show model NAME | run RUN: equation, parts, parameters; or a run's numbers."""
+    parser = Parser("pushforward show", description=show.__doc__)
+    parser.add_argument("kind", choices=["model", "run"])
+    parser.add_argument("what", nargs="?", default="latest", help="the model's name, or RUN")
+    parser.add_argument("overrides", nargs="*", help="data=…, network=… for a model")
+    asked = parser.parse_args(args)
+    if asked.kind == "run":
+        from pushforward.report import terminal
+
+        for run in find(asked.what):
+            terminal.show_run(run)
+        return 0
+    from pushforward.training.show import show_model
+
+    print(show_model(asked.what, asked.overrides))
+    return 0
+
+
+def sample(args: list[str]) -> int:
+    """pushforward sample RUN: samples of a trained run as a picture."""
+    parser = Parser("pushforward sample", description=sample.__doc__)
+    parser.add_argument("run", help="RUN")
+    parser.add_argument("--n", type=int, default=64, help="how many")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("samples.png"))
+    asked = parser.parse_args(args)
+    if asked.n < 1:
+        raise PushforwardError(f"--n {asked.n}: it must be at least 1")
+    found = find(asked.run)
+    if len(found) > 1:
+        raise PushforwardError(
+            f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …"
+        )
+    from pushforward.report.images import grid, save
+    from pushforward.training.again import load
+
+    save(grid(load(found[0]).sample(asked.n, seed=asked.seed).numpy(), asked.n), asked.out)
+    print(asked.out)
+    return 0
