@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pushforward.errors import PushforwardError
-from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, write_whole
+from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, sources, write_whole
 
 runs = sys.modules["pushforward.runs"]  # `pushforward.runs` by attribute is the function
 
@@ -162,6 +162,22 @@ def test_fingerprint_follows_own_modules_and_is_quick(tmp_path):
     assert runs.source_fingerprint([own]) != before
     fastest = min(_timed(runs.source_fingerprint) for _ in range(5))
     assert fastest < 0.02
+
+
+def test_fingerprint_is_of_what_the_process_has_imported(tmp_path, monkeypatch):
+    """Sources edited while a sweep runs do not change what its warm process runs, nor what it says it runs."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "networks.py").write_text("a = 1")
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "runs" / "sources.py"))
+    sources.package_sources.cache_clear()
+    try:
+        before = runs.source_fingerprint()
+        (tmp_path / "networks.py").write_text("a = 2")
+        assert runs.source_fingerprint() == before
+        sources.package_sources.cache_clear()
+        assert runs.source_fingerprint() != before
+    finally:
+        sources.package_sources.cache_clear()
 
 
 def test_status_of_a_thousand_runs_takes_under_two_seconds(tmp_path):

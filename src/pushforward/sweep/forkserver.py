@@ -41,6 +41,9 @@ def main() -> int:
 
 def warmed(modules: Iterable[str]) -> bool:
     """Imports the modules. Returns whether forking is safe: other threads than this one would be missing in a child."""
+    from pushforward.runs.sources import package_sources
+
+    package_sources()  # what is imported here is what jobs run, whatever is edited meanwhile
     for name in modules:
         with contextlib.suppress(Exception):  # a job that needs it says what is wrong with it
             importlib.import_module(name)
