@@ -48,7 +48,7 @@ def show_run(run: Run) -> None:
     if run.metrics:
         out.print(table)
     cost = run.record.get("cost") or {}
-    if cost:
+    if cost and "wall_time" not in run.metrics:  # with the measure `cost`, they stand above
         speed = cost.get("images_per_second")
         parts = [f"{cost.get('parameters', 0):,} parameters", f"{cost.get('train_seconds', 0):.1f} s of training"]
         out.print("  " + ", ".join(parts + ([f"{speed:,.0f} images/s"] if speed else [])))
