@@ -30,7 +30,7 @@ def _paths(a: Arrays, out: Path) -> Path:
 
 
 def _latent(a: Arrays, out: Path) -> Path:
-    return plots.latent(a["z"], a.get("y"), out)
+    return plots.latent(a["z"], a.get("y"), out, int(a.get("dimensions", 2)))
 
 
 DRAW: dict[str, Callable[[Arrays, Path], Path]] = {

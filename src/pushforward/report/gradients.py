@@ -32,7 +32,7 @@ def draw(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
             counts, _, _ = right.hist(
                 noise[name], list(np.geomspace(0.9 * low, 1.1 * high, 70)), color=colour, alpha=0.7
             )
-            variance = f"{float((noise[name] ** 2).mean()):,.0f}"
+            variance = rounded(float((noise[name] ** 2).mean()))
             right.text(float(np.median(noise[name])), float(np.max(counts)), variance, ha="center", va="bottom")
         reach = 2 * sorted(v.std() for v in along.values())[len(along) // 2]
         left.axhline(1, color="0.2", linewidth=0.8, linestyle=":")
@@ -48,3 +48,9 @@ def draw(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
         right.margins(y=0.12)
         right.set(title="distance from ḡ; its mean square in figures", xlabel="$|g - \\bar g|$, nats", ylabel="draws")
         return plots._save(figure, path)
+
+
+def rounded(value: float) -> str:
+    """Two digits and a power of ten, or the number itself where that is short."""
+    mantissa, power = f"{value:.1e}".split("e")
+    return f"{value:,.0f}" if 1 <= value < 1e5 else f"${mantissa}\\cdot 10^{{{int(power)}}}$"

@@ -126,8 +126,8 @@ def curves(
         return _save(figure, path)
 
 
-def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
-    """The map of 2-D codes `z` (n, 2), coloured by the labels `y`; codes of more dimensions show their first two."""
+def latent(z: np.ndarray, y: np.ndarray | None, path: Path, dimensions: int = 2) -> Path:
+    """The map of codes `z` (n, 2), coloured by the labels `y`; `dimensions`: of the codes whose widest directions z are."""
     with _styled():
         figure, (ax,) = _panels(1, 1, 4.9, 4.0, (0.7, 0.6, 0.45, 0.15))
         if y is None:
@@ -142,8 +142,8 @@ def latent(z: np.ndarray, y: np.ndarray | None, path: Path) -> Path:
                 ax.scatter(*columns(z[y == c, :2]), s=5, color=colour, linewidths=0, alpha=0.8, label=f"{c:g}")
             if len(classes) <= 20:
                 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2.5, handletextpad=0.1)
-        ax.set_xlabel("z₁")
-        ax.set_ylabel("z₂")
+        names = ("z₁", "z₂") if dimensions == 2 else (f"widest direction of {dimensions}", "second")
+        ax.set(xlabel=names[0], ylabel=names[1])
         ax.set_aspect("equal", adjustable="datalim")
         return _save(figure, path)
 

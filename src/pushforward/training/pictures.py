@@ -58,7 +58,9 @@ def codes(f: Any, data: DataModule) -> dict[str, dict[str, Tensor]]:
     z = f.encode(batch.x.to(f.device, f.dtype))
     centre = z.mean(0)
     flat = z if z.shape[1] == 2 else (z - centre) @ torch.linalg.svd(z - centre, full_matrices=False)[2][:2].T
-    found = {"latent": {"z": flat, **({} if batch.y is None else {"y": batch.y})}}
+    found = {
+        "latent": {"z": flat, "dimensions": torch.tensor(z.shape[1]), **({} if batch.y is None else {"y": batch.y})}
+    }
     spread = z.std(0)
     widest = spread.argsort(descending=True)[: min(8, z.shape[1])]
     shares = torch.linspace(-2, 2, STEPS, device=z.device)
