@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pushforward.report import render, terminal
+from pushforward.report.lines import figure
 from pushforward.report.tables import ORDER, build
 
 
@@ -28,3 +29,18 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(make, width):
     assert "…" not in text
     # every column is there, whole: two seeds 1e-4 apart have a standard deviation of 1e-4/√2
     assert text.count("0.012496 ± 0.000071") == 2 * len(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (374_400, "374,400"),
+        (8.0691e6, "8,069,100"),
+        (894.764, "894.8"),
+        (0.00115, "0.00115"),
+        (-12345.6, "-12,346"),
+        (2e14, "2e+14"),
+    ],
+)
+def test_figures_are_said_in_full_where_that_is_short(value: float, said: str) -> None:
+    assert figure(value, 4) == said

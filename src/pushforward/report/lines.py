@@ -47,3 +47,8 @@ def text(cell: RenderableType) -> str:
     if isinstance(cell, ProgressBar):
         return "━" * round((cell.width or 0) * min(1.0, cell.completed / (cell.total or 1)))
     return cell.plain if isinstance(cell, Text) else str(cell)
+
+
+def figure(value: float, digits: int) -> str:
+    """The number to so many digits; in full, with commas, where more stand before its point: 374,400 and not 3.744e+05."""
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e12 else f"{value:.{digits}g}"

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pushforward.report.lines import plain, say
+from pushforward.report.lines import figure, plain, say
 from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
 from pushforward.report.terminal import console, progress
 from pushforward.runs import Run, Sweep
@@ -152,6 +152,6 @@ def main_metric(run: Run) -> str:
     metrics = run.metrics
     for name in MAIN:
         if (metrics.get(name) or {}).get("value") is not None:
-            return f"{name} {metrics[name]['value']:.4g} {metrics[name]['unit']}"
+            return f"{name} {figure(metrics[name]['value'], 4)} {metrics[name]['unit']}"
     latest = run.status.get("latest") or {}
     return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])

@@ -6,6 +6,7 @@ from rich.table import Table as RichTable
 
 from pushforward.report import render
 from pushforward.report.layout import Table
+from pushforward.report.lines import figure
 from pushforward.runs import Run
 
 
@@ -41,7 +42,7 @@ def show_run(run: Run) -> None:
         value = metric["value"]
         table.add_row(
             name,
-            "n/a" if value is None else f"{value:.5g}",
+            "n/a" if value is None else figure(value, 5),
             metric["unit"],
             escape(metric["na"] or how(metric["card"])),
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from pushforward.data import DataModule
 from pushforward.families import Family
+from pushforward.report.lines import figure
 from pushforward.runs import RunDir
 from pushforward.training import build
 
@@ -41,7 +42,7 @@ def summary(run: RunDir) -> str:
 
     measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
     names = [name for name in METRICS if name in measured] or list(measured)[:8]
-    parts = [f"{name} {measured[name]['value']:.4g} {measured[name]['unit']}" for name in names]
+    parts = [f"{name} {figure(measured[name]['value'], 4)} {measured[name]['unit']}" for name in names]
     more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
     return f"finished {run.id}" + ": " * bool(parts) + " · ".join(parts) + more
 
