@@ -77,7 +77,9 @@ class Likelihood:
         n = subject.affordable(subject.size(subject.split))
         log_prob = self.way(family.flow_log_prob, subject)
         found = scored(subject, log_prob, subject.x(n=n))
-        return numbers(subject, found, "nll_flow", "bpd_flow", log_prob, sampler=family.describe()["flow"])
+        return numbers(
+            subject, found, "nll_flow", "bpd_flow", log_prob, sampler=family.describe().get("flow", "probability flow")
+        )
 
     def weighted(self, subject: Subject) -> Entries:
         """−log (1/k) Σ p(x, zᵢ)/q(zᵢ|x), nats an image, and as bits per dimension. Burda et al. 2016."""
