@@ -88,13 +88,15 @@ def test_several_columns_are_named_together_where_they_differ_alike(make):
     [
         ("bpd", {"standard_error": 0.1}, False),  # a mean over images: more of them make it surer, not other
         ("fd_lenet", {"standard_error": 0.1}, True),  # a distance between sets has a bias that hangs on n
+        ("generalisation_gap", {"standard_error": 0.1, "train_n": 360}, False),
         ("fd_lenet", {}, True),
         ("bpd", {}, True),
     ],
 )
 def test_n_may_differ_for_a_mean_with_its_standard_error_alone(make, metric, card, refused):
     runs = [make("vae", s, **{metric: (2.0 + s / 9, card | {"n": 360})}) for s in range(3)]
-    runs += [make("ddpm", s, **{metric: (1.0 + s / 9, card | {"n": 100})}) for s in range(3)]
+    fewer = {key: 100 for key in ("n", "train_n") if key in card or key == "n"}
+    runs += [make("ddpm", s, **{metric: (1.0 + s / 9, card | fewer)}) for s in range(3)]
     if refused:
         with pytest.raises(PushforwardError, match="n = 360"):
             build(runs)

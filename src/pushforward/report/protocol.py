@@ -36,7 +36,7 @@ def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
         free |= {"split", "data", "selection"}
     unit = str(metric.get("unit") or "")
     if card.get("standard_error") is not None and unit != "feature²":
-        free |= {"n"}
+        free |= {"n", "train_n"}
     return flatten({"unit": unit} | {key: value for key, value in card.items() if key not in free})
 
 
