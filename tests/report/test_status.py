@@ -161,6 +161,22 @@ def a_thousand(root: Path) -> None:
         sweep(*ids[25 * k : 25 * k + 25], name=f"2026-01-01_00-00-{k:02}")
 
 
+@pytest.mark.parametrize(
+    ("running", "waiting", "ended", "seconds"),
+    [
+        ([1.0], [None] * 9, [60.0], 300.0),  # the second place is free at once: 5 of 60 there, 4 after the 1
+        ([30.0, None], [], [60.0], 60.0),
+        ([5.0, 5.0], [None, 20.0], [], 25.0),  # no one has ended: what waits is known of
+        ([7.0], [None], [], 7.0),  # all that is known
+        ([None], [None], [], None),
+        ([], [], [60.0], 0.0),
+    ],
+)
+def test_jobs_of_which_nobody_knows_take_what_others_took_in_whole(running, waiting, ended, seconds):
+    found = pace.together(running, waiting, ended, 2)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
 def test_a_thousand_runs_take_under_two_seconds(outputs):
     """The whole command, in a process of its own: seconds of its CPU, which others on the machine do not add to."""
     a_thousand(runs_dir())

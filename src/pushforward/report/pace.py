@@ -144,6 +144,7 @@ def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: 
     """Seconds until a sweep's jobs are done: what runs as it goes, what waits as its like took; None if nothing is known."""
     running: list[float | None] = []
     waiting: list[float | None] = []
+    ended = [taken for run in runs if run.state == "finished" and (taken := took(run))]
     for run in runs:
         whole = estimates.whole(run.id)
         if run.state == "running":
@@ -151,12 +152,31 @@ def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: 
             running.append(None if rest is None else rest + (whole[1] if whole else 0.0))
         elif run.state in ("new", "stopped", KILLED):
             waiting.append(sum(whole) if whole else None)
-    known = [seconds for seconds in (*running, *waiting) if seconds is not None]
-    if not known:
-        return None if running or waiting else 0.0
-    usual = sum(known) / len(known)
+    return together(running, waiting, ended, sweep.parallel or max(1, len(running)))
+
+
+def together(
+    running: Sequence[float | None], waiting: Sequence[float | None], ended: Sequence[float], at_once: int
+) -> float | None:
+    """Seconds until running and waiting jobs are done, given what each has left and what jobs that have `ended` took.
+
+    One of which nobody knows (None) takes what the others take in whole, ended or waiting: what a running one has left
+    says little of it. None where nothing is known.
+    """
+    if not running and not waiting:
+        return 0.0
+    whole = [*ended, *(s for s in waiting if s is not None)] or [s for s in running if s is not None]
+    if not whole:
+        return None
+    usual = sum(whole) / len(whole)
     begun, queued = ([usual if s is None else s for s in some] for some in (running, waiting))
-    return makespan(begun, queued, sweep.parallel or max(1, len(begun)))
+    return makespan(begun, queued, at_once)
+
+
+def took(run: Run) -> float | None:
+    """Seconds that a finished run took, measuring included."""
+    cost = _cost(run)
+    return cost["train_seconds"] + (cost.get("evaluate_seconds") or 0.0) if cost else None
 
 
 def duration(seconds: float) -> str:

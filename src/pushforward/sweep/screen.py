@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from pushforward.report.pace import Estimates, duration, makespan
+from pushforward.report.pace import Estimates, duration, together, took
 from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
 from pushforward.sweep.jobs import ELSEWHERE, Job, unique
@@ -139,12 +139,9 @@ class Screen:
                 running.append(expected if task is None or task.time_remaining is None else task.time_remaining)
             elif job.state == "waiting":
                 waiting.append(self.estimates.seconds(job.frozen))
-        known = [seconds for seconds in (*running, *waiting) if seconds is not None]
-        if not known:
-            return None if running or waiting else 0.0
-        usual = sum(known) / len(known)
-        begun, queued = ([usual if s is None else s for s in some] for some in (running, waiting))
-        return makespan(begun, queued, max(1, len(begun)))
+        finished = [job for job in unique(self.jobs) if job.state == "finished"]
+        ended = [seconds for job in finished if (seconds := took(Run(job.path)))]
+        return together(running, waiting, ended, max(1, len(running)))
 
     def index(self, job: Job) -> int:
         return self.progress.task_ids.index(self.tasks[job.path])
