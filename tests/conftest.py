@@ -1,12 +1,16 @@
 """What tests of several folders share."""
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: threads of each that wait for each other's would spin
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def payloads(path: Path) -> Iterator[bytes]:
