@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: threads of each that wait for each other's would spin
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, and threads that wait for each other spin
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
