@@ -19,11 +19,13 @@ from pushforward.spec import DataSpec
 class Likelihood(nn.Module, ABC):
     """p(x | params), where a decoder gives `n_parameters` unbounded numbers for each dimension of x.
 
-    `discrete`: a probability mass of x's levels, so that bits per dimension need no dequantisation.
+    `discrete`: a probability mass of x's levels, so that bits per dimension need no dequantisation. `normalised`: its sum
+    or integral over x is 1.
     """
 
     n_parameters: int = 1
     discrete: bool = False
+    normalised: bool = True
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class Bernoulli(Likelihood):
     def __init__(self, *, spec: DataSpec) -> None:
         super().__init__(spec)
         self._needs_unit_range("Bernoulli")
-        self.discrete = spec.levels == 2 and not spec.dequantized
+        self.discrete = self.normalised = spec.levels == 2 and not spec.dequantized
 
     def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
         """x log σ(l) + (1 − x) log(1 − σ(l)), nats per image."""

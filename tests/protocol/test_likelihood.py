@@ -141,7 +141,7 @@ def make() -> Callable[..., Subject]:
     return subject
 
 
-UNET = ("network.width=8", "model.evaluations=16")
+UNET = ("network.width=8", "model.evaluations=33")
 FAMILIES: dict[str, tuple[tuple[str, ...], set[str]]] = {
     # overrides, and the numbers that are not n/a with k = 3
     "ae": (("network.hidden=[32]",), set()),
@@ -175,7 +175,9 @@ def test_what_each_family_gives(make: Callable[..., Subject], model: str) -> Non
         assert entries["bpd"]["value"] == pytest.approx(float(bits), rel=1e-6)
         assert set(entries["bpd"]["card"]["references"]) and "references" not in entries["nll"]["card"]
     if costly:
-        assert entries["nll_flow"]["card"]["function_evaluations"] == 16 and entries["nll_flow"]["card"]["sampler"]
+        calls = 33 if model == "ddpm" else 32  # eight steps of four, and the decoder's
+        assert entries["nll_flow"]["card"]["function_evaluations"] == calls and entries["nll_flow"]["card"]["sampler"]
+        assert entries["nll_flow"]["card"]["density"] == (model == "flow_matching")
         assert entries["nll_flow"]["card"]["kind"] == "estimate"
         assert torch.equal(subject.x(n=40), subject.x()[subject.rows("test", 40)])  # not the first rows
         assert 0 <= entries["bpd_flow"]["card"]["solver_error"] < 0.1
@@ -209,6 +211,12 @@ def test_nats_that_are_no_bits_say_so(make: Callable[..., Subject]) -> None:
     entries = Likelihood()(make("vae", "network.hidden=[32]", "likelihood=gaussian"))
     assert "no likelihood of images with 17 levels" in entries["bpd"]["na"]
     assert "nll_iw" not in entries and value(entries, "nll") == value(entries, "neg_elbo")
+    entries = Likelihood()(make("vae", "network.hidden=[32]", "likelihood=bernoulli", "data.dequantize=true"))
+    assert "not a probability of x" in entries["bpd"]["na"] and entries["bpd"]["na"].endswith("use likelihood=gaussian")
+    entries = Likelihood()(
+        make("vae", "network.hidden=[32]", "likelihood=continuous_bernoulli", "data.dequantize=true")
+    )
+    assert entries["bpd"]["na"] is None
 
 
 MEMORY = """

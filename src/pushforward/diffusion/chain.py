@@ -48,16 +48,20 @@ def evenly(betas: Float[Tensor, "T"], steps: int) -> Int[Tensor, "s"]:
     return torch.linspace(len(betas), 1, steps, dtype=torch.float64, device=betas.device).round().long().flip(0)
 
 
+def finest(betas: Float[Tensor, "T"], least: float) -> int:
+    """The level of 1 … T with the largest noise σ ≤ `least`; 1 where all have more."""
+    sigma = torch.sqrt(-torch.expm1(torch.log1p(-betas.double()).cumsum(0)))
+    return int((sigma <= least).sum().clamp(min=1))
+
+
 def by_log_snr(betas: Float[Tensor, "T"], steps: int, least: float = 0.0) -> Int[Tensor, "s"]:
     """At most `steps` of the T levels in nearly equal strides of log SNR, from the largest noise σ ≤ `least` to the last.
 
     A step from SNR s to SNR t costs ½(s − t)·‖x₀ − x̂₀‖² nats, and ‖x₀ − x̂₀‖² is about D/t where there is little noise:
     equal ratios s/t make the bound tightest.
     """
-    log_alpha_bar = torch.log1p(-betas.double()).cumsum(0)
-    noise = torch.log(torch.expm1(-log_alpha_bar))
-    sigma = torch.sqrt(-torch.expm1(log_alpha_bar))
-    first = int((sigma <= least).sum().clamp(min=1)) - 1
+    noise = torch.log(torch.expm1(-torch.log1p(-betas.double()).cumsum(0)))
+    first = finest(betas, least) - 1
     T, start, end = len(betas), float(noise[-1]), float(noise[first])
     if steps >= T - first:
         return torch.arange(first + 1, T + 1, device=betas.device)

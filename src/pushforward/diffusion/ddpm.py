@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from pushforward.diffusion.chain import by_log_snr, chain_of, evenly
+from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
@@ -16,6 +16,8 @@ from pushforward.spec import DataSpec
 
 FINEST = 1.0
 """Where a bound's chain ends: the decoder's σ in half widths of a level's bin."""
+COARSEST = 0.5
+"""The most that σ may be, for the half width of one of few levels' bins is as wide as the data."""
 ENOUGH = 7.0
 """λ = log σ/α at which the data are gone: α < 1e-3, so N(0, I) is right to α·‖x‖, a hundredth of a nat."""
 EXACT_UP_TO = 2
@@ -59,7 +61,7 @@ class DDPM(Process):
         x0, eps = self.centre(x), noise["noise"]
         i = (noise["time"] * self.timesteps).long().clamp(max=self.timesteps - 1)
         log_alpha_bar = rows(self.log_alpha_bar[i], x0)
-        alpha, sigma = torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
+        alpha, sigma = self.scales(log_alpha_bar)
         xt = alpha * x0 + sigma * eps
         prediction = field(xt, (i + 1) / self.timesteps)
 
@@ -76,7 +78,7 @@ class DDPM(Process):
     def denoised(self, field: Field, xt: Tensor, t: Tensor, log_alpha_bar: Tensor) -> Tensor:
         """x̂₀, in the data's range where they have one."""
         eps = field(xt, (t / self.timesteps).to(xt).expand(len(xt)))
-        alpha, sigma = torch.exp(0.5 * log_alpha_bar).to(xt), torch.sqrt(-torch.expm1(log_alpha_bar)).to(xt)
+        alpha, sigma = (scale.to(xt) for scale in self.scales(log_alpha_bar))
         x0 = (xt - sigma * eps) / alpha
         return x0.clamp(-1, 1) if self.centre.bounded else x0
 
@@ -98,16 +100,13 @@ class DDPM(Process):
 
         rate: KL(q(x_T|x₀) ‖ N(0, I)) + Σᵢ KL(q(x_{i−1}|x_i, x₀) ‖ p(x_{i−1}|x_i)); distortion: −log p(x₀|x₁).
         """
-        # noise far below a level's width tells nothing of the level: the decoder names it there
-        least = FINEST / (self.spec.levels - 1) if self.discrete and self.spec.levels else 0.0
-        chain = chain_of(
-            self.betas, by_log_snr(self.betas, min(evaluations, self.timesteps), least), wide=not self.discrete
-        )
+        levels = by_log_snr(self.betas, min(evaluations, self.timesteps), self.least)
+        chain = chain_of(self.betas, levels, wide=not self.discrete)
         x0 = self.centre(x)
         rate, distortion = self.prior(x0, chain.log_alpha_bar[-1].to(x0)), None
         for i in range(len(chain.t)):
             now = chain.log_alpha_bar[i]
-            alpha, sigma = torch.exp(0.5 * now).to(x0), torch.sqrt(-torch.expm1(now)).to(x0)
+            alpha, sigma = (scale.to(x0) for scale in self.scales(now))
             xt = alpha * x0 + sigma * self.gaussian(len(x), generator).to(x0)
             denoised = self.denoised(field, xt, chain.t[i], now)
             if i == 0:
@@ -119,15 +118,35 @@ class DDPM(Process):
         return Scored(-rate - distortion, "lower bound", not self.discrete, parts, len(chain.t))
 
     def flow_log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
-        """log-density of dequantised x by the probability flow, up to the solver's error. Song et al. 2021, app. D.
+        """log p(x) by the probability flow, up to the solver's error, with one draw of noise. Song et al. 2021, app. D.
 
-        In λ = log σ_t/α_t the flow is dx/dλ = −σ²x + σε̂(x, t). It starts at the least noise of the chain and ends at the
-        last, or at λ = `ENOUGH`. Steps are equal in u = log w, w(1 + w) = σ/α: as in λ where the data are near, and twice
-        as long where all is noise and little moves.
+        The flow gives the density of x_i at the least noise of the chain. Of data with levels the mass is bounded by it as
+        the chain's own is, log p(x_i) + log p(x₀|x_i) − log q(x_i|x₀) with x_i ~ q(x_i|x₀): the model knows levels under
+        noise, and has no density of uniformly dequantised ones. Of real-valued data the density at αx stands for x's.
+        """
+        x0, first = self.centre(x), finest(self.betas, self.least) - 1
+        alpha, sigma = self.scales(self.log_alpha_bar[first])
+        if not self.discrete:
+            values, calls = self.density_of(field, alpha * x0, first, generator, evaluations)
+            return Scored(values + self.spec.dim * alpha.log() + self.centre.log_det, "estimate", True, {}, calls)
+        eps = self.gaussian(len(x), generator).to(x0)
+        xt = alpha * x0 + sigma * eps
+        values, calls = self.density_of(field, xt, first, generator, max(1, evaluations - 1))
+        t = torch.as_tensor(first + 1, device=x0.device)
+        named = self.decoder(x0, self.denoised(field, xt, t, self.log_alpha_bar[first]), sigma)
+        drawn = log_standard_normal(eps.flatten(1)) - self.spec.dim * sigma.log()
+        return Scored((values - named - drawn).detach(), "estimate", False, {}, calls + 1)
+
+    def density_of(
+        self, field: Field, xt: Tensor, first: int, generator: torch.Generator, evaluations: int
+    ) -> tuple[Tensor, int]:
+        """log-density of x_t at a level counted from 0, nats, (n,), by the flow from there, and calls of the field.
+
+        In λ = log σ_t/α_t the flow is dx/dλ = −σ²x + σε̂(x, t). It ends at the last level, or at λ = `ENOUGH`. Steps are
+        equal in u = log w, w(1 + w) = σ/α: as in λ where the data are near, and twice as long where all is noise and
+        little moves.
         """
         noise_levels = 0.5 * torch.log(torch.expm1(-self.log_alpha_bar.double()))
-        x1 = self.real(x, self.draw_levels(len(x), generator))
-        alpha = torch.exp(0.5 * self.log_alpha_bar[0])
 
         def slope(x: Tensor, u: float) -> Tensor:
             w = math.exp(u)
@@ -137,12 +156,23 @@ class DDPM(Process):
             eps = field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
             return (1 + w / (1 + w)) * (variance.sqrt() * eps - variance * x)
 
-        ends = float(noise_levels[0]), min(float(noise_levels[-1]), ENOUGH)
+        ends = float(noise_levels[first]), min(float(noise_levels[-1]), ENOUGH)
         start, end = (math.log(0.5 * math.sqrt(1 + 4 * math.exp(v)) - 0.5) for v in ends)
-        probe = None if self.spec.dim <= EXACT_UP_TO else signs(x1, generator)
-        xT, gain, calls = density_along(slope, alpha * x1, start, end, evaluations, probe)
-        values = log_standard_normal(xT.flatten(1)) + gain + self.spec.dim * alpha.log() + self.centre.log_det
-        return Scored(values.detach(), "estimate", True, {}, calls)
+        probe = None if self.spec.dim <= EXACT_UP_TO else signs(xt, generator)
+        xT, gain, calls = density_along(slope, xt, start, end, evaluations, probe)
+        return (log_standard_normal(xT.flatten(1)) + gain).detach(), calls
+
+    @property
+    def least(self) -> float:
+        """σ from which a chain starts: noise far below a level's width tells nothing of the level, and the decoder names it."""
+        if not self.discrete or self.spec.levels is None:
+            return 0.0
+        return min(FINEST / (self.spec.levels - 1), COARSEST)
+
+    @staticmethod
+    def scales(log_alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+        """α and σ of x_t = αx₀ + σε."""
+        return torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
 
     def prior(self, x0: Tensor, log_alpha_bar: Tensor) -> Tensor:
         """KL(q(x_T|x₀) ‖ N(0, I)), nats per image, (n,)."""
@@ -171,7 +201,7 @@ class DDPM(Process):
         return {
             "target": f"ε in x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, T = {self.timesteps}; sampled by {how}",
             "likelihood": f"variational bound {mass}",
-            "flow": "probability flow by Runge–Kutta",
+            "flow": "probability flow by Runge–Kutta" + (", its mass of levels a bound" if self.discrete else ""),
         }
 
 

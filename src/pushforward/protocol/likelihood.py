@@ -183,7 +183,7 @@ def solver_error(subject: Subject, found: Likelihoods, log_prob: Draw) -> float 
         return math.inf
     x = subject.x(n=FEW)
     coarse, fine = (
-        scored(subject, partial(log_prob, evaluations=found.evaluations // parts), x).values for parts in (2, 1)
+        scored(subject, partial(log_prob, evaluations=-(-found.evaluations // parts)), x).values for parts in (2, 1)
     )
     return float((coarse - fine).abs().mean()) / 15
 
@@ -194,9 +194,9 @@ def no_bits(subject: Subject, found: Likelihoods) -> str | None:
     if spec.levels is None:
         return "real-valued data have no levels to code"
     own: Any = getattr(subject.family, "likelihood", None)
-    if own is not None and not own.discrete and not spec.dequantized:
-        levels = f"{spec.levels} levels"
-        return f"{own.describe()} is no likelihood of images with {levels}; use likelihood=discretized_logistic"
+    if own is not None and not (own.discrete or (spec.dequantized and own.normalised)):
+        use = "gaussian" if spec.dequantized else "discretized_logistic"
+        return f"{own.describe()} is no likelihood of images with {spec.levels} levels; use likelihood={use}"
     return None
 
 
