@@ -282,6 +282,10 @@ def test_what_a_variational_autoencoder_refuses() -> None:
         linear(VariationalAutoencoder, 2, both, gradient="reinforce")
     with pytest.raises(PushforwardError, match=r"model.gradient=score weighs its samples by objective.reconstruction"):
         linear(VariationalAutoencoder, 2, {"kl": KL()}, gradient="score")
+    with pytest.raises(
+        PushforwardError, match=r"gradient=score has no gradient of objective.sparsity, a term of the code"
+    ):
+        linear(VariationalAutoencoder, 2, {**both, "sparsity": L1()}, gradient="score")
     with pytest.raises(PushforwardError, match=r"KL needs posterior, which"):
         linear(VariationalAutoencoder, 2, both, bottleneck=Deterministic)
     with pytest.raises(PushforwardError, match=r"KL needs posterior and prior.*Use bottleneck=gaussian"):

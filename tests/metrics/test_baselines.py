@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pushforward.metrics.baselines import gaussian_pixels, independent_pixels, training_images
+from pushforward.metrics import baselines
+from pushforward.metrics.baselines import gaussian_pixels, independent_pixels, principal_components, training_images
 
 BASELINES = [gaussian_pixels, independent_pixels, training_images]
 
@@ -18,6 +19,13 @@ def correlated(m: int = 500) -> torch.Tensor:
     return x
 
 
+@pytest.fixture(params=[4096, 5], ids=["dense", "wide"])
+def dense(request, monkeypatch):
+    """Six pixels are few, or more than are held whole: then five of the images have to do."""
+    monkeypatch.setattr(baselines, "DENSE", request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("n", [0, 10, 700])
 def test_shape_and_randomness(baseline, n):
@@ -28,9 +36,9 @@ def test_shape_and_randomness(baseline, n):
     assert torch.get_rng_state().equal(before)
 
 
-def test_gaussian_pixels_have_the_pixels_moments():
+def test_gaussian_pixels_have_the_pixels_moments(dense):
     """n samples: the mean within 5σ/√n, a covariance entry within 5·√2·σ²/√n, σ² < 0.06² here."""
-    x, n = correlated(), 20_000
+    x, n = correlated(500 if dense > 6 else dense), 20_000
     images = gaussian_pixels(x, n, generator()).flatten(1)
     bound = 0.06**2 * 2 * 5**0.5
     flat = x.flatten(1)
@@ -44,6 +52,17 @@ def test_gaussian_pixels_have_the_pixels_moments():
 def test_gaussian_pixels_stay_in_range():
     images = gaussian_pixels(torch.rand(50, 1, 4, 4, generator=generator()).round(), 200, generator())
     assert float(images.min()) == 0 and float(images.max()) == 1
+
+
+def test_of_many_pixels_components_come_from_products_of_images(monkeypatch):
+    """60 images of 64 pixels: the same components by either way; of more than DENSE images, from so many of them."""
+    x = torch.rand(60, 1, 8, 8, generator=generator(), dtype=torch.float64)
+    whole = principal_components(x, 10)
+    monkeypatch.setattr(baselines, "DENSE", 60)
+    for one, other in zip(whole, principal_components(x, 10), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)  # float64, entries of order 1
+    fewer = principal_components(x.repeat_interleave(2, 0), 10)  # every second, or its twin
+    torch.testing.assert_close(fewer.variances, whole.variances, rtol=0, atol=1e-10)
 
 
 def test_independent_pixels_keep_marginals_and_lose_correlations():

@@ -71,6 +71,13 @@ def test_mass_outside_the_grid_is_said() -> None:
     assert found.cells < 10**4  # it does not refine what refining cannot mend
 
 
+def test_a_model_of_too_much_mass_is_said_both_ways() -> None:
+    p = Blobs(torch.zeros(1, 2), 0.2)
+    found = kl_by_quadrature(p.log_prob, lambda x: p.log_prob(x) + math.log(1.3), (-2, -2), (2, 2), 2**20)
+    assert found.forward == pytest.approx(-math.log(1.3), abs=1e-6)
+    assert all("1.3 of the model's mass" in str(found.doubt(reverse)) for reverse in (False, True))
+
+
 def test_what_is_not_resolved_is_said() -> None:
     ring, wide = DENSITIES["ring"](), Gaussian(torch.zeros(2), log_std=torch.zeros(2))
     with pytest.raises(PushforwardError, match="1,000 cells do not resolve"):

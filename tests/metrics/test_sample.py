@@ -71,6 +71,12 @@ def test_invariances():
     assert 0 <= float(frechet_distance(m1, s1, m1, s1)) < 1e-10
 
 
+def test_features_that_are_not_finite_are_refused():
+    x = normal(5, 3)
+    with pytest.raises(PushforwardError, match="a feature is not finite"):
+        frechet_distance_of(torch.where(x > 1, torch.inf, x), x)
+
+
 def test_fewer_images_than_features_are_well_behaved():
     x, y = normal(5, 40), normal(5, 40, seed=1)
     assert frechet_distance_of(x, y) > 0

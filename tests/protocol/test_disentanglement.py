@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from pushforward.families import Family
 from pushforward.launch import compose
@@ -49,6 +50,14 @@ def test_measured_twice_is_the_same() -> None:
 def test_a_factor_that_does_not_vary_is_left_out() -> None:
     entries = MEASURE(subject("model=vae", "data=sprites", *SMALL, "data.source.scales=1"))
     assert entries["mig"]["card"]["factors"] == ["shape", "orientation", "x", "y"]
+
+
+def test_one_factor_has_nothing_to_be_apart_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = subject("model=vae", "data=sprites", *SMALL)
+    factors = it.factors
+    monkeypatch.setattr(it, "factors", lambda *which: factors(*which) * torch.tensor([1, 0, 0, 0, 0]))
+    entries = MEASURE(it)
+    assert list(entries) == NAMES and all("1 factors vary" in e["na"] for e in entries.values())
 
 
 def test_data_without_factors_are_not_concerned() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward import priors
 from pushforward.errors import PushforwardError
 from pushforward.launch import compose
+from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol import Subject
 from pushforward.protocol.interpolation import Interpolation
 from pushforward.protocol.latent import LatentSpace
@@ -83,10 +84,23 @@ def test_codes_that_are_pixels_and_a_density_that_remembers_them(make: Make) -> 
     assert found["off_manifold_codes"]["value"] == card["floor"] > 0  # decoded codes are the test images
     assert card["n"] == 360 and card["n_manifold"] == 1257 and card["features"] == "lenet" and card["k"] == 3
     assert found["off_manifold_memory"]["value"] == 0  # training images lie in their own balls
-    assert found["latent_gap_memory"]["value"] > 0 and found["latent_gap_memory"]["card"]["n"] == 360
+    gap = found["latent_gap_memory"]
+    train, test = (subject.features(subject.raw(split, 360)) for split in ("train", "test"))
+    assert gap["value"] > 0 and gap["card"]["n"] == 360
+    assert gap["card"]["floor"] == pytest.approx(
+        frechet_distance_of(train, test), rel=1e-4
+    )  # float32 features, in other batches
     for name in ("off_manifold", "latent_gap"):
         assert "no prior of its own" in found[name]["na"]
     assert not kept  # the family has no draws of its own, and no Gaussian is asked for
+
+
+def test_too_few_images_for_neighbours_or_pairs_are_not_applicable(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = make("ae", family=Pixels(), densities={})
+    monkeypatch.setattr(subject, "size", lambda split: 1)
+    assert "makes no pair" in WAYS(subject)["path_length"]["na"]
+    few = LatentSpace(images=3, k=3, densities=None, most_units=256, worst=5)(make("ae", family=Pixels(), densities={}))
+    assert few["off_manifold"]["na"] == "3 training images have no 3-th neighbours"
 
 
 def test_ways_between_pixels_are_straight(make: Make) -> None:

@@ -173,6 +173,12 @@ class VariationalAutoencoder(Autoencoder):
                 "model.gradient=score weighs its samples by objective.reconstruction, which is taken out; "
                 "keep it, or use model.gradient=reparameterized"
             )
+        on_codes = [name for name, term in self.objective.terms.items() if "code" in term.needs]
+        if gradient == "score" and on_codes:
+            raise PushforwardError(
+                f"model.gradient=score has no gradient of objective.{on_codes[0]}, a term of the code itself; "
+                "take it out, or use model.gradient=reparameterized"
+            )
         if not set(self.criterion) <= set(self.objective.terms):
             self.criterion = None  # type: ignore[assignment, misc]  # an ablated bound: the total is what is left to choose by
         self.gradient = gradient

@@ -6,19 +6,36 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+DENSE = 4096
+"""Pixels up to which their covariance is held whole; of more, only as many images are asked for it, evenly over the set."""
+
 
 def gaussian_pixels(
     train_x: Float[Tensor, "m *shape"], n: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0
 ) -> Float[Tensor, "n *shape"]:
-    """`n` images of a Gaussian with the training pixels' mean and full covariance, clipped to [low, high]."""
-    flat = train_x.flatten(1).double()
-    mean = flat.mean(0)
-    centred = flat - mean
-    values, vectors = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
-    root = vectors * values.clamp(min=0).sqrt()  # pixels that never change have eigenvalue 0: no Cholesky factor
-    noise = torch.randn(n, len(mean), generator=generator, device=generator.device, dtype=torch.float64).to(mean.device)
-    images = (mean + noise @ root.T).clamp(low, high)
-    return images.unflatten(1, train_x.shape[1:]).to(train_x.dtype)
+    """`n` images of a Gaussian with the training pixels' mean and full covariance, clipped to [low, high].
+
+    Of more than `DENSE` pixels, with the covariance of `DENSE` of the images, as sums of these with normal weights.
+    """
+    flat = train_x.flatten(1)
+    mean = flat.mean(0, dtype=torch.float64)
+    if flat.shape[1] <= DENSE:
+        centred = flat.double() - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
+        root = (
+            vectors * values.clamp(min=0).sqrt()
+        ).T  # pixels that never change have eigenvalue 0: no Cholesky factor
+    else:
+        some = thinned(flat).double()
+        root = (some - some.mean(0)) / (len(some) - 1) ** 0.5
+    noise = torch.randn(n, len(root), generator=generator, device=generator.device, dtype=torch.float64).to(mean.device)
+    images = torch.cat([(mean + part @ root).clamp(low, high).to(train_x.dtype) for part in noise.split(1000)])
+    return images.unflatten(1, train_x.shape[1:])
+
+
+def thinned(flat: Float[Tensor, "m p"]) -> Float[Tensor, "k p"]:
+    """At most `DENSE` of the images, evenly over the set."""
+    return flat[torch.linspace(0, len(flat) - 1, DENSE).round().long()] if len(flat) > DENSE else flat
 
 
 class Components(NamedTuple):
@@ -33,23 +50,37 @@ class Components(NamedTuple):
 def principal_components(x: Float[Tensor, "m *shape"], most: int, block: int = 5000) -> Components:
     """The leading principal components of flattened images, at most `most`, float64. Pearson 1901.
 
-    Each points to where its largest entry is positive, so that it does not hang on the machine.
+    Each points to where its largest entry is positive, so that it does not hang on the machine. Of more than `DENSE`
+    pixels, those of `DENSE` of the images, through the products of these with each other.
     """
-    from scipy.linalg import eigh
-
     flat = x.flatten(1)
+    wide = flat.shape[1] > DENSE
+    flat = thinned(flat) if wide else flat
     n, p = flat.shape
     mean = flat.mean(0, dtype=torch.float64)
-    scatter = torch.zeros(p, p, dtype=torch.float64)
-    for part in flat.split(block):
-        centred = part.double() - mean
-        scatter += centred.T @ centred
-    covariance = scatter / max(n - 1, 1)
     d = max(1, min(most, p, n - 1))
-    values, vectors = map(torch.from_numpy, eigh(covariance.numpy(), subset_by_index=[p - d, p - 1]))
-    basis, variances = vectors.flip(1), values.flip(0).clamp(min=0)
+    if wide:
+        centred = flat.double() - mean
+        values, vectors = _leading(centred @ centred.T / max(n - 1, 1), d)
+        basis, total = torch.nn.functional.normalize(centred.T @ vectors, dim=0), centred.square().sum() / max(n - 1, 1)
+    else:
+        scatter = torch.zeros(p, p, dtype=torch.float64)
+        for part in flat.split(block):
+            centred = part.double() - mean
+            scatter += centred.T @ centred
+        covariance = scatter / max(n - 1, 1)
+        (values, basis), total = _leading(covariance, d), covariance.trace()
     signs = basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
-    return Components(mean, basis * signs, variances, covariance.trace())
+    return Components(mean, basis * signs, values, total)
+
+
+def _leading(symmetric: Float[Tensor, "p p"], d: int) -> tuple[Float[Tensor, " d"], Float[Tensor, "p d"]]:
+    """The d largest eigenvalues, falling, and their eigenvectors."""
+    from scipy.linalg import eigh
+
+    p = len(symmetric)
+    values, vectors = map(torch.from_numpy, eigh(symmetric.numpy(), subset_by_index=[p - d, p - 1]))
+    return values.flip(0).clamp(min=0), vectors.flip(1)
 
 
 def independent_pixels(

@@ -31,9 +31,14 @@ def frechet_distance(
 
 
 def frechet_distance_of(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float:
-    """Fréchet distance between two sets of features, each as a Gaussian of its mean and covariance (divisor n − 1)."""
+    """Fréchet distance between two sets of features, each as a Gaussian of its mean and covariance (divisor n − 1).
+
+    Raises PushforwardError of fewer than two images on a side, and of features that are not finite.
+    """
     for features in (first, second):
         _require_two(len(features))
+        if not bool(features.isfinite().all()):
+            raise PushforwardError("Fréchet distance: a feature is not finite; leave out the samples that diverged.")
     a, b = (moments.mean_and_covariance(moments.of(f)) for f in (first, second))
     return float(frechet_distance(*a, *b))
 

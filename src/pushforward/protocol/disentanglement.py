@@ -44,8 +44,8 @@ class Disentanglement:
             if not bool(codes.isfinite().all() and test_codes.isfinite().all()):
                 raise NotApplicable("its codes are not finite")
             varying = (known != known[0]).any(0).nonzero().flatten()
-            if not len(varying):
-                raise NotApplicable("no factor takes two values among these images")
+            if len(varying) < 2:
+                raise NotApplicable(f"{len(varying)} factors vary among these images, and it takes two to be apart")
         except NotApplicable as reason:
             return {name: subject.na(str(reason), unit, better="higher") for name, (unit, _) in self.numbers().items()}
         test_factors = subject.factors(subject.split, self.images)

@@ -12,7 +12,7 @@ from pushforward.protocol.subject import NotApplicable, Subject
 class Surroundings:
     """The union of k-NN balls about `images` training images in feature space, and the share of test images outside it.
 
-    Raises NotApplicable where there are no features.
+    Raises NotApplicable where there are no features, or no k-th neighbours.
     """
 
     def __init__(self, subject: Subject, images: int, k: int) -> None:
@@ -21,6 +21,8 @@ class Surroundings:
         self.subject, self.k = subject, k
         self.n = protocol_size(subject.size(subject.split), subject.size("train"), images)
         self.n_train = min(subject.size("train"), images)
+        if not k < self.n_train:
+            raise NotApplicable(f"{self.n_train} training images have no {k}-th neighbours")
         self.manifold: Manifold = subject.once(
             ("manifold", self.n_train, k), lambda: Manifold.of(self.features_of("train", self.n_train), k)
         )
@@ -35,7 +37,7 @@ class Surroundings:
         """Features of what a decoder made. Raises NotApplicable where that is not finite."""
         if not bool(x.isfinite().all()):
             raise NotApplicable("what it decodes is not finite")
-        return self.subject.features(x)
+        return self.subject.features(self.subject.levelled(x))
 
     def share(self, features: Tensor) -> float:
         return float(self.manifold.outside(features).double().mean())

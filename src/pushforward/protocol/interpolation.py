@@ -67,6 +67,8 @@ class Interpolation:
             raise NotApplicable("this family has no decoder")
         if subject.can("encode"):
             n = min(self.pairs, subject.size(subject.split) // 2)
+            if n < 1:
+                raise NotApplicable(f"one image in the {subject.split} split makes no pair")
             codes = subject.codes(subject.split, 2 * n)
             codes = codes[torch.randperm(2 * n, generator=generator("cpu", MEASURE_SEED, "pairs"))]
             return codes[:n], codes[n:], f"of {subject.split} images"
@@ -132,4 +134,4 @@ UNITS = {"path_length": "× straight", "path_roughness": "largest step / mean"}
 
 
 def featured(subject: Subject, x: Tensor) -> Tensor:
-    return subject.features(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return subject.features(subject.levelled(x.flatten(0, 1))).unflatten(0, x.shape[:2])

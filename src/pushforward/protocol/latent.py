@@ -20,7 +20,8 @@ SIDE = 60
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """latent_gap: Fréchet distance of decoded draws to decoded codes of held-out images, feature².
+    """latent_gap: Fréchet distance of decoded draws to decoded codes of held-out images, feature²; its floor is that of
+    decoded codes of training images.
 
     off_manifold: share of decoded draws outside the k-NN balls about training images. Each from the prior that the
     family was trained with, and `_NAME` from each density over codes. off_manifold_codes: of decoded codes.
@@ -75,12 +76,11 @@ class LatentSpace:
         key = ("features", "samples", name, around.n)
         return subject.once(key, lambda: around.featured(subject.samples(around.n, name)))
 
-    def decoded_codes(self, around: Surroundings) -> Tensor:
-        """Features of decoded codes of held-out images."""
-        subject = around.subject
-        key = ("features", "decoded codes", around.n)
-        codes = subject.codes(subject.split, around.n)
-        return subject.once(key, lambda: around.featured(decoded(subject, codes)))
+    def decoded_codes(self, around: Surroundings, split: str | None = None) -> Tensor:
+        """Features of decoded codes of a split's images, of held-out ones unless another is named."""
+        subject, split = around.subject, split or around.subject.split
+        key = ("features", "decoded codes", split, around.n)
+        return subject.once(key, lambda: around.featured(decoded(subject, subject.codes(split, around.n))))
 
     def codes(self, around: Surroundings) -> dict[str, Any]:
         return around.off(self.decoded_codes(around), sampler="decoded codes of held-out images")
@@ -91,7 +91,8 @@ class LatentSpace:
     def gap(self, around: Surroundings, name: str) -> dict[str, Any]:
         subject, codes = around.subject, self.decoded_codes(around)
         distance = frechet_distance_of(self.draws(around, name), codes)
-        card = {"n": around.n, "sampler": subject.described(name), **subject.features.card}
+        floor = frechet_distance_of(self.decoded_codes(around, "train"), codes)
+        card = {"n": around.n, "sampler": subject.described(name), "floor": floor, **subject.features.card}
         return subject.number(distance, "feature²", better="lower", against="decoded codes of held-out images", **card)
 
     # Pictures ---------------------------------------------------------------------------------------------------------
@@ -128,5 +129,5 @@ def attempt(subject: Subject, unit: str, make: Callable[[], dict[str, Any]]) -> 
     """The entry of a number that is better lower, or why it cannot be had."""
     try:
         return make()
-    except NotApplicable as none:
+    except (NotApplicable, PushforwardError) as none:
         return subject.na(str(none), unit, better="lower")

@@ -12,6 +12,8 @@ from pushforward.protocol.references import Rows, references
 from pushforward.protocol.seen import OWN, Number, Part, Seen, parts
 from pushforward.protocol.subject import Entries, NotApplicable, Subject
 
+GREY = "grey levels, as before binarisation"
+"""What binarised models too are held against: of 0 and 1 they then show what binarising costs, of means they show little."""
 SHOWN = 64
 """Samples of a density over codes that are kept for pictures."""
 
@@ -109,7 +111,8 @@ class Samples:
         }
 
     def card(self, subject: Subject, part: Part) -> dict[str, Any]:
-        return {**(part.card or {}), **subject.features.card}
+        grey = {"against": GREY} if subject.data.card["binarize"] is not None else {}
+        return {**(part.card or {}), **grey, **subject.features.card}
 
     def na(self, subject: Subject, part: Part, way: str, reason: str) -> Entries:
         card = self.card(subject, part) if subject.features is not None else {}

@@ -44,7 +44,7 @@ class Seen:
             return subject.raw("train")
         if name in (TEST, TRAIN):
             return subject.raw(subject.split if name == TEST else "train", self.n)
-        return subject.samples(self.n, name)
+        return subject.levelled(subject.samples(self.n, name))
 
     def features(self, name: str) -> Tensor:
         """(n, d), float32 on the CPU. Shared with other measures of the same subject by its key."""

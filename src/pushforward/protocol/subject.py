@@ -1,11 +1,13 @@
 """What a measure is given: a trained family, its data, and what several measures want of them, computed once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from pushforward.bijections import quantize
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
@@ -175,6 +177,10 @@ class Subject:
         if not bool(found.isfinite().all()):
             raise NotApplicable("its samples are not finite")
         return found
+
+    def levelled(self, x: Tensor) -> Tensor:
+        """What a model made, as features are to see it: on the source's levels where its own data are dequantised."""
+        return quantize(x, replace(self.spec, dequantized=False)) if self.spec.dequantized else x
 
     def sampler(self, density: str = "own") -> Callable[[int, torch.Generator], Tensor]:
         """draw(n, generator) of one way to sample the family."""
