@@ -22,7 +22,7 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("train ~model.objective.klx", ["model.objective.klx", "did you mean kl?"]),
     ("train model=vea", ["model=vea", "did you mean vae?"]),
     ("train data=mnsit", ["data=mnsit", "did you mean mnist"]),
-    ("train experiment=nothing", ["experiment=nothing", "choose from"]),
+    ("train experiment=xyz", ["experiment=xyz", "choose from"]),
     ("train modle=vae", ["modle", "did you mean model?"]),
     ("train optimizer=adamw", ["one for each player", "optimizer@optimizer.model=…"]),
     ("train corruption=gaussian", ["takes no corruption", "denoising_ae"]),

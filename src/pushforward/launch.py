@@ -94,8 +94,11 @@ def frozen_now(cfg: Any) -> dict[str, Any]:
     return config.freeze(cfg, dict(HydraConfig.get().runtime.choices))
 
 
-def compose(overrides: list[str]) -> dict[str, Any]:
-    """The frozen config of these overrides, without Hydra's command line. Raises PushforwardError like the command line."""
+def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
+    """The frozen config of these overrides, without Hydra's command line; config_dir: a person's own groups beside ours.
+
+    Raises PushforwardError like the command line.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from omegaconf import open_dict
@@ -105,7 +108,8 @@ def compose(overrides: list[str]) -> dict[str, Any]:
     config.register()
     try:
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-            cfg = hydra_compose("train", overrides=overrides, return_hydra_config=True)
+            own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
+            cfg = hydra_compose("train", overrides=[*overrides, *own], return_hydra_config=True)
         choices = dict(cfg.hydra.runtime.choices)
         with open_dict(cfg):
             del cfg["hydra"]

@@ -46,7 +46,13 @@ def test_a_line_for_each_model_and_runs_without_numbers_left_out(make, tmp_path)
 def test_what_cannot_be_drawn_is_said_in_one_line(make, tmp_path):
     runs = sweep(make)
     out = tmp_path / "none.png"
-    with pytest.raises(PushforwardError, match=r"no run has a number mig\. There are: distortion, rate"):
+    unlike = [
+        make("flow", rate=(1.0, {"density": True}), distortion=2.0),
+        make("vae", rate=(1.0, {"density": False}), distortion=2.0),
+    ]
+    with pytest.raises(PushforwardError, match=r"rate means one thing .* density = True \(flow\), False \(vae\)"):
+        frontier.draw(unlike, "rate", "distortion", "model", tmp_path / "x.png")
+    with pytest.raises(PushforwardError, match=r"no run has a number mig\. Nearest: distortion, rate"):
         frontier.draw(runs, "rate", "mig", "weighting.beta", out)
     with pytest.raises(PushforwardError, match=r"no run's config has weighting\.gamma"):
         frontier.draw(runs, "rate", "distortion", "weighting.gamma", out)

@@ -6,6 +6,8 @@ from pushforward.cli.parser import Parser, two, words
 from pushforward.errors import PushforwardError
 from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
 
 def table(args: list[str]) -> int:
     """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
@@ -37,12 +39,13 @@ def table(args: list[str]) -> int:
     built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
     if asked.compare:
         built.notes += comparisons(built, chosen, *pair["--compare"])
-    terminal.show_table(built)
     folder = asked.out or outputs() / "tables"
-    written = render.write(built, folder, asked.name)
-    if asked.plot:
+    drawn = []
+    if asked.plot:  # first, so that what it refuses stands alone
         x, y = pair["--plot"]
-        written.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
+        drawn.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
+    terminal.show_table(built)
+    written = [*render.write(built, folder, asked.name), *drawn]
     if asked.pictures:
         from pushforward.report.figures import comparison
 
@@ -57,12 +60,13 @@ def why(args: list[str]) -> int:
     parser.add_argument("run", help="RUN")
     parser.add_argument("metric", help="the name of a column")
     asked = parser.parse_args(args)
+    from pushforward.report.why import measured_by
     from pushforward.report.why import why as reasons
     from pushforward.training.command import command
 
     for run in find(asked.run):
         print("\n".join(reasons(run, asked.metric)))
-        print(f"  {command(run)}\nmeasured again by\n  pushforward evaluate {run.id}")
+        print(f"  {command(run)}\nmeasured by\n  {measured_by(run, asked.metric)}")
     return 0
 
 
@@ -112,13 +116,17 @@ def show(args: list[str]) -> int:
 
 
 def sample(args: list[str]) -> int:
-    """pushforward sample RUN: samples of a trained run as a picture."""
+    """pushforward sample RUN: samples of a trained run as a picture: images in a grid, points in the plane."""
     parser = Parser("pushforward sample", description=sample.__doc__)
     parser.add_argument("run", help="RUN")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("samples.png"))
     asked = parser.parse_args(args)
+    if asked.out.suffix.lower() not in PICTURES:
+        raise PushforwardError(
+            f"--out {asked.out}: pictures are {', '.join(PICTURES)}; for numbers, pf.load(RUN).sample(n)"
+        )
     if asked.n < 1:
         raise PushforwardError(f"--n {asked.n}: it must be at least 1")
     found = find(asked.run)
@@ -126,9 +134,9 @@ def sample(args: list[str]) -> int:
         raise PushforwardError(
             f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …"
         )
-    from pushforward.report.images import grid, save
+    from pushforward.report.figures import samples
     from pushforward.training.again import load
 
-    save(grid(load(found[0]).sample(asked.n, seed=asked.seed).numpy(), asked.n), asked.out)
+    samples({"x": load(found[0]).sample(asked.n, seed=asked.seed).numpy()}, asked.out, asked.n)
     print(asked.out)
     return 0

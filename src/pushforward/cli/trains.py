@@ -1,6 +1,7 @@
 """Commands that train or measure."""
 
 import re
+from pathlib import Path
 
 from pushforward.cli.parser import Parser
 from pushforward.errors import PushforwardError
@@ -33,11 +34,19 @@ def evaluate(args: list[str]) -> int:
     """pushforward evaluate RUN...: measures trained runs again, without training."""
     parser = Parser("pushforward evaluate", description=evaluate.__doc__)
     parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
-    asked = parser.parse_args(args)
+    parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
+    asked = parser.parse_intermixed_args(args)
     overrides = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
+    if asked.config_dir is not None and not asked.config_dir.is_dir():
+        raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
+    runs = [
+        run for spec in asked.run if spec not in overrides for run in find(spec)
+    ]  # all, before the first is measured
     from pushforward.training.again import evaluate_again
 
-    for spec in (word for word in asked.run if word not in overrides):
-        for run in find(spec):
-            print(evaluate_again(run, overrides))
-    return 0
+    failed = False
+    for run in {run.id: run for run in runs}.values():
+        said, failures = evaluate_again(run, overrides, asked.config_dir)
+        print(said)
+        failed |= bool(failures)
+    return int(failed)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pushforward.metrics import aggregate
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 NEAR = 1.0
 """Nats below ln images from which on the number says more of the images than of the model."""
@@ -26,6 +26,9 @@ class Aggregate:
 
     images: int
     active: float
+
+    def __post_init__(self) -> None:
+        positive(self, "images")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

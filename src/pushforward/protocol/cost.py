@@ -8,7 +8,7 @@ import torch
 
 from pushforward.families import Family
 from pushforward.metrics import cost
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject
+from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 from pushforward.seeds import generator
 from pushforward.spec import Batch
 
@@ -27,6 +27,9 @@ class Cost:
 
     batch: int = 100
     seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        positive(self, "batch")
 
     def __call__(self, subject: Subject) -> Entries:
         return {**parameters(subject), **self.step(subject), **self.sampling(subject), **memory(subject)}

@@ -12,7 +12,7 @@ from pushforward.corruption import Corruption, GaussianNoise
 from pushforward.errors import PushforwardError
 from pushforward.metrics.reconstruction import mse, psnr
 from pushforward.protocol.reconstruction import unable
-from pushforward.protocol.subject import CHUNK, MEASURE_SEED, Entries, Subject
+from pushforward.protocol.subject import CHUNK, MEASURE_SEED, Entries, Subject, positive
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Denoising:
     images: int | None = None
 
     def __post_init__(self) -> None:
+        positive(self, "images")
         if not self.levels or min(self.levels) <= 0:
             raise PushforwardError(f"metrics.denoising.levels={list(self.levels)}: give standard deviations above 0")
 

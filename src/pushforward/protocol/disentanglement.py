@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from pushforward.metrics import disentanglement
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject
+from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 from pushforward.seeds import generator
 
 LEARNT = "random forest of {trees} trees on the codes of training images, tested on those of the split"
@@ -32,6 +32,9 @@ class Disentanglement:
     batch: int
     threshold: float
     most_dimensions: int
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "bins", "trees", "votes", "test_votes", "batch")
 
     def __call__(self, subject: Subject) -> Entries:
         known = subject.factors("train", self.images)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.metrics.gradients import GradientSpread, disagreement, gradient_spread
-from pushforward.protocol.subject import Entries, Subject
+from pushforward.protocol.subject import Entries, Subject, positive
 from pushforward.spec import Batch
 
 REPARAMETERIZED, SCORE, PLAIN = "reparameterized", "score", "score_no_baseline"
@@ -30,6 +30,9 @@ class Gradients:
     images: int
     repeats: int
     settle: int
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "repeats", "settle")
 
     def __call__(self, subject: Subject) -> Entries:
         family: Any = subject.family

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.metrics import annealed
 from pushforward.metrics.likelihood import estimate
 from pushforward.metrics.parzen import bandwidth_grid, best_bandwidth, parzen_log_prob
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject
+from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 
 ROWS = 1024
 """Codes that are decoded and differentiated at once."""
@@ -44,6 +44,9 @@ class Annealed:
     sigma: float = 0.1
     density: str = "mixture"
     simulated: int = 10
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "chains", "temperatures", "leapfrogs")
 
     def __call__(self, subject: Subject) -> Entries:
         try:
@@ -154,6 +157,9 @@ class Parzen:
     high: float = 1.0
     steps: int = 21
     density: str = "mixture"
+
+    def __post_init__(self) -> None:
+        positive(self, "samples", "images", "validation", "steps")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.metrics.paths import KINDS, PathLength
 from pushforward.protocol.holes import Surroundings, decoded
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject
+from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 from pushforward.seeds import generator
 
 AT_ONCE = 1000
@@ -33,6 +33,9 @@ class Interpolation:
     paths: int
     steps: int
     rows: int
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "k", "pairs", "paths", "steps")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

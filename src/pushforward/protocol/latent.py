@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.holes import Surroundings, decoded
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 OWN = "own"
 SIDE = 60
@@ -34,6 +34,9 @@ class LatentSpace:
     densities: list[str] | None
     most_units: int
     worst: int
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "k", "most_units")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

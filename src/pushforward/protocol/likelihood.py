@@ -13,7 +13,7 @@ from pushforward.diffusion import RungeKutta
 from pushforward.families.family import Likelihoods
 from pushforward.metrics.card import Better
 from pushforward.metrics.likelihood import estimate
-from pushforward.protocol.subject import MEASURE_SEED, Entries, Subject
+from pushforward.protocol.subject import MEASURE_SEED, Entries, Subject, positive
 
 UNITS = {"rate": "nats", "distortion": "nats", "neg_elbo": "nats", "nll": "nats", "bpd": "bits/dim"}
 WEIGHTED = {"nll_iw": "nats", "bpd_iw": "bits/dim"}
@@ -41,6 +41,9 @@ class Likelihood:
     k_images: int | None = None
     gap: bool = True
     evaluations: int | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "k", "k_images", "evaluations")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

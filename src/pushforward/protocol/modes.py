@@ -12,7 +12,7 @@ from pushforward.metrics import transport
 from pushforward.metrics.card import Better
 from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage
 from pushforward.metrics.quadrature import Quadrature, kl_by_quadrature
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 MODES: dict[str, tuple[str, str, Better]] = {
     "modes_found": ("found", "modes", "higher"),
@@ -40,6 +40,9 @@ class Modes:
     costly_cells: int
     margin: float
     density: str
+
+    def __post_init__(self) -> None:
+        positive(self, "samples", "cells", "costly_cells")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

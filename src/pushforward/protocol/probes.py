@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pushforward.metrics.probes import knn_accuracy, linear_error, logistic_accuracy
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Probes:
     k: int
     c: float
     max_iter: int
+
+    def __post_init__(self) -> None:
+        positive(self, "images", "k", "max_iter")
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:

@@ -11,7 +11,7 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics import perceptual
 from pushforward.metrics import reconstruction as near
 from pushforward.metrics.likelihood import estimate
-from pushforward.protocol.subject import CHUNK, Entries, Subject
+from pushforward.protocol.subject import CHUNK, Entries, Subject, positive
 
 
 def unable(subject: Subject) -> str | None:
@@ -48,6 +48,7 @@ class Reconstruction:
     scales: int = 5
 
     def __post_init__(self) -> None:
+        positive(self, "images")
         if not 1 <= self.scales <= len(near.SCALE_WEIGHTS):
             raise PushforwardError(f"metrics.reconstruction.scales={self.scales}: choose from 1 to 5")
 

@@ -10,7 +10,7 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import protocol_size
 from pushforward.protocol.references import Rows, references
 from pushforward.protocol.seen import OWN, Number, Part, Seen, parts
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 GREY = "grey levels, as before binarisation"
 """What binarised models too are held against: of 0 and 1 they then show what binarising costs, of means they show little."""
@@ -37,6 +37,7 @@ class Samples:
     points: int = 15
 
     def __post_init__(self) -> None:
+        positive(self, "images", "k", "points")
         known = parts(self.k, self.points)
         for name in self.parts:
             if name not in known:
@@ -64,7 +65,7 @@ class Samples:
             why = (
                 "points, not images"
                 if not subject.spec.is_image
-                else "no features: features=none, or lenet and no labels"
+                else "no features: features=none, or lenet and no labels; features=random and features=pixels need none"
             )
             for way, names in ways.items():
                 for name in names:

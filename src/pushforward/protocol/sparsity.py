@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushforward.metrics import sparsity
-from pushforward.protocol.subject import CHUNK, Entries, NotApplicable, Subject
+from pushforward.protocol.subject import CHUNK, Entries, NotApplicable, Subject, positive
 
 ANY = ("hoyer", "population_sparsity", "lifetime_sparsity", "dead_units")
 """What makes sense of every code."""
@@ -18,6 +18,9 @@ class Sparsity:
     """
 
     images: int | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "images")
 
     def __call__(self, subject: Subject) -> Entries:
         try:

@@ -37,6 +37,14 @@ class Measure(Protocol):
     def __call__(self, subject: "Subject") -> Entries: ...
 
 
+def positive(measure: Any, *settings: str) -> None:
+    """Raises PushforwardError where one of a measure's counts is given and below 1."""
+    for name in settings:
+        value = getattr(measure, name)
+        if value is not None and value < 1:
+            raise PushforwardError(f"{type(measure).__name__}: {name}={value}; give 1 or more")
+
+
 class Subject:
     """A trained family in evaluation mode on `split` of its data. What is asked for twice is computed once.
 

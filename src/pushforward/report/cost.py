@@ -10,12 +10,15 @@ def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Times hang on the machine: device, threads, precision and how the run was executed stand in their cards.
     """
     cost, execution = record.get("cost") or {}, record.get("execution") or {}
+    seen = cost.get("images_seen")
     where = {key: execution.get(key) for key in ("device", "devices", "threads", "precision", "executed")}
     timed = {
         "better": "lower",
         "split": None,
         "of": "training, measuring aside",
-        "images": cost.get("images_seen"),
+        "images": None
+        if seen is None
+        else f"about {float(f'{seen:.2g}'):,.0f}",  # families count in steps of their own batches
         **where,
     }
     found = {

@@ -13,8 +13,9 @@ from pushforward.runs import Run
 Arrays = dict[str, np.ndarray]
 
 
-def _samples(a: Arrays, out: Path) -> Path:
-    return plots.clouds({"samples": a["x"]}, out) if a["x"].ndim == 2 else images.save(images.grid(a["x"]), out)
+def samples(a: Arrays, out: Path, most: int = 64) -> Path:
+    """The first `most` images x (n, c, h, w) in a grid, or all points x (n, 2)."""
+    return plots.clouds({"samples": a["x"]}, out) if a["x"].ndim == 2 else images.save(images.grid(a["x"], most), out)
 
 
 def _reconstructions(a: Arrays, out: Path) -> Path:
@@ -34,7 +35,7 @@ def _latent(a: Arrays, out: Path) -> Path:
 
 
 DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
-    "samples": _samples,
+    "samples": samples,
     "reconstructions": _reconstructions,
     "interpolation": _paths,
     "traversal": _paths,

@@ -1,5 +1,6 @@
 """One metric against another over runs, such as rate against distortion over β: means over seeds with error bars."""
 
+import difflib
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,8 +101,9 @@ def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: st
     for metric in (x, y):
         if not any(run.value(metric) is not None for run in runs):
             known = sorted({name for run in runs for name in run.metrics if run.value(name) is not None})
+            near = difflib.get_close_matches(metric, known, n=3) or known[:5]
             raise PushforwardError(
-                f"--plot {x},{y}: no run has a number {metric}. There are: {', '.join(known) or 'none'}"
+                f"--plot {x},{y}: no run has a number {metric}. Nearest: {', '.join(near) or 'none'}"
             )
     if not with_both:
         raise PushforwardError(f"--plot {x},{y}: no run has both; evaluate the runs with the measures of both")
@@ -113,7 +115,13 @@ def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: st
         if differ:
             raise PushforwardError(
                 f"--plot {x},{y}: {metric} was not measured alike in all runs: "
-                f"{protocol.grouped(differ[0], cards, [run.id for run in with_both])}. Evaluate them alike"
+                f"{protocol.grouped(differ[0], cards, [str(run.key('model')) for run in with_both])}. Evaluate them alike"
+            )
+        meant = [protocol.meaning(run.metrics[metric]) for run in with_both]
+        if others := protocol.differing(meant):
+            raise PushforwardError(
+                f"--plot {x},{y}: {metric} means one thing for some of these runs and another for others: "
+                f"{protocol.grouped(others[0], meant, [str(run.key('model')) for run in with_both])}. Choose --runs that agree"
             )
 
 

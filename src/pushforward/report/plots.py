@@ -75,7 +75,7 @@ def curves(
 ) -> Path | None:
     """A panel for each term, training and validation together, against images seen.
 
-    units: a term's unit by its name; nats where it says nothing.
+    units: a term's unit by its name; nats where it says nothing of a term that is trained.
     dim: dimensions D of an image; with it rate and distortion have a second axis in bits per dimension, nats / (D ln 2).
     """
     from matplotlib.ticker import EngFormatter
@@ -100,7 +100,8 @@ def curves(
                 there = np.isfinite(y)
                 mark = "." if there.sum() < 30 else None
                 ax.plot(seen[there], y[there], color=colour, label=split, marker=mark, markersize=4)
-            unit = units.get(term, "nats")
+            trained = f"train/{term}" in columns or term in ("total", "criterion")  # else a measure's, of whatever unit
+            unit = units.get(term, "nats" if trained else "")
             ax.set_title(term)
             ax.set_ylabel(unit)
             ax.ticklabel_format(axis="y", useOffset=False)

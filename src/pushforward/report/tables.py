@@ -142,7 +142,7 @@ def _column(name: str, runs: Sequence[Run]) -> Column:
 
 def _row(key: tuple[Any, ...], runs: list[Run], columns: list[Column], source: str | None, notes: list[str]) -> Row:
     row = Row(key, [_cell(runs, column) for column in columns], runs)
-    finished = [run for run in runs if run.metrics]
+    finished = [run for run in runs if run.metrics and run.state == "finished"]
     if any(run.record.get("improving") for run in finished):
         row.marks += IMPROVING
     if source is not None and any(run.stale(source) for run in finished):
@@ -158,7 +158,7 @@ def _row(key: tuple[Any, ...], runs: list[Run], columns: list[Column], source: s
 
 def _cell(runs: Sequence[Run], column: Column) -> Cell:
     with_value = [run for run in runs if run.value(column.name) is not None]
-    found = [run.metrics[column.name] for run in runs if column.name in run.metrics]
+    found = [run.metrics[column.name] for run in runs if column.name in run.metrics and run.state == "finished"]
     if not with_value:
         reason = next((str(m["na"]) for m in found if m.get("na")), "")
         if reason:

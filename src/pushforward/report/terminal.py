@@ -7,6 +7,7 @@ from rich.table import Table as RichTable
 from pushforward.report import render
 from pushforward.report.layout import Table
 from pushforward.report.lines import figure
+from pushforward.report.why import kind
 from pushforward.runs import Run
 
 
@@ -62,6 +63,6 @@ def how(card: dict[str, object]) -> str:
     """The card in a few words: split and n, weights, kind, sampler."""
     words = [
         f"{card['split']}, n = {card['n']}" if card.get("n") else str(card.get("split") or ""), str(card.get("weights") or ""),
-        str(card.get("kind") or ""), str(card.get("sampler") or ""),
+        kind(card) or "", str(card.get("sampler") or ""),
     ]  # fmt: skip
     return "; ".join(word for word in words if word)

@@ -22,6 +22,8 @@ def why(run: Run, metric: str) -> list[str]:
     card = dict(found.get("card") or {})
     lines = [f"{metric} of {run.id}", f"  {number(found, card)}"]
     better = card.pop("better", None)
+    card.pop("command", None)
+    card["kind"] = kind(found.get("card") or {})
     lines += [f"  {better} is better"] if better else []
     width = max((len(key) for key in card), default=0)
     lines += [f"  {key:<{width}}  {text(value)}" for key, value in card.items() if value is not None]
@@ -30,6 +32,19 @@ def why(run: Run, metric: str) -> list[str]:
     known = ", ".join(f"{key} {value}" for key, value in source.items() if value is not None)
     lines.append(f"trained by {known or 'what is not known'}")
     return lines
+
+
+def kind(card: Mapping[str, Any]) -> str | None:
+    """What kind of number it is: a lower bound of log p(x) is an upper one of nats and bits, and its parts are none."""
+    said = card.get("kind")
+    if said != "lower bound":
+        return said
+    return f"{said} of log p(x)" if card.get("better") == "lower" else None
+
+
+def measured_by(run: Run, metric: str) -> str:
+    """The command that measures the number again as it was measured: the last one, or as the run's own config says."""
+    return str((run.metrics[metric].get("card") or {}).get("command") or f"pushforward evaluate {run.id}")
 
 
 def number(metric: Mapping[str, Any], card: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class RunList(list[Run]):
         rows = []
         for run, leaves in zip(self, flat, strict=True):
             row = {"id": run.id, "state": run.state, "seed": run.key("seed")} | run.choices
-            row |= {k: leaves.get(k) for k in vary} | {name: run.value(name) for name in run.metrics}
+            row |= {k: leaves.get(k) for k in vary} | {name: entry["value"] for name, entry in run.metrics.items()}
             rows.append(row)
         return pandas.DataFrame(rows)
 

@@ -143,8 +143,11 @@ class Run:
         return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}
 
     def value(self, metric: str) -> float | None:
-        """The number a metric has in the record, in the record's unit; None where it has none."""
-        return (self.metrics.get(metric) or {}).get("value")
+        """The number a metric has in the record, in the record's unit; None where it has none, or is not trained to its end.
+
+        `metrics` has what was measured of a run on its way; it is no result to rank or to average.
+        """
+        return (self.metrics.get(metric) or {}).get("value") if self.status.get("state") == "finished" else None
 
     def curves(self) -> "dict[str, np.ndarray]":
         """Training curves: arrays of equal length, `images_seen` and each term; NaN where a row lacks it."""

@@ -1,8 +1,10 @@
 """A trained run taken up again from its directory: to sample from it, or to measure it once more."""
 
 import re
+import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,32 +83,82 @@ def load(run: Run) -> Trained:
     return Trained(run)
 
 
-def evaluate_again(run: Run, overrides: list[str]) -> str:
-    """Measures a run once more, with `metrics` and `features` as the command line has them. Returns what to say of it."""
-    from pushforward import launch
+def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
+    """`metrics` and `features` of a run's config, and what overrides change of them; a group that is chosen anew replaces it.
+
+    Raises PushforwardError where an override is of anything else, or cannot be composed.
+    """
+    from pushforward import config, launch
+
+    wrong = [o for o in overrides if not MEASURING.match(o)]
+    if wrong:
+        raise PushforwardError(f"evaluate {wrong[0]}: only metrics and features can change after training")
+    measured = any(isinstance(node, dict) and "_target_" in node for node in (run.config["metrics"] or {}).values())
+    own = {"metrics": run.config["metrics"] if measured else None, "features": run.config["features"]}
+    if measured and not overrides:
+        return own
+    chosen = {group: run.choices.get(group) for group in own}
+    anew = {group: any(o.startswith(f"{group}=") for o in overrides) for group in own}
+    kept = [f"{group}={option}" for group, option in chosen.items() if option and not anew[group]]
+    usual = launch.compose(kept, config_dir)["choices"]
+    kept += [
+        f"+{where}={option}"  # a measure or density that the run was trained with beside those of its group
+        for where, option in run.choices.items()
+        if (group := where.partition("@")[0]) in ("measure", "density")
+        and not anew["metrics"]
+        and where not in usual
+        and not any(f"{where}=" in o for o in overrides)
+        and option in config.options(group)
+    ]
+    with own_modules_in_reach():
+        before, after = (launch.compose([*kept, *more], config_dir) for more in ([], overrides))
+        check_targets({group: after[group] for group in own})
+    return {
+        group: after[group] if anew[group] or node is None else changed(node, before[group], after[group])
+        for group, node in own.items()
+    }
+
+
+def changed(own: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` with what differs between `before` and `after`."""
+    found = {key: value for key, value in own.items() if key in after or key not in before}
+    for key, value in after.items():
+        if key in before and before[key] == value:
+            continue
+        nodes = own.get(key), before.get(key), value
+        found[key] = changed(*nodes) if all(isinstance(node, Mapping) for node in nodes) else value  # type: ignore[arg-type]
+    return found
+
+
+def evaluate_again(run: Run, overrides: list[str], config_dir: Path | None = None) -> tuple[str, list[str]]:
+    """Measures a run once more, as its config has it and overrides change it. Returns what to say of it, and what failed.
+
+    config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`.
+    """
     from pushforward.training.console import summary
     from pushforward.training.train import quiet
 
     quiet()
-    wrong = [o for o in overrides if not MEASURING.match(o)]
-    if wrong:
-        raise PushforwardError(f"evaluate {wrong[0]}: only metrics and features can change after training")
-    composed = launch.compose([f"features={run.choices.get('features') or 'lenet'}", *overrides])
-    check_targets({key: composed[key] for key in ("metrics", "features")})
-    own = run.config["metrics"] or {}
-    known = any(isinstance(node, dict) and "_target_" in node for node in own.values())
-    settings: dict[str, Any] = own if known and not overrides else composed["metrics"]
+    settings = settings_of(run, overrides, config_dir)
+    command = [
+        "pushforward",
+        "evaluate",
+        run.id,
+        *overrides,
+        *(["--config-dir", str(config_dir)] if config_dir else []),
+    ]
     writer = RunDir(run.path)
     if not writer.lock.acquire():
         raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
     try:
         trained = Trained(run)
-        features = features_for(trained.data, composed["features"])
+        features = features_for(trained.data, settings["features"])
         started = time.perf_counter()
-        found = evaluate(trained.family, trained.data, features, settings, trained.weights, writer)
+        card = {**trained.weights, "command": shlex.join(command)}
+        found, failed = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
         cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
         writer.update_record(found, cost=cost)
         draw_all(run.path)
-        return summary(writer)
+        return summary(writer), failed
     finally:
         writer.lock.release()

@@ -44,7 +44,13 @@ def summary(run: RunDir) -> str:
     names = [name for name in METRICS if name in measured] or list(measured)[:8]
     parts = [f"{name} {figure(measured[name]['value'], 4)} {measured[name]['unit']}" for name in names]
     more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
-    return f"finished {run.id}" + ": " * bool(parts) + " · ".join(parts) + more
+    state = run.status.get("state")
+    return (
+        f"{state if state == 'finished' else f'measured, though {state},'} {run.id}"
+        + ": " * bool(parts)
+        + " · ".join(parts)
+        + more
+    )
 
 
 def say(run: RunDir, *lines: str) -> None:

@@ -63,20 +63,38 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
 @torch.no_grad()
 def evaluate(
     family: Family, data: DataModule, features: Any, settings: Settings | None, card: dict[str, Any], run: RunDir
-) -> Entries:
-    """Every number that the metrics of a config ask for; a measure that fails is said and leaves out its own numbers."""
+) -> tuple[Entries, list[str]]:
+    """Every number that the metrics of a config ask for; a measure that fails is said and leaves out its own numbers.
+
+    Returns them, and the names of measures that failed.
+    """
     family.eval()
+    again = card.get("command") or f"pushforward evaluate {run.id}"
     subject = subject_of(family, data, features, settings or {}, card=card, keep=keeper(run))
     entries: Entries = {}
+    failed: list[str] = []
     for name, measure in measures(settings).items():
         try:
-            entries.update(measure(subject))
+            entries.update(checked(measure(subject)))
         except Exception as error:
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            print(f"metrics.{name} failed: {line}; pushforward evaluate {run.id} measures it again", flush=True)
+            failed.append(name)
+            print(f"metrics.{name} failed: {line}; {again} measures it again", flush=True)
             with (run.path / "console.log").open("a") as log:
                 log.write(traceback.format_exc())
-    return entries
+    return entries, failed
+
+
+def checked(entries: Any) -> Entries:
+    """What a measure returned. Raises PushforwardError where it is not {name: entry of a number or of none}."""
+    if not isinstance(entries, Mapping):
+        raise PushforwardError(f"it returned a {type(entries).__name__}; return {{name: subject.number(…)}}")
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping) or {"value", "unit", "card", "na"} - set(entry):
+            raise PushforwardError(
+                f"{name} is {entry!r:.60}; return subject.number(value, unit, better=…) or subject.na(…)"
+            )
+    return dict(entries)
 
 
 def measures(settings: Settings | None) -> dict[str, Measure]:

@@ -253,7 +253,7 @@ def record(session: Session) -> None:
     card = choose(run, family, conductor.best.images_seen, frozen)
     started = time.perf_counter()
     run.write_record(
-        evaluate(family, session.data, session.features, frozen["metrics"], card, run),
+        evaluate(family, session.data, session.features, frozen["metrics"], card, run)[0],
         improving=conductor.improving,
         objective=family.describe(),
         cost={

@@ -78,12 +78,16 @@ def for_data(data: DataModule, cache: Path | None = None) -> FeatureExtractor:
     """The data's extractor: shipped where there is one, else trained now and kept in `cache` (`outputs/features`).
 
     The images are the source's grey levels, however a run binarises or dequantises them, so the features stay the same.
-    Raises NoFeatures of points, and of images without labels.
+    Raises NoFeatures of points, and of images without labels or of one class.
     """
     if not data.spec.is_image:
         raise NoFeatures("the data are points, not images")
     if data.labels("train") is None:
         raise NoFeatures("the data have no labels: lenet needs labels; features=random and features=pixels do not")
+    if len(_labels(data, "train").unique()) < 2:
+        raise NoFeatures(
+            "the data have one class, of which lenet learns nothing: use features=random or features=pixels"
+        )
     arrays = data.arrays
     name, shape = data.source.name, tuple(data.spec.shape)
     own = shipped(name)

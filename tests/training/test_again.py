@@ -1,0 +1,106 @@
+"""Measuring a trained run again: as it was measured, with what overrides change, with a person's own measures."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushforward import config
+from pushforward.cli import main
+from pushforward.errors import PushforwardError
+from pushforward.launch import compose
+from pushforward.runs import Run, RunDir, runs_dir
+from pushforward.training.again import changed, settings_of
+from pushforward.training.train import train
+
+OWN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Mean:
+    images: int
+    def __call__(self, subject):
+        return {"mean_pixel": subject.number(subject.x(n=self.images).mean(), "grey", better=None, n=self.images)}
+
+def wrong(subject):
+    return {"bad": 3.0}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A plain autoencoder on digits after one epoch, measured on 50 images, with one density and one measure of its own."""
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    measures = ["metrics.images=50", "+measure@metrics.probes=probes", "~metrics.sparsity", "~metrics.samples"]
+    small = ["network.hidden=[16]", "budget.epochs=1", "logger=none", "trainer.progress=false", "features=pixels"]
+    frozen = compose(["model=ae", "data=digits", *small, "features.components=9", *measures])
+    path = runs_dir() / config.run_id(frozen)
+    assert train(frozen, path) == 0
+    return Run(path)
+
+
+def said(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as done:
+        main(list(line))
+    caught = capsys.readouterr()
+    return int(done.value.code or 0), caught.out + caught.err
+
+
+def test_a_run_is_measured_as_it_was_and_as_overrides_change_it(run: Run) -> None:
+    own = settings_of(run, [])
+    assert own == {"metrics": run.config["metrics"], "features": run.config["features"]}
+    less = settings_of(run, ["~metrics.denoising"])
+    assert less["features"] == own["features"]
+    assert less["metrics"] == {name: node for name, node in own["metrics"].items() if name != "denoising"}
+    more = settings_of(run, ["+measure@metrics.information=information", "features=random"])
+    assert set(more["metrics"]) == {*own["metrics"], "information"} and more["metrics"]["images"] == 50
+    assert more["features"] == compose(["features=random"])["features"]
+    assert settings_of(run, ["metrics.images=70"])["metrics"]["aggregate"]["images"] == 70
+    assert settings_of(run, ["metrics=none"])["metrics"] == compose(["metrics=none"])["metrics"]
+    with pytest.raises(PushforwardError, match=r"evaluate seed=2: only metrics and features"):
+        settings_of(run, ["seed=2"])
+
+
+def test_what_changes_of_a_tree() -> None:
+    own = {"a": 1, "mine": 2, "node": {"x": 1, "y": 2}, "gone": 5}
+    before, after = {"a": 1, "node": {"x": 0, "y": 2}, "gone": 5}, {"a": 1, "node": {"x": 0, "y": 3}, "new": 4}
+    assert changed(own, before, after) == {"a": 1, "mine": 2, "node": {"x": 1, "y": 3}, "new": 4}
+
+
+def test_own_measures_and_one_that_fails(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine" / "measure").mkdir(parents=True)
+    (tmp_path / "own_measures.py").write_text(OWN)
+    (tmp_path / "mine/measure/mean.yaml").write_text("_target_: own_measures.Mean\n_convert_: all\nimages: 20\n")
+    (tmp_path / "mine/measure/wrong.yaml").write_text("_target_: own_measures.wrong\n_partial_: true\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    line = ["evaluate", run.id, "+measure@metrics.mean=mean", "--config-dir", "mine"]
+    code, _ = said(capsys, *line)
+    record: dict[str, Any] = json.loads((run.path / "record.json").read_text())
+    entry = record["metrics"]["mean_pixel"]
+    assert code == 0 and entry["card"]["n"] == 20
+    command = f"pushforward evaluate {run.id} +measure@metrics.mean=mean --config-dir mine"
+    assert command in said(capsys, "why", run.id, "mean_pixel")[1]
+    code, text = said(capsys, *line, "+measure@metrics.wrong=wrong")
+    assert code == 1 and "metrics.wrong failed: bad is 3.0; return subject.number(" in text
+    assert "bad" not in json.loads((run.path / "record.json").read_text())["metrics"]
+    code, text = said(capsys, "evaluate", run.id, "metrics.probes.k=0")
+    assert code == 2 and text == "error: Probes: k=0; give 1 or more\n"
+    code, text = said(capsys, "evaluate", run.id, "nosuch")
+    assert code == 2 and "measured" not in text and text.count("\n") == 1
+    assert "there is no such folder" in said(capsys, "evaluate", run.id, "--config-dir", "none")[1]
+
+
+def test_numbers_of_a_run_on_its_way_are_shown_and_are_no_result(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunDir(run.path).set_status(state="stopped")
+    _, text = said(capsys, "evaluate", run.id, "metrics=none", "+measure@metrics.reconstruction=reconstruction")
+    assert text.startswith(f"measured, though stopped, {run.id}: mse ")
+    again = Run(run.path)
+    assert again.metrics["mse"]["value"] > 0 and again.value("mse") is None
+    assert "stopped" in said(capsys, "table", "--columns", "mse")[1]
