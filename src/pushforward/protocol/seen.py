@@ -127,7 +127,8 @@ def data_digest(subject: Subject, split: str) -> str:
 
 
 def frechet(seen: Seen, which: str) -> list[Found]:
-    return [Found(sample.frechet_distance_of(seen.features(which), seen.features(TEST)))]
+    x, real = seen.features(which), seen.features(TEST)
+    return [Found(sample.frechet_distance_of(x, real), sample.frechet_error(x, real))]
 
 
 def kernel(seen: Seen, which: str) -> list[Found]:
