@@ -63,6 +63,12 @@ def test_a_run_is_measured_as_it_was_and_as_overrides_change_it(run: Run) -> Non
         settings_of(run, ["seed=2"])
 
 
+def test_a_run_that_was_not_measured_is_measured_by_default(tmp_path: Path) -> None:
+    bare = RunDir.create(tmp_path / "bare", compose(["model=ae", "data=digits", "metrics=none", "features=random"]))
+    usual = compose(["metrics=default", "features=random"])
+    assert settings_of(Run(bare.path), []) == {group: usual[group] for group in ("metrics", "features")}
+
+
 def test_what_changes_of_a_tree() -> None:
     own = {"a": 1, "mine": 2, "node": {"x": 1, "y": 2}, "gone": 5}
     before, after = {"a": 1, "node": {"x": 0, "y": 2}, "gone": 5}, {"a": 1, "node": {"x": 0, "y": 3}, "new": 4}

@@ -99,7 +99,7 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
         return own
     chosen = {group: run.choices.get(group) for group in own}
     anew = {group: any(o.startswith(f"{group}=") for o in overrides) for group in own}
-    kept = [f"{group}={option}" for group, option in chosen.items() if option and not anew[group]]
+    kept = [f"{group}={chosen[group]}" for group in own if chosen[group] and own[group] is not None and not anew[group]]
     usual = launch.compose(kept, config_dir)["choices"]
     kept += [
         f"+{where}={option}"  # a measure or density that the run was trained with beside those of its group
@@ -140,13 +140,8 @@ def evaluate_again(run: Run, overrides: list[str], config_dir: Path | None = Non
 
     quiet()
     settings = settings_of(run, overrides, config_dir)
-    command = [
-        "pushforward",
-        "evaluate",
-        run.id,
-        *overrides,
-        *(["--config-dir", str(config_dir)] if config_dir else []),
-    ]
+    folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
+    command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *folder])
     writer = RunDir(run.path)
     if not writer.lock.acquire():
         raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
@@ -154,7 +149,7 @@ def evaluate_again(run: Run, overrides: list[str], config_dir: Path | None = Non
         trained = Trained(run)
         features = features_for(trained.data, settings["features"])
         started = time.perf_counter()
-        card = {**trained.weights, "command": shlex.join(command)}
+        card = {**trained.weights, "command": command}
         found, failed = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
         cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
         writer.update_record(found, cost=cost)
