@@ -1,5 +1,6 @@
 """Recorded moves: bit for bit those of autograd, or not recorded."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
     def train(overrides: str, at: int, blocks: int = 3, cast: bool = False) -> Family:
         """The family after so many blocks, its moves recorded at the move `at`."""
         monkeypatch.setattr(moves, "RECORDED_AT", at)
+        monkeypatch.setattr(moves, "SLOW", math.inf)  # on a loaded machine a step takes long, and would not be recorded
         frozen = compose(["data=digits", *overrides.split()])
         data = build.build_data(frozen)
         family = build.build_family(frozen, data.spec)

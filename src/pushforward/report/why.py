@@ -23,7 +23,8 @@ def why(run: Run, metric: str) -> list[str]:
     lines = [f"{metric} of {run.id}", f"  {number(found, card)}"]
     better = card.pop("better", None)
     card.pop("command", None)
-    card["kind"] = kind(found.get("card") or {})
+    if "kind" in card:
+        card["kind"] = kind(found["card"])
     lines += [f"  {better} is better"] if better else []
     width = max((len(key) for key in card), default=0)
     lines += [f"  {key:<{width}}  {text(value)}" for key, value in card.items() if value is not None]

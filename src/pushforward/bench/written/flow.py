@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pushforward.bench.written.batches import Dense, adam, shuffled, update
 
-ALPHA = 0.05
+ALPHA = 1e-6
 SLOPE = math.log(1e3)
 """log s stays within ± this."""
 
