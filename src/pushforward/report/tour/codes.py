@@ -52,7 +52,7 @@ def latent_map(a: Arrays, path: Path, who: str) -> Path:
             beside.text(
                 2 * step, middle, f"{ratio:.2f}", fontsize=8, ha="left", va="center", color=RED if ratio > 1 else "0.3"
             )
-        beside.text((step - 3) / 2, -1.5, "emptiest\nspots", ha="center", va="bottom", fontsize=8, color="0.2")
+        beside.text((step - 3) / 2, -1.5, "empty\nspot", ha="center", va="bottom", fontsize=8, color="0.2")
         beside.text(step + (step - 3) / 2, -1.5, "nearest\nimage", ha="center", va="bottom", fontsize=8, color="0.2")
         beside.text(2 * step, -1.5, "radii\naway", ha="left", va="bottom", fontsize=8, color="0.2")
         return save(figure, path)
