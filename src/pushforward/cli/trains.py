@@ -39,9 +39,8 @@ def evaluate(args: list[str]) -> int:
     overrides = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     if asked.config_dir is not None and not asked.config_dir.is_dir():
         raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
-    runs = [
-        run for spec in asked.run if spec not in overrides for run in find(spec)
-    ]  # all, before the first is measured
+    # all are found before the first is measured
+    runs = [run for spec in asked.run if spec not in overrides for run in find(spec)]
     from pushforward.training.again import evaluate_again
 
     failed = False

@@ -22,9 +22,8 @@ def gaussian_pixels(
     if flat.shape[1] <= DENSE:
         centred = flat.double() - mean
         values, vectors = torch.linalg.eigh(centred.T @ centred / (len(flat) - 1))
-        root = (
-            vectors * values.clamp(min=0).sqrt()
-        ).T  # pixels that never change have eigenvalue 0: no Cholesky factor
+        # pixels that never change have eigenvalue 0: no Cholesky factor
+        root = (vectors * values.clamp(min=0).sqrt()).T
     else:
         some = thinned(flat).double()
         root = (some - some.mean(0)) / (len(some) - 1) ** 0.5

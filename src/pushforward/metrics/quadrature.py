@@ -38,13 +38,10 @@ class Quadrature:
 
     def doubt(self, reverse: bool) -> str | None:
         """Why one of the two is not to be trusted, or None where it is."""
-        for mass, of, least in (
-            (self.mass_p, "the data's", 1.0),
-            (self.mass_q, "the model's", 1.0 if reverse else 0.0),
-        ):
-            if (
-                not least - MASS <= mass <= 1 + MASS
-            ):  # forward, the model may have mass where the data, and the grid, have none
+        # forward, the model may have mass where the data, and the grid, have none
+        least_q = 1.0 if reverse else 0.0
+        for mass, of, least in ((self.mass_p, "the data's", 1.0), (self.mass_q, "the model's", least_q)):
+            if not least - MASS <= mass <= 1 + MASS:
                 return f"the grid holds {mass:.4g} of {of} mass, expected 1 ± {MASS:g}"
         value, change = (self.reverse, self.change_reverse) if reverse else (self.forward, self.change_forward)
         if not _small(value, change):

@@ -16,9 +16,7 @@ def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "better": "lower",
         "split": None,
         "of": "training, measuring aside",
-        "images": None
-        if seen is None
-        else f"about {float(f'{seen:.2g}'):,.0f}",  # families count in steps of their own batches
+        "images": seen and f"about {float(f'{seen:.2g}'):,.0f}",  # families count in steps of their own batches
         **where,
     }
     found = {
