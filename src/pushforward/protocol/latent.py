@@ -94,7 +94,10 @@ class LatentSpace:
     def gap(self, around: Surroundings, name: str) -> dict[str, Any]:
         subject, codes = around.subject, self.decoded_codes(around)
         distance = frechet_distance_of(self.draws(around, name), codes)
-        floor = frechet_distance_of(self.decoded_codes(around, "train"), codes)
+        real = partial(self.decoded_codes, around, "train")
+        floor = subject.once(
+            ("latent gap floor", around.n), lambda: frechet_distance_of(real(), codes)
+        )  # for all densities
         card = {"n": around.n, "sampler": subject.described(name), "floor": floor, **subject.features.card}
         return subject.number(distance, "feature²", better="lower", against="decoded codes of held-out images", **card)
 
