@@ -39,12 +39,7 @@ MAY: dict[str, set[str]] = {
     | FILES
     | {"families", "data", "metrics", "protocol", "report", "config", "launch"},
     **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | {"errors", "config", "training", "report"}),
-    "bench": GROUND
-    | MATHEMATICS
-    | PARTS
-    | FILES
-    | {"families", "data", "metrics", "protocol", "report", "config", "launch", "training"},
-    "cli": FILES | COMMANDS | {"errors", "config", "training", "report", "bench"},
+    "cli": FILES | COMMANDS | {"errors", "config", "training", "report"},
     "__init__": FILES | {"errors", "config", "launch", "training"},
     "__main__": {"cli"},
 }

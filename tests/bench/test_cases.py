@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward.bench import lightning, rows
-from pushforward.bench.cases import CASES, ROWS, Case, absent, chosen
+from bench import lightning, rows
+from bench.cases import CASES, ROWS, Case, absent, chosen
 from pushforward.errors import PushforwardError
 from pushforward.launch import compose
 from pushforward.spec import DataSpec

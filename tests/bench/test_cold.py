@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pushforward import cli
-from pushforward.bench import cold
+from bench import cold
+from bench.__main__ import main
 from pushforward.errors import PushforwardError
 
 
@@ -50,7 +50,7 @@ def test_a_start_that_fails_says_why() -> None:
 @pytest.mark.slow
 def test_a_cold_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "start.json"
-    assert cli.run(["bench", "--start", "--rounds", "1", "--threads", "1", "--json", str(file)]) == 0
+    assert main(["--start", "--rounds", "1", "--threads", "1", "--json", str(file)]) == 0
     found = json.loads(file.read_text())
     assert {"python", "imports: torch", "imports: hydra; composing", "data", "model", "first block of steps"} <= set(
         found["phases"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pushforward.bench import gate as module
-from pushforward.bench.gate import Channel, Gate
+from bench import gate as module
+from bench.gate import Channel, Gate
 
 
 class Clock:

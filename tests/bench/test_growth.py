@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pushforward.bench import costs, growth
-from pushforward.bench.growth import Curve, Panel
+from bench import costs, growth
+from bench.growth import Curve, Panel
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.runs import every_run
 

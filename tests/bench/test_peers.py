@@ -1,29 +1,17 @@
 """The script that compares with other packages says in a line when it cannot have them."""
 
-import importlib.util
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from pushforward.bench.cases import CASES
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_peers.py"
-
-
-@pytest.fixture
-def peers() -> ModuleType:
-    found = importlib.util.spec_from_file_location("bench_peers", SCRIPT)
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+from bench import peers
+from bench.cases import CASES
 
 
 def test_what_cannot_be_installed_is_said(
-    peers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(command: list[str], **more: Any) -> None:
         raise subprocess.CalledProcessError(1, command, stderr="much said\nERROR: No matching distribution\n")
@@ -36,7 +24,7 @@ def test_what_cannot_be_installed_is_said(
     assert not (tmp_path / "installed").exists()
 
 
-def test_what_is_installed_is_taken(peers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_installed_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "installed").touch()
     assert peers.environment(tmp_path) == tmp_path / "bin" / "python"
     assert capsys.readouterr().out == ""

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.bench.rounds import Settings, compete
+import bench
+from bench.rounds import Settings, compete
 
 STAND_IN = """
 import argparse, os, socket, sys
-from pushforward.bench.gate import Channel, Gate
+sys.path.insert(0, SCRIPTS)
+from bench.gate import Channel, Gate
 parser = argparse.ArgumentParser()
 parser.add_argument("fate")
 for flag in ("channel", "threads"):
@@ -38,7 +40,7 @@ except Over:
 
 def test_rounds_in_turn(tmp_path: Path) -> None:
     script = tmp_path / "stand_in.py"
-    script.write_text(STAND_IN)
+    script.write_text(STAND_IN.replace("SCRIPTS", repr(str(Path(bench.__file__).parents[1]))))
     commands = {fate: [sys.executable, str(script), fate] for fate in ("lasts", "fails", "is killed")}
     told: list[str] = []
     found = compete(commands, Settings(rounds=3, seconds=0.05, warm=0.01), tmp_path, told.append)
@@ -57,11 +59,11 @@ def test_rounds_in_turn(tmp_path: Path) -> None:
 def test_a_real_case(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import json
 
-    from pushforward import cli
+    from bench.__main__ import main
 
     file = tmp_path / "found.json"
     line = ["--cases", "vae-digits-small", "--rounds", "1", "--seconds", "0.1", "--threads", "1", "--metrics"]
-    assert cli.run(["bench", *line, "--json", str(file)]) == 0
+    assert main([*line, "--json", str(file)]) == 0
     printed = capsys.readouterr().out
     assert all(row in printed for row in ("hand-written", "pushforward", "lightning"))
     rows = json.loads(file.read_text())["cases"]["vae-digits-small"]["rows"]

@@ -6,9 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from pushforward.bench.cases import CASES
-from pushforward.bench.rounds import Figures, Settings
-from pushforward.bench.table import plain, table
+from bench.cases import CASES
+from bench.rounds import Figures, Settings
+from bench.table import plain, table
 
 CASE = CASES["vae-digits"]
 FOUND = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pushforward.bench.written import diffusion, flow, gan, vae
+from bench.written import diffusion, flow, gan, vae
 from pushforward.data import DataModule
 from pushforward.families import Family
 from pushforward.launch import compose

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pushforward.cli.about import bench, doctor, list_, tour
+from pushforward.cli.about import doctor, list_, tour
 from pushforward.cli.reads import sample, show, status, sync, table, why
 from pushforward.cli.trains import evaluate, train
 from pushforward.errors import PushforwardError
@@ -20,7 +20,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "show": show,
     "sample": sample,
     "tour": tour,
-    "bench": bench,
     "list": list_,
     "doctor": doctor,
 }
@@ -38,7 +37,6 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward show model vae | run RUN                        equation and parts, or numbers
   pushforward sample RUN --n 64 --out grid.png                samples of a trained run
   pushforward tour                                            the subject in eight plots, drawn here and now on digits
-  pushforward bench                                           how fast training is beside a loop written by hand
   pushforward list models|data|networks|…                     what there is, one line each
   pushforward doctor                                          what this machine has, and what is missing
 

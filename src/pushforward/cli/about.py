@@ -1,6 +1,5 @@
 """Commands about the subject, the configuration and the machine."""
 
-import os
 from pathlib import Path
 
 from pushforward.cli.parser import Parser
@@ -46,22 +45,3 @@ def doctor(args: list[str]) -> int:
     lines, healthy = examine()
     print("\n".join(lines))
     return 0 if healthy else 1
-
-
-def bench(args: list[str]) -> int:
-    """pushforward bench: training beside a loop written by hand and beside Lightning as usually written, in rounds."""
-    parser = Parser("pushforward bench", description=bench.__doc__)
-    parser.add_argument("--cases", default="", metavar="A,B", help="only these; default: all whose data are here")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the median counts")
-    parser.add_argument("--seconds", type=float, default=0.8, help="of a round, prolonged to whole epochs")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each contestant")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--metrics", action="store_true", help="also how long the metrics at the end of a run take")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also everything that was measured, for a file")
-    parser.add_argument("--list", action="store_true", help="the cases and the rows")
-    parser.add_argument("--start", action="store_true", help="instead: where the seconds of a cold start go")
-    parser.add_argument("--growth", action="store_true", help="instead: cost against batch, size, runs and samples")
-    asked = parser.parse_args(args)
-    from pushforward.bench.command import run as measure
-
-    return measure(asked)

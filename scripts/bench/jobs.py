@@ -1,6 +1,6 @@
 """How long a job of a sweep takes to start: from the order to its model being built, forked from a warm server and fresh.
 
-python scripts/bench_start.py --jobs 7
+python scripts/bench jobs --jobs 7
 
 The first number is a job that imports what training does and multiplies matrices on two threads; the second a VAE on
 digits, until its data and model stand and training begins.
@@ -9,13 +9,10 @@ digits, until its data and model stand and training begins.
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 TINY = ["data=digits", "model=vae", "network.hidden=[16]", "trainer=debug", "metrics=none", "logger=none"]
 
 
@@ -39,14 +36,15 @@ def measure(kind: str, jobs: int, out: Path) -> None:
     from pushforward.sweep.server import BASE, Server, targets
 
     os.environ["PUSHFORWARD_OUTPUTS"] = str(out / kind)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     frozen = [compose([*TINY, "trainer.threads=2", f"seed={seed}"]) for seed in range(jobs)]
     server = Server([*BASE, *sorted(targets(frozen[0]))] if kind == "warm" else ())
-    server.start("bench_start.product", [str(out / "ready")], log=out / "log", threads=2).wait()  # the server is up
+    server.start("bench.jobs.product", [str(out / "ready")], log=out / "log", threads=2).wait()  # the server is up
     trivial, real, cpu = [], [], []
     for number, one in enumerate(frozen):
         mark, begun = out / f"{kind}-{number}", time.time()
-        again = ["-c", "import bench_start, sys; sys.exit(bench_start.product(sys.argv[1:]))", str(mark)]
-        assert server.start("bench_start.product", [str(mark)], log=out / "log", threads=2, command=again).wait() == 0
+        again = ["-c", "import bench.jobs, sys; sys.exit(bench.jobs.product(sys.argv[1:]))", str(mark)]
+        assert server.start("bench.jobs.product", [str(mark)], log=out / "log", threads=2, command=again).wait() == 0
         done, spent = map(float, mark.read_text().split())
         trivial.append(done - begun)
         cpu.append(spent)
@@ -68,10 +66,11 @@ def measure(kind: str, jobs: int, out: Path) -> None:
     )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("scripts/bench jobs", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=7)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("warm", "cold"):
             measure(kind, asked.jobs, Path(folder))
+    return 0

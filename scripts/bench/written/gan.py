@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import adam, shuffled, update
+from bench.written.batches import adam, shuffled, update
 
 CODE = 64
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pushforward.bench.written import diffusion, flow, gan, vae
+from bench.written import diffusion, flow, gan, vae
 
 
 class VAE(pl.LightningModule):

@@ -1,6 +1,6 @@
-"""Training beside other packages: `pushforward bench` with a row of pythae, in an environment of its own.
+"""Training beside other packages: `python scripts/bench` with a row of pythae, in an environment of its own.
 
-python scripts/bench_peers.py --threads 2 --json peers.json
+python scripts/bench peers --threads 2 --json peers.json
 
 The first time it makes that environment, of about 1 GB, and installs pythae there with the torch that is installed here.
 pythae 0.1.2 (Chadebec et al. 2022) trains the VAE of the case vae-mnist: its own default networks are the same,
@@ -23,24 +23,26 @@ PACKAGE = "pythae==0.1.2"
 CASE = "vae-mnist"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=CASE, help=f"as `pushforward bench` has them; pythae trains {CASE}")
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("scripts/bench peers", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--cases", default=CASE, help=f"as `python scripts/bench --list` has them; pythae trains {CASE}"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--environment", type=Path, help="where pythae is, or will be; default: outputs/bench/peers")
-    asked = parser.parse_args()
-    from pushforward.bench.cases import Case
-    from pushforward.bench.command import bench
-    from pushforward.bench.rounds import Settings
+    asked = parser.parse_args(arguments)
+    from bench.cases import Case
+    from bench.command import bench
+    from bench.rounds import Settings
     from pushforward.runs import outputs
 
     python = environment(asked.environment or outputs() / "bench" / "peers")
 
     def more(case: Case, images: Path) -> Mapping[str, Sequence[str]]:
-        from pushforward.bench import gate
+        from bench import gate
 
         if python is None or case.name != CASE:
             return {}
@@ -132,4 +134,4 @@ def contestant() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(contestant() if sys.argv[1:2] == ["contestant"] else main())
+    contestant()

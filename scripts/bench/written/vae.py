@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import Dense, adam, shuffled, update
+from bench.written.batches import Dense, adam, shuffled, update
 
 CODE = 16
 FAR = 1e6

@@ -9,8 +9,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from pushforward.bench.cases import ROWS, Case
-from pushforward.bench.rounds import Figures, Settings
+from bench.cases import ROWS, Case
+from bench.rounds import Figures, Settings
 
 COLUMNS = (
     "case", "row", "images/s", "steps/s", "× hand-written", "rounds", "first step, s", "peak memory, MB",

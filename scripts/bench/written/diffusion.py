@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import adam, shuffled, update
+from bench.written.batches import adam, shuffled, update
 from pushforward.networks import UNet
 
 TIMESTEPS = 1000

@@ -1,7 +1,7 @@
 """A sweep of small models: trained as one, one process a job, and as usually written in Lightning; from shell to last file.
 
-python scripts/bench_sweep.py --out sweeps                     32 VAEs (8 β × 4 seeds) on digits, 500 epochs
-python scripts/bench_sweep.py --kind gan --out gans            16 GANs (4 rates × 4 seeds) on digits, 200 epochs
+python scripts/bench sweep --out sweeps                     32 VAEs (8 β × 4 seeds) on digits, 500 epochs
+python scripts/bench sweep --kind gan --out gans            16 GANs (4 rates × 4 seeds) on digits, 200 epochs
 
 Lightning's row trains some of the jobs, two at a time, and the time for all is worked out from theirs; it measures and
 draws nothing at the end. What pushforward writes, it writes in both rows: curves, checkpoints, record, pictures.
@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from bench import PROGRAM
 
 KINDS = {
     "vae": (
@@ -60,7 +62,7 @@ def in_lightning(kind: str, epochs: int, jobs: int, outputs: Path) -> dict[str, 
             sys.exit(f"a job in Lightning has failed: {outputs / 'log'}")
         running = [process for process in running if process.poll() is None]
         while waiting and len(running) < 2:
-            job = [sys.executable, __file__, "--job", str(waiting.pop()), "--kind", kind, "--epochs", str(epochs)]
+            job = [*PROGRAM, "sweep", "--job", str(waiting.pop()), "--kind", kind, "--epochs", str(epochs)]
             with (outputs / "log").open("ab") as log:
                 environment = {**os.environ, "OMP_NUM_THREADS": "1"}
                 running.append(subprocess.Popen([*job, "--out", str(outputs)], stdout=log, stderr=log, env=environment))
@@ -75,8 +77,8 @@ def job(kind: str, seed: int, epochs: int, outputs: Path) -> None:
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    from pushforward.bench import lightning
-    from pushforward.bench.written import gan, vae
+    from bench import lightning
+    from bench.written import gan, vae
     from pushforward.launch import compose
     from pushforward.training.build import build_data
 
@@ -101,19 +103,20 @@ def job(kind: str, seed: int, epochs: int, outputs: Path) -> None:
     trainer.fit(module, loader)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser("scripts/bench sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kind", choices=KINDS, default="vae")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--lightning", type=int, default=4, help="jobs of Lightning's row that are run; 0: none")
     parser.add_argument("--out", type=Path, required=True, help="a folder that is not there yet")
     parser.add_argument("--job", type=int, help=argparse.SUPPRESS)
-    asked, more = parser.parse_known_args()
+    asked, more = parser.parse_known_args(arguments)
     common, swept, epochs = KINDS[asked.kind]
     epochs = asked.epochs or epochs
     if asked.job is not None:
-        return job(asked.kind, asked.job, epochs, asked.out)
+        job(asked.kind, asked.job, epochs, asked.out)
+        return 0
     if asked.out.exists():
         sys.exit(f"error: --out {asked.out} is there already; name a folder that is not")
     arguments = [*common, *swept, f"budget.epochs={epochs}", "logger=none", *more]
@@ -136,6 +139,4 @@ def main() -> None:
             if ratios:
                 print(f"{what}: vectorized {statistics.median(ratios):.2f} times as fast as {name}")
 
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,4 +1,4 @@
-"""What `pushforward bench` does. Imports no torch: contestants have processes of their own."""
+"""What `python scripts/bench` does. Imports no torch: contestants have processes of their own."""
 
 import json
 import os
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pushforward.bench import cold
-from pushforward.bench.cases import CASES, ROWS, Case, absent, chosen
-from pushforward.bench.rounds import Figures, Settings, compete, images_of, worker
-from pushforward.bench.table import plain, table
+from bench import cold
+from bench.cases import CASES, ROWS, Case, absent, chosen
+from bench.rounds import Figures, Settings, compete, images_of, worker
+from bench.table import plain, table
 from pushforward.errors import PushforwardError
 from pushforward.report.terminal import console
 from pushforward.runs import outputs, write_whole
@@ -32,7 +32,7 @@ def run(asked: Namespace) -> int:
         return cold.report(asked.rounds, asked.threads, asked.json)
     if asked.growth:
         os.environ |= {"OMP_NUM_THREADS": str(asked.threads), "OMP_WAIT_POLICY": "PASSIVE"}  # before torch is imported
-        from pushforward.bench import growth
+        from bench import growth
 
         return growth.report(asked.threads, outputs() / "bench", asked.json)
     return bench(asked.cases, settings, asked.json)

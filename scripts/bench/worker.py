@@ -1,4 +1,4 @@
-"""`python -m pushforward.bench.worker CASE ROW …`: one contestant, in a process of its own, until no round will follow."""
+"""`python scripts/bench worker CASE ROW …`: one contestant, in a process of its own, until no round will follow."""
 
 import argparse
 import os
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pushforward.bench.cases import CASES, Case
-from pushforward.bench.gate import Channel, Gate
+from bench.cases import CASES, Case
+from bench.gate import Channel, Gate
 
 
 class Over(Exception):
@@ -19,7 +19,7 @@ def over() -> None:
     raise Over
 
 
-def main() -> None:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("case")
     parser.add_argument("row")
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device")
     parser.add_argument("--metrics", action="store_true", help="pushforward: measure the trained run too")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     case, channel = CASES[asked.case], Channel(socket.socket(fileno=asked.channel))
     if asked.row == "pushforward":
         pushforward(case, channel, asked)
@@ -44,7 +44,7 @@ def main() -> None:
 def another(case: Case, channel: Channel, asked: argparse.Namespace) -> None:
     import torch
 
-    from pushforward.bench import rows
+    from bench import rows
 
     torch.set_num_threads(asked.threads)
     run = {"hand-written": rows.hand_written, "lightning": rows.in_lightning}[asked.row]
@@ -63,7 +63,7 @@ def pushforward(case: Case, channel: Channel, asked: argparse.Namespace) -> None
     config.calm(frozen)  # as the command line does, before torch is imported
     import numpy as np
 
-    from pushforward.bench import rows
+    from bench import rows
 
     period = frozen["selection"]["every"] * len(np.load(asked.images, mmap_mode="r"))
     rows.in_pushforward(frozen, asked.folder, period, Gate(channel, asked.born, rows.end, waiting(asked.device)))
@@ -78,7 +78,3 @@ def waiting(device: str) -> Callable[[], None] | None:
     import torch
 
     return torch.cuda.synchronize
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pushforward.bench.written.batches import Dense, adam, shuffled, update
+from bench.written.batches import Dense, adam, shuffled, update
 
 ALPHA = 1e-6
 SLOPE = math.log(1e3)

@@ -5,15 +5,15 @@ import select
 import socket
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pushforward.bench.cases import Case
-from pushforward.bench.gate import Channel
+from bench import PROGRAM
+from bench.cases import Case
+from bench.gate import Channel
 from pushforward.errors import PushforwardError
 
 PATIENCE = 300.0
@@ -118,7 +118,7 @@ def worker(case: Case, row: str, images: Path, folder: Path, settings: Settings)
     """The command of a row that comes with the package."""
     more = ["--metrics"] if settings.metrics else []
     return [
-        sys.executable, "-m", "pushforward.bench.worker", case.name, row,
+        *PROGRAM, "worker", case.name, row,
         "--images", str(images), "--folder", str(folder / "run"), *more,
     ]  # fmt: skip
 
@@ -151,17 +151,19 @@ def images_of(case: Case, folder: Path) -> Path:
     path = folder / ("-".join(word for word in case.command if word.startswith("data")) + ".npy")
     if path.is_file():
         return path
-    script = "import sys; from pushforward.bench import rounds; rounds.write_images(sys.argv[1], sys.argv[2:])"
-    done = subprocess.run([sys.executable, "-c", script, str(path), *case.command], capture_output=True, text=True)
+    done = subprocess.run([*PROGRAM, "images", str(path), *case.command], capture_output=True, text=True)
     if done.returncode:
         raise PushforwardError(f"{case.name}: its data cannot be had: {done.stderr.strip().splitlines()[-1]}")
     return path
 
 
-def write_images(path: str, command: Sequence[str]) -> None:
+def write_images(arguments: Sequence[str]) -> int:
+    """`python scripts/bench images FILE OVERRIDES…`: the training images of a command line, as a file."""
     import numpy as np
 
     from pushforward.launch import compose
     from pushforward.training.build import build_data
 
-    np.save(path, build_data(compose(list(command))).tensor("train").numpy())
+    path, *command = arguments
+    np.save(path, build_data(compose(command)).tensor("train").numpy())
+    return 0

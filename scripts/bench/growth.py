@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pushforward.bench.costs import CONV, FEATURES, SMALL, UNET, WIDE, compared, replicas, step, table
+from bench.costs import CONV, FEATURES, SMALL, UNET, WIDE, compared, replicas, step, table
 from pushforward.metrics.kernel import kernel_distance
 from pushforward.metrics.manifold import precision_recall_density_coverage
 from pushforward.metrics.sample import frechet_distance_of

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.bench.cases import Case
-from pushforward.bench.gate import Gate
-from pushforward.bench.written import diffusion, flow, gan, vae
+from bench.cases import Case
+from bench.gate import Gate
+from bench.written import diffusion, flow, gan, vae
 
 VAES: dict[str, Callable[[], vae.VAE]] = {
     "vae-digits-small": lambda: vae.mlp(64, (128,), 1),
@@ -49,7 +49,7 @@ def hand_written(case: Case, path: Path, device: str, gate: Gate) -> None:
 
 
 def in_lightning(case: Case, path: Path, device: str, gate: Gate) -> None:
-    from pushforward.bench import lightning
+    from bench import lightning
     from pushforward.training.train import quiet
 
     quiet()
