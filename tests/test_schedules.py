@@ -41,7 +41,7 @@ def test_cosine_is_torchs() -> None:
 
 
 def test_the_optimiser_follows_the_epochs_seen() -> None:
-    """Before a step the factor is that of the images seen with the step's own batch."""
+    """A step's factor is that of the images seen before its batch, as torch's schedulers count: none is at rate 0."""
     tuning = Tuning(partial(torch.optim.SGD), lr=0.5, schedule=Cosine())
     family = PlainAutoencoder(
         DataSpec((2,), None, 40, low=-math.inf, high=math.inf), MLP(hidden=()), 1, Deterministic, Gaussian,
@@ -50,7 +50,14 @@ def test_the_optimiser_follows_the_epochs_seen() -> None:
     family.horizon = 4.0
     family.configure_optimizers()
     assert family.stepper is not None
+    optimizer = family.stepper.optimizers["model"]
+    rates, theirs = list[float](), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    optimizer.register_step_pre_hook(lambda *_: rates.append(optimizer.param_groups[0]["lr"]))
     family.stepper.block(Block(0, torch.randn(16, 10, 2)))
-    assert family.progress.images_seen == 160
-    assert family.stepper.optimizers["model"].param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-7)
-    assert float(family.epochs) == 4.0
+    assert family.progress.images_seen == 160 and float(family.epochs) == 3.75
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=16)
+    for rate in rates:
+        assert rate == pytest.approx(scheduler.get_last_lr()[0], abs=1e-6)
+        theirs.step()
+        scheduler.step()
+    assert len(rates) == 16 and rates[0] == 0.5 and rates[-1] > 0.004

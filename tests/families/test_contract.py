@@ -157,7 +157,7 @@ def test_each_player_moves_itself_alone(case: Case) -> None:
         for parameter in family.parameters():
             parameter.grad = None
         before = {k: v.clone() for k, v in family.state_dict().items()}
-        family.stepper.step(player, batch, noise_of(family, player.name))
+        family.stepper.step(player, batch, noise_of(family, player.name), 0.0)
         for name, parameter in family.named_parameters():
             assert (parameter.grad is not None) == (name in own), name
         changed = {k for k, v in family.state_dict().items() if not torch.equal(v, before[k])}

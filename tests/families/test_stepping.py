@@ -18,7 +18,7 @@ def test_the_average_is_the_recursion_and_forgets_its_start():
     assert stepper is not None
     expected = [p.detach().clone() for p in stepper.parameters["model"]]
     for t in range(12):
-        stepper.step(player, Batch(data.tensor("train", 64)), {})
+        stepper.step(player, Batch(data.tensor("train", 64)), {}, 0.0)
         decay = min(0.5, (1 + t) / (10 + t))
         expected = [
             decay * mean + (1 - decay) * p.detach()

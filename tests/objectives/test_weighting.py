@@ -73,6 +73,20 @@ def test_they_print_themselves() -> None:
     assert 0.1 / math.log(2) == pytest.approx(0.144, abs=1e-3)
 
 
+def test_each_says_when_it_no_longer_changes() -> None:
+    """From there on it gives the same at any time; infinite: never."""
+    for weight, end in (
+        (Constant(2), 0.0), (FreeBits(1, 0.5), 0.0), (Warmup(4, 6, 0), 6.0), (Capacity(2, 8, 5), 5.0),
+        (Cyclical(1, 4, 0.5), math.inf),
+    ):  # fmt: skip
+        assert weight.settled() == end
+        if end < math.inf:
+            for later in (0.001, 1.0, 77.0):
+                torch.testing.assert_close(at(weight, end + later), at(weight, end), rtol=0, atol=0)
+        if 0 < end < math.inf:
+            assert not torch.equal(at(weight, 0.9 * end), at(weight, end))
+
+
 def test_their_numbers_are_buffers_outside_the_state() -> None:
     weights = [Constant(1), Warmup(1, 2, 3), Cyclical(1, 2, 3), Capacity(1, 2, 3), FreeBits(1, 2)]
     for weight, n in zip(weights, (1, 3, 3, 3, 2), strict=True):

@@ -259,7 +259,7 @@ def test_the_average_validates_and_is_measured_beside_the_raw_weights(whole: dic
     assert Selector("auto").measure(family, data) == shown
     family.load_state_dict(checkpoints.weights(state, ema=False))
     assert Selector("auto").measure(family, data) != shown
-    card = choose(RunDir(whole["vae"]), family, state["best"]["images_seen"], frozen)
+    card = choose(RunDir(whole["vae"]), family, frozen)
     assert card["weights"] == "best (EMA)"
     best = checkpoint(whole["vae"], "best")
     assert all(torch.equal(family.state_dict()[name], mean) for name, mean in best["ema"].items())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pushforward.errors import PushforwardError
 from pushforward.families.players import Player, Tuning
 from pushforward.families.stepping import Stepper
-from pushforward.objectives import Objective, Term
+from pushforward.objectives import Objective, Term, Weight
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
 Noise = dict[str, Tensor]
@@ -130,6 +130,10 @@ class Family(pl.LightningModule, ABC):
             for name, term in objective.terms.items()
             if isinstance(term, Term) and term.unit != "nats"
         }
+
+    def settled(self) -> float:
+        """Epochs after which what is minimised no longer changes with time: before, no weights are better than later ones."""
+        return max((weight.settled() for weight in self.modules() if isinstance(weight, Weight)), default=0.0)
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
 

@@ -118,13 +118,14 @@ class Stack:
             for player in base.players:
                 for repeat in range(player.steps):
                     if player.sees_data or batch is None:
+                        epochs = progress.images_seen / base.spec.n_train  # before the batch, as in `Stepper.block`
                         batch = {"x": block.x[position]} | ({} if block.y is None else {"y": block.y[position]})
                     if player.sees_data:
                         position += 1
                         progress.images_seen += n
                     step = cycle * player.steps + repeat
                     noise = {key: value[step] for key, value in noises[player.name].items()}
-                    rows[player.name].append(self.step(player, batch, noise))
+                    rows[player.name].append(self.step(player, batch, noise, epochs))
             progress.cycles += 1
         for name, player_rows in rows.items():
             self.pending.setdefault(name, []).append(torch.stack(player_rows))
@@ -140,11 +141,10 @@ class Stack:
         ]
         return {key: torch.stack([own[key].view(-1, n, *own[key].shape[1:]) for own in each], 1) for key in each[0]}
 
-    def step(self, player: Player, batch: Given, noise: Given) -> Tensor:
+    def step(self, player: Player, batch: Given, noise: Given, epochs: float) -> Tensor:
         """One optimiser step of one player of every replica. Returns the means of its terms, (K, terms)."""
         base, name = self.base, player.name
         done = base.progress.steps.get(name, 0)
-        epochs = base.progress.images_seen / base.spec.n_train
         self.buffers["epochs"].fill_(epochs)
         own, others = self.given[name]
         with self.steppers[0].tracking(name):

@@ -121,22 +121,23 @@ class Stepper:
             for player in family.players:
                 for repeat in range(player.steps):
                     if player.sees_data or batch is None:
+                        # counted before the batch: the first step is at 0, and none is at the budget's end
+                        epochs = progress.images_seen / family.spec.n_train
                         batch = Batch(images[position], None if labels is None else labels[position])
                     if player.sees_data:
                         position += 1
                         progress.images_seen += n * size
-                    terms = self.step(player, batch, local[player.name][cycle * player.steps + repeat])
+                    terms = self.step(player, batch, local[player.name][cycle * player.steps + repeat], epochs)
                     names[player.name] = list(terms)
                     rows[player.name].append([term.detach() for term in terms.values()])
             progress.cycles += 1
         for name, player_rows in rows.items():
             self.history.add(name, names[name], first[name], player_rows)
 
-    def step(self, player: Player, batch: Batch, noise: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One optimiser step of one player; its loss reaches its own parameters only."""
+    def step(self, player: Player, batch: Batch, noise: dict[str, Tensor], epochs: float) -> dict[str, Tensor]:
+        """One optimiser step of one player, `epochs` into the run; its loss reaches its own parameters only."""
         family, name = self.family, player.name
         tuning, progress = family.tunings[name], family.progress
-        epochs = progress.images_seen / family.spec.n_train
         family.epochs.fill_(epochs)
         if tuning.schedule is not None:
             factor = float(tuning.schedule(torch.tensor(epochs, dtype=torch.float64), family.horizon))

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,12 @@ from pushforward.parallel import gather_batch
 
 
 class Weight(nn.Module, ABC):
-    """Turns a term's value into its contribution to the objective. Abstract."""
+    """Turns a term's value into its contribution to the objective. Abstract.
+
+    couples_batch: the contribution is no mean of images' own.
+    """
+
+    couples_batch: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
@@ -20,6 +26,10 @@ class Weight(nn.Module, ABC):
     @abstractmethod
     def describe(self, symbol: str) -> str:
         """The weighted term as it stands in an equation."""
+
+    @abstractmethod
+    def settled(self) -> float:
+        """Epochs after which it no longer changes with time: 0 where it never does, infinite where it always does."""
 
 
 class Constant(Weight):
@@ -37,6 +47,9 @@ class Constant(Weight):
     def describe(self, symbol: str) -> str:
         beta = float(self.beta)
         return symbol if beta == 1 else f"{beta:g}·{symbol}"
+
+    def settled(self) -> float:
+        return 0.0
 
 
 class Warmup(Weight):
@@ -58,6 +71,9 @@ class Warmup(Weight):
 
     def describe(self, symbol: str) -> str:
         return f"β(t)·{symbol} with β: {float(self.start):g} → {float(self.beta):g} over {float(self.over):g} epochs"
+
+    def settled(self) -> float:
+        return float(self.over)
 
 
 class Cyclical(Weight):
@@ -83,9 +99,14 @@ class Cyclical(Weight):
             f"{float(self.period):g} epochs"
         )
 
+    def settled(self) -> float:
+        return math.inf
+
 
 class Capacity(Weight):
     """β · |term − C(t)|, C rising from 0 to `capacity` nats over `epochs` epochs. Burgess et al. 2018."""
+
+    couples_batch = True
 
     beta: Tensor
     capacity: Tensor
@@ -107,9 +128,14 @@ class Capacity(Weight):
             f"{float(self.over):g} epochs"
         )
 
+    def settled(self) -> float:
+        return float(self.over)
+
 
 class FreeBits(Weight):
     """β · Σ_j max(λ, mean over the batch of part j): each code dimension has `nats` for free. Kingma et al. 2016, eq. 15."""
+
+    couples_batch = True
 
     beta: Tensor
     nats: Tensor
@@ -127,6 +153,9 @@ class FreeBits(Weight):
         bits = float(self.nats) / math.log(2)
         factor = "" if float(self.beta) == 1 else f"{float(self.beta):g}·"
         return f"{factor}Σⱼ max({float(self.nats):g} nats, {symbol}ⱼ) ({bits:.2g} bits free a dimension)"
+
+    def settled(self) -> float:
+        return 0.0
 
 
 def total_of(value: Tensor) -> Tensor:

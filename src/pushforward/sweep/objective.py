@@ -78,7 +78,7 @@ def value(run: Run, source: str) -> float:
     curves = run.curves()
     column = source if source.startswith("val/") else f"val/{source}"
     if column in curves and not source.startswith("test/"):
-        return _finite(run, source, _chosen(curves, column))
+        return _finite(run, source, _chosen(curves, column, settled_images(run)))
     if source.startswith("val/"):
         there = [name for name in curves if name.startswith("val/")]
         hint = near(source, there) if there else "this model has no criterion of validation: set selection.metric"
@@ -98,15 +98,21 @@ def value(run: Run, source: str) -> float:
     return _finite(run, source, float(entry["value"]))
 
 
-def _chosen(curves: Mapping[str, np.ndarray], column: str) -> float:
+def _chosen(curves: Mapping[str, np.ndarray], column: str, settled: float) -> float:
     """The column where the criterion was best, that is, of the weights that are kept; its last value without one."""
     there = np.isfinite(curves[column])
     if not there.any():
         return math.nan
-    criterion = curves.get(CRITERION)
-    if criterion is not None and np.isfinite(criterion[there]).any():
-        return float(curves[column][there][int(np.nanargmin(criterion[there]))])
+    criterion, chooses = curves.get(CRITERION), there & (curves["images_seen"] >= settled)
+    if criterion is not None and np.isfinite(criterion[chooses]).any():
+        return float(curves[column][chooses][int(np.nanargmin(criterion[chooses]))])
     return float(curves[column][there][-1])
+
+
+def settled_images(run: Run) -> float:
+    """Images before which nothing is chosen, as the objective still changes; infinite where it always does."""
+    images = run.status.get("settled_images", 0.0)
+    return math.inf if images is None else float(images)
 
 
 def _finite(run: Run, source: str, number: float) -> float:
@@ -116,10 +122,10 @@ def _finite(run: Run, source: str, number: float) -> float:
 
 
 def validations(run: Run) -> list[tuple[int, float]]:
-    """(images seen, criterion) of every validation so far, in order."""
+    """(images seen, criterion) of every validation so far that may choose, in order."""
     curves = run.curves()
     criterion = curves.get(CRITERION)
     if criterion is None:
         return []
-    there = ~np.isnan(criterion)
+    there = ~np.isnan(criterion) & (curves["images_seen"] >= settled_images(run))
     return [(int(seen), float(v)) for seen, v in zip(curves["images_seen"][there], criterion[there], strict=True)]

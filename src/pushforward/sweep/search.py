@@ -1,6 +1,7 @@
 """Runs the trials of a search, a few at a time: starts their runs, watches their validation, tells what became of them."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pushforward.runs import Run, RunDir
 from pushforward.store import write_whole
 from pushforward.sweep import devices
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
-from pushforward.sweep.objective import Unmeasured, validations, value
+from pushforward.sweep.objective import Unmeasured, settled_images, validations, value
 from pushforward.sweep.pool import Pool
 from pushforward.sweep.screen import Screen
 from pushforward.sweep.study import Asked, Pruning, Study
@@ -144,10 +145,10 @@ class Search:
             self.say(asked, f"pruned after validation {step}")
         elif state == "finished":
             if self.settings.pruner and not validations(run):
-                raise PushforwardError(
-                    f"study.pruner={self.settings.pruner}: this model validates nothing to prune by; "
-                    f"set selection.metric, such as fd_lenet, or study.pruner=none"
-                )
+                why = "this model validates nothing to prune by; set selection.metric, such as fd_lenet,"
+                if math.isinf(settled_images(run)):
+                    why = "its objective changes to the end of the budget, and nothing is pruned before; raise the budget,"
+                raise PushforwardError(f"study.pruner={self.settings.pruner}: {why} or study.pruner=none")
             try:
                 values = [value(run, o.source) for o in self.settings.objectives]
             except Unmeasured as error:

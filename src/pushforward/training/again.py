@@ -16,7 +16,7 @@ from pushforward.families import Family
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
-from pushforward.training import build, checkpoints
+from pushforward.training import build
 from pushforward.training.bind import check_targets
 from pushforward.training.evaluate import choose, evaluate, features_for
 
@@ -34,9 +34,7 @@ class Trained:
         with own_modules_in_reach():
             self.data = build.build_data(run.config)
             self.family: Family = build.build_family(run.config, self.data.spec)
-        state = checkpoints.load(run.path / "checkpoints" / "last.ckpt")
-        self.best_at = int(state["best"]["images_seen"])
-        self.weights = choose(RunDir(run.path), self.family, self.best_at, run.config)
+        self.weights = choose(RunDir(run.path), self.family, run.config)
         self.family.eval()
 
     @torch.no_grad()

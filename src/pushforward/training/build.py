@@ -77,3 +77,9 @@ def budget_cycles(frozen: Mapping[str, Any], family: Family) -> int:
     """Cycles of all players in the budget; the last may pass it by a part of a cycle."""
     images = budget_images(frozen, family.spec)
     return math.ceil(images / (int(frozen["batch_size"]) * family.batches_per_cycle))
+
+
+def settled_images(family: Family, budget: int) -> float:
+    """Images after which the objective no longer changes with time; infinite where the budget ends before."""
+    images = family.settled() * family.spec.n_train
+    return images if images < budget + 1 else math.inf

@@ -34,6 +34,8 @@ class Plan:
     pictures_images: float | None
     checkpoint_share: float = 1.0
     """At most this share of the time goes into writing checkpoints; 1: one is written at every validation."""
+    settled_images: float = 0.0
+    """Nothing is chosen before: the objective still changes. Infinite where it does at the budget's end."""
 
 
 @dataclass
@@ -203,10 +205,11 @@ class Conductor(pl.Callback):
         """Writes validation's values; the weights are the best so far where the criterion is the lowest."""
         if not values:
             return
-        value = values.get("criterion", math.nan)  # nothing chooses where there is none
         self.write({f"val/{name}": v for name, v in values.items()}, seen)
-        if "criterion" in values:
-            self.best.history.append(value)
+        value = values.get("criterion")  # nothing chooses where there is none
+        if value is None or seen < self.plan.settled_images:
+            return
+        self.best.history.append(value)
         if value < self.best.value:
             self.best.value, self.best.images_seen = value, seen
             if self.chief:

@@ -1,5 +1,6 @@
 """Which weights of a run are measured, and the measures that its config asks for: at the end, and while it trains."""
 
+import math
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,7 +22,7 @@ BEFORE = {"lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", 
 """What `features: {name: …}` of runs trained before meant."""
 
 
-def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any]) -> dict[str, Any]:
+def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, Any]:
     """Puts the weights to evaluate into the family: best where validation chose any, else last; EMA where there are any.
 
     Returns what the card says of them.
@@ -30,12 +31,16 @@ def choose(run: RunDir, family: Family, best_at: int, frozen: Mapping[str, Any])
     chosen = best if best.is_file() else run.checkpoints / "last.ckpt"
     state = checkpoints.load(chosen, family.device)
     family.load_state_dict(checkpoints.weights(state))
-    metric = frozen["selection"]["metric"]
+    metric, settled = frozen["selection"]["metric"], family.settled()
     by = f"validation {'+'.join(family.criterion or ['total']) if metric == 'auto' else metric}"
+    if settled:
+        by += f", from epoch {settled:g} on: until then the objective changes"
+    never = math.isinf(build.settled_images(family, build.budget_images(frozen, family.spec)))
+    nothing = "nothing: the objective still changes when the budget ends" if never else None
     return {
         "weights": chosen.stem + (" (EMA)" if state["ema"] else ""),
         "selection": f"{metric}, on validation; last where nothing chooses",
-        "chosen_by": by if chosen == best else None,
+        "chosen_by": by if chosen == best else nothing,
         "at_images": state["progress"]["images_seen"],
     }
 

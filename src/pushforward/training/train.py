@@ -126,6 +126,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
         run.set_status(
             units=family.units(),
             budget_images=images,
+            settled_images=build.settled_images(family, images),
             images_seen=restored["progress"]["images_seen"] if restored else 0,
         )
         say(run, *opening(frozen, family, data, run, images, restored))
@@ -231,6 +232,7 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
         validate_images=frozen["selection"]["every"] * n,
         pictures_images=pictures * n if pictures else None,
         checkpoint_share=float(frozen["trainer"].get("checkpoint_share") or Trainer.checkpoint_share),
+        settled_images=build.settled_images(family, images),
     )
 
 
@@ -250,7 +252,7 @@ def record(session: Session) -> None:
     """Measures the chosen weights and writes record.json."""
     frozen, run, family, conductor = session.frozen, session.run, session.family, session.conductor
     outcome = conductor.outcome
-    card = choose(run, family, conductor.best.images_seen, frozen)
+    card = choose(run, family, frozen)
     started = time.perf_counter()
     run.write_record(
         evaluate(family, session.data, session.features, frozen["metrics"], card, run)[0],
