@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from pushforward import config
 from pushforward.runs import Run
 from pushforward.training.train import train
 
@@ -29,6 +31,40 @@ def test_a_run_trains_validates_draws_and_is_measured(
     state = torch.load(run.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
     wanted = torch.float64 if precision == "fp64" else torch.float32
     assert {v.dtype for v in state.values() if v.is_floating_point()} == {wanted}
+
+
+RECIPES = config.options("model")
+TINY = {
+    "unet": ("network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
+    "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
+@pytest.mark.parametrize("model", RECIPES)
+def test_every_recipe_takes_two_steps_in_every_precision(
+    small: Callable[..., dict[str, Any]], tmp_path: Path, model: str, precision: str
+) -> None:
+    """On the network that the recipe names, by the Trainer, with validation; its losses are finite."""
+    network = small(f"model={model}", hidden=None)["choices"]["network"]
+    per_cycle = 64 * {"wgan_gp": 3}.get(model, 1)
+    frozen = small(
+        f"model={model}",
+        *TINY[network],
+        f"precision={precision}",
+        f"budget={{images:{2 * per_cycle},epochs:null}}",
+        hidden=None,
+    )
+    assert train(frozen, tmp_path / "run") == 0
+    run = Run(tmp_path / "run")
+    assert run.status["images_seen"] == 2 * per_cycle
+    curves = run.curves()
+    losses = [name for name in curves if name.startswith("train/")]
+    assert losses and all(np.isfinite(curves[name]).any() for name in losses)
+
+
+def test_every_recipe_is_among_them() -> None:
+    assert len(RECIPES) >= 13
 
 
 def test_channels_last_trains_the_same_but_for_rounding(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -114,7 +114,9 @@ class Generator(nn.Module):
         self.decoder, self.bounded = decoder, bounded
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.decoder(z)[:, 0]
+        x = self.decoder(z)[:, 0].to(
+            z.dtype
+        )  # under bf16 the network's last layer gives less than images and terms have
         return x.tanh() if self.bounded else x
 
 
@@ -127,7 +129,7 @@ class Critic(nn.Module):
         self.score = nn.Linear(self.encoder.out_features, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.score(self.encoder(x))[:, 0]
+        return self.score(self.encoder(x))[:, 0].to(x.dtype)
 
 
 def altered(network: Any, fields: Mapping[str, Any]) -> Any:
