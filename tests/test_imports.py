@@ -39,7 +39,12 @@ MAY: dict[str, set[str]] = {
     | FILES
     | {"families", "data", "metrics", "protocol", "report", "config", "launch"},
     **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | {"errors", "config", "training", "report"}),
-    "cli": FILES | COMMANDS | {"errors", "config", "training", "report"},
+    "cli": FILES | COMMANDS | {"errors", "config", "training", "report", "tour"},
+    "tour": GROUND
+    | MATHEMATICS
+    | PARTS
+    | FILES
+    | {"families", "data", "metrics", "protocol", "report", "launch", "training"},
     "__init__": FILES | {"errors", "config", "launch", "training"},
     "__main__": {"cli"},
 }

@@ -31,7 +31,7 @@ def tour(args: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=None, help="folder for the plots, their arrays and index.html")
     parser.add_argument("--seed", type=int, default=1, help="of everything that is trained and drawn")
     asked = parser.parse_args(args)
-    from pushforward.training.tour import tour as draw
+    from pushforward.tour import tour as draw
 
     draw(asked.out or outputs() / "tour", asked.seed)
     return 0

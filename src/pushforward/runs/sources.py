@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NOT_TRAINING = (
-    *("cli/", "report/", "runs/", "metrics/", "protocol/", "training/tour"),
+    *("cli/", "report/", "runs/", "metrics/", "protocol/", "tour/"),
     *(f"training/{name}.py" for name in ("again", "command", "evaluate", "pictures", "show", "loggers", "progress")),
     *("__main__.py", "store.py", "__init__.py"),
     *("complaints.py", "doctor.py", "sweep"),

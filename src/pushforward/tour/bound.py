@@ -1,18 +1,69 @@
-"""Plots 5 and 6: what the ELBO trades, and what its gradient costs with and without reparameterisation."""
+"""Plots 5 and 6: what the ELBO trades over β, and what its gradient costs with and without reparameterisation."""
 
 import math
 import operator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from pushforward.report.tour.common import BLUE, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, times, write
+from pushforward.protocol.gradients import NAMES, Gradients
+from pushforward.protocol.subject import Subject
+from pushforward.tour.drawing import BLUE, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, times, write
+from pushforward.tour.models import RECIPES, Models
+
+BETAS = (0.1, 0.3, 1.0, 2.0, 4.0, 10.0)
+SHOWN = 5
+MEASURE = Gradients(images=64, repeats=120, settle=30)
+
+
+@torch.no_grad()
+def measure_rate_distortion(models: Models) -> dict[str, Any]:
+    x = models.data.tensor("test")
+    rate, distortion, reconstructions, samples = [], [], [], []
+    for beta in BETAS:
+        name = "VAE" if beta == 1 else f"VAE, β = {beta:g}"
+        family = trained(models, name, beta)
+        parts = family.log_prob(x, models.generator("rate")).parts
+        rate.append(parts["rate"].double().mean())
+        distortion.append(parts["distortion"].double().mean())
+        reconstructions.append(family.reconstruct(x[:SHOWN])[:, 0])
+        samples.append(family.sample(SHOWN, models.generator("samples"))[:, 0])
+    return {
+        "beta": BETAS,
+        "rate": torch.stack(rate),
+        "distortion": torch.stack(distortion),
+        "dim": models.data.spec.dim,
+        "inputs": x[:SHOWN, 0],
+        "reconstructions": torch.stack(reconstructions),
+        "samples": torch.stack(samples),
+    }
+
+
+def trained(models: Models, name: str, beta: float) -> Any:
+    if beta == 1:
+        return models.trained(name).family
+    return models.train(name, (*RECIPES["VAE"], f"weighting.beta={beta:g}")).family
+
+
+def measure_gradients(models: Models) -> dict[str, Any]:
+    seen, variance = [], []
+    for images, family in models.trained("VAE").on_the_way():
+        models.say(f"measuring gradients after {images:,} images")
+        subject = Subject(family, models.data)
+        spreads, draws = MEASURE.spreads(subject, family, subject.x(n=MEASURE.images))
+        seen.append(images)
+        variance.append([spreads[name].total_variance for name in NAMES])
+    along = torch.stack([draws[f"{name}_along"] / draws["mean_norm"] for name in NAMES])
+    return {"seen": seen, "variance": torch.tensor(variance).T, "along": along, "batch": MEASURE.images}
+
 
 BIT = math.log(2)
 
 
-def rate_distortion(a: Arrays, path: Path) -> Path:
+def draw_rate_distortion(a: Arrays, path: Path) -> Path:
     """Distortion against rate over β, the line of equal ELBO through β = 1, and what each β makes of images and of noise.
 
     beta, rate, distortion (k,): nats an image, of test images. dim: pixels. inputs (m, h, w); reconstructions, samples
@@ -64,7 +115,7 @@ def rate_distortion(a: Arrays, path: Path) -> Path:
         return save(figure, path)
 
 
-def rate_distortion_caption(a: Arrays) -> str:
+def caption_rate_distortion(a: Arrays) -> str:
     beta, rate, distortion = a["beta"], a["rate"], a["distortion"]
     cost = rate + distortion
     best, one = int(np.argmin(cost)), int(np.argmin(np.abs(beta - 1)))
@@ -78,12 +129,11 @@ def rate_distortion_caption(a: Arrays) -> str:
     )
 
 
-NAMES = ("reparameterized", "score", "score_no_baseline")
 LABELS = ("reparameterised: z = μ + σε", "score function, with baseline", "score function")
 HUES = (BLUE, ORANGE, "0.55")
 
 
-def gradients(a: Arrays, path: Path) -> Path:
+def draw_gradients(a: Arrays, path: Path) -> Path:
     """One gradient of the same VAE and batch under many draws of the noise, and its variance as training goes on.
 
     along (3, draws): the part along the mean gradient, in units of its length. seen (m,): images; variance (3, m): trace of
@@ -127,7 +177,7 @@ def gradients(a: Arrays, path: Path) -> Path:
         return save(figure, path)
 
 
-def gradients_caption(a: Arrays) -> str:
+def caption_gradients(a: Arrays) -> str:
     last, score = a["variance"][:, -1], a["along"][1]
     mean, error = score.mean(), 2 * score.std(ddof=1) / len(score) ** 0.5
     found = f"is {mean:.2f} ± {error:.2f} of it" + (

@@ -59,7 +59,7 @@ class Trained:
             yield images, self.family
 
 
-class Bench:
+class Models:
     """Digits, their features, and models by name, each trained once."""
 
     def __init__(self, seed: int, say: Callable[[str], None] = lambda what: None) -> None:
@@ -79,7 +79,7 @@ class Bench:
 
     @torch.enable_grad()
     def train(self, name: str, overrides: Sequence[str]) -> Trained:
-        """Trains by the family's own stepper, from the bench's seed."""
+        """Trains by the family's own stepper, from the tour's seed."""
         self.say(f"training: {name}")
         frozen, data = self.build(overrides)
         family = build.build_family(frozen, data.spec)
@@ -102,7 +102,7 @@ class Bench:
         return Trained(family.eval(), seconds, family.progress.images_seen, terms, moments)
 
     def subject(self, name: str) -> Subject:
-        """What the measures of tables are given, for a model of this bench."""
+        """What the measures of tables are given, for one of these models."""
         return Subject(self.trained(name).family, self.data, features=self.features)
 
     def generator(self, *stream: str | int) -> torch.Generator:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pushforward.report import tour
-from pushforward.report.tour import codes, players
+from pushforward import tour
+from pushforward.tour import codes, players
 
 RNG = np.random.default_rng(0)
 K = 17
@@ -30,7 +30,7 @@ def latent() -> dict[str, np.ndarray]:
 
 
 def made(name: str) -> dict[str, np.ndarray]:
-    """Arrays as `pushforward.training.tour` gives them."""
+    """Arrays as its measuring half gives them."""
     p = np.full(K, 0.5 / (K - 1))
     p[0] = 0.5
     q = np.stack([np.full(K, 1 / K), p])
@@ -103,21 +103,19 @@ def test_a_plot_and_its_line_come_from_its_file_alone(plot: tour.Plot, tmp_path)
 def test_the_caption_follows_what_was_measured() -> None:
     """Where a claim may fail, it is made from the numbers."""
     game = made("7-game") | {"test": np.array([0.5, 0.6, 0.69])}
-    assert "it knows real images" in players.game_caption(game)
+    assert "it knows real images" in players.caption_game(game)
     bound = made("5-rate-distortion") | {"distortion": np.array([40.0, 80, 110])}
-    assert "92 at β = 1, least at β = 0.1" in tour.bound.rate_distortion_caption(bound)
+    assert "92 at β = 1, least at β = 0.1" in tour.bound.caption_rate_distortion(bound)
     gradients = made("6-gradients")
     off = gradients | {"along": gradients["along"] + 5}
-    assert "off by more than two standard errors" in tour.bound.gradients_caption(off)
+    assert "off by more than two standard errors" in tour.bound.caption_gradients(off)
 
 
 def test_the_page_holds_everything_itself(tmp_path) -> None:
     for plot in tour.PLOTS[:2]:
         np.savez(tmp_path / f"{plot.name}.npz", **made(plot.name))
         tour.draw(tmp_path, plot)
-    html = tour.page(
-        tmp_path, tour.PLOTS[:2], {"2-code": ["pushforward train model=vae 'network.hidden=[256]'"]}
-    ).read_text()
+    html = tour.write_page(tmp_path, tour.PLOTS[:2]).read_text()
     assert html.count("data:image/png;base64,") == 2 and not re.search(r'(src|href)="(?!data:)', html)
     assert "network.hidden=[256]" in html
 

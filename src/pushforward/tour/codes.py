@@ -1,11 +1,99 @@
-"""Plots 3 and 4: the map of a two-dimensional code, what it decodes to, and what stands where no image is coded."""
+"""Plots 3 and 4: a planar code, what the plane decodes to, and the spots that are farthest from any code."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from scipy.spatial import Delaunay
+from torch import Tensor
 
+from pushforward.priors import FittedGaussian
+from pushforward.protocol.holes import Surroundings
 from pushforward.report import plots
-from pushforward.report.tour.common import RED, Arrays, ink, mosaic, save, sheet, styled, write
+from pushforward.tour.drawing import RED, Arrays, ink, mosaic, save, sheet, styled, write
+from pushforward.tour.models import Models
+
+SIDE = 15
+"""Images across the decoded plane."""
+HOLES, DRAWS, APART = 7, 2000, 0.4
+"""Holes shown, draws from the fitted Gaussian, and how far holes are from each other at least, in standard deviations."""
+NEIGHBOUR = 3
+"""A training image's ball reaches to this neighbour, as in `measure/latent`."""
+
+
+def measure_autoencoder(models: Models) -> dict[str, Any]:
+    return of_map(models, "autoencoder")
+
+
+def measure_variational(models: Models) -> dict[str, Any]:
+    before = of_map(models, "autoencoder")
+    return of_map(models, "planar VAE") | {f"autoencoder_{key}": before[key] for key in ("off_fitted", "mse")}
+
+
+@torch.no_grad()
+def of_map(models: Models, name: str) -> dict[str, Any]:
+    subject, family = models.subject(name), models.trained(name).family
+    z, training = subject.codes("train"), subject.raw("train")
+    fitted = FittedGaussian.fit(z)
+    draws = fitted.sample(DRAWS, models.generator("holes", name))
+    around = Surroundings(subject, images=len(training), k=NEIGHBOUR)
+    features = around.featured(family.decode(draws))
+    found = holes(draws, z)
+    far = around.remoteness(around.featured(family.decode(found)))
+    prior = around.featured(family.sample(DRAWS, models.generator("prior", name))) if family.can("sample") else None
+    extent = bounds(z)
+    test, plane = subject.raw("test"), family.decode(lattice(extent))
+    return {
+        "z": z,
+        "y": subject.labels("train"),
+        "extent": extent,
+        "plane": plane.view(SIDE, SIDE, *models.data.spec.shape[1:]),
+        "holes": found,
+        "hole_x": family.decode(found)[:, 0],
+        "near_x": training[far.nearest][:, 0],
+        "ratio": far.ratio,
+        "draws": DRAWS,
+        "off_fitted": around.share(features),
+        "off_prior": float("nan") if prior is None else around.share(prior),
+        "plane_ratio": around.remoteness(around.featured(plane)).ratio.view(SIDE, SIDE),
+        "floor": around.floor,
+        "mse": (family.reconstruct(test) - test).square().mean(),
+    }
+
+
+def holes(draws: Tensor, z: Tensor) -> Tensor:
+    """The draws farthest from any code, one after the other, (≤ HOLES, 2): distances in the codes' standard deviations.
+
+    Only within the hull of the codes, but for the outermost ½ % of each axis: what is beyond is the rim, not a hole.
+    """
+    left, right, bottom, top = bounds(z, margin=0.0)
+    kept = z[(z[:, 0] >= left) & (z[:, 0] <= right) & (z[:, 1] >= bottom) & (z[:, 1] <= top)]
+    draws = draws[torch.from_numpy(Delaunay(kept.numpy()).find_simplex(draws.numpy()) >= 0)]
+    scale = z.std(0)
+    empty = torch.cdist(draws / scale, z / scale).amin(1)
+    chosen: list[int] = []
+    for i in empty.argsort(descending=True).tolist():
+        if all(((draws[i] - draws[j]) / scale).norm() > APART for j in chosen):
+            chosen.append(i)
+        if len(chosen) == HOLES:
+            break
+    return draws[chosen]
+
+
+def bounds(z: Tensor, margin: float = 0.07) -> Tensor:
+    """(left, right, bottom, top) of all codes but the outermost ½ % on each side, and a margin."""
+    low, high = z.quantile(0.005, 0), z.quantile(0.995, 0)
+    low, high = low - margin * (high - low), high + margin * (high - low)
+    return torch.stack([low[0], high[0], low[1], high[1]])
+
+
+def lattice(extent: Tensor) -> Tensor:
+    """The middles of SIDE × SIDE cells of the plane, rows upwards, (SIDE², 2)."""
+    left, right, bottom, top = extent
+    steps = (torch.arange(SIDE) + 0.5) / SIDE
+    across, up = left + steps * (right - left), bottom + steps * (top - bottom)
+    return torch.stack(torch.meshgrid(across, up, indexing="xy"), -1).flatten(0, 1)
 
 
 def latent_map(a: Arrays, path: Path, who: str) -> Path:
@@ -58,11 +146,11 @@ def latent_map(a: Arrays, path: Path, who: str) -> Path:
         return save(figure, path)
 
 
-def autoencoder(a: Arrays, path: Path) -> Path:
+def draw_autoencoder(a: Arrays, path: Path) -> Path:
     return latent_map(a, path, "autoencoder")
 
 
-def variational(a: Arrays, path: Path) -> Path:
+def draw_variational(a: Arrays, path: Path) -> Path:
     return latent_map(a, path, "VAE")
 
 
@@ -96,7 +184,7 @@ def numbered(ax: "plots.Axes", holes: np.ndarray) -> None:
         ax.text(x, y, f"{i + 1}", color=RED, fontsize=6.5, ha="center", va="center_baseline", zorder=5)
 
 
-def autoencoder_caption(a: Arrays) -> str:
+def caption_autoencoder(a: Arrays) -> str:
     return (
         f"An autoencoder asks nothing of its codes, and leaves gaps between them. Of {int(a['draws']):,} draws from a Gaussian "
         f"fitted to the codes {percent(a['off_fitted'])} decode to something off the images (of real test images "
@@ -104,7 +192,7 @@ def autoencoder_caption(a: Arrays) -> str:
     )
 
 
-def variational_caption(a: Arrays) -> str:
+def caption_variational(a: Arrays) -> str:
     return (
         f"The same network as a VAE, its codes drawn towards N(0, I). Off the images: {percent(a['off_fitted'])} of what is "
         f"decoded from a Gaussian fitted to the codes (autoencoder: {percent(a['autoencoder_off_fitted'])}), "

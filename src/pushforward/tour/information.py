@@ -1,14 +1,113 @@
-"""Plots 1 and 2: what entropy is, and what a wrong code costs."""
+"""Plots 1 and 2: entropy, and what a wrong code costs."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from pushforward.report.tour.common import BLUE, GREEN, GREY, ORANGE, Arrays, save, sheet, styled, texts, write
+from pushforward.metrics import compressors
+from pushforward.metrics.histograms import PixelHistogram, shares
+from pushforward.metrics.information import cross_entropy, entropy, kl_divergence, probabilities
+from pushforward.tour.drawing import BLUE, GREEN, GREY, ORANGE, Arrays, save, sheet, styled, texts, write
+from pushforward.tour.models import Models
+
+DIGIT = 3
+FEW = 5
+"""Images that the badly informed code of plot 2 has seen."""
 
 
-def entropy(a: Arrays, path: Path) -> Path:
+def measure_entropy(models: Models) -> dict[str, Any]:
+    data = models.data
+    p = torch.linspace(0, 1, 201, dtype=torch.float64)
+    places = counted(models, "train")
+    pooled = shares(places.counts.sum(0))
+    labels = data.labels("train")
+    assert labels is not None
+    share = (labels == DIGIT).double().mean()
+    coins = entropy(torch.stack([p, 1 - p], -1), unit="bits")
+    return {
+        "p": p,
+        "coin": coins,
+        "digit": DIGIT,
+        "share": share,
+        "share_bits": entropy(torch.stack([share, 1 - share]), unit="bits"),
+        "levels": pooled,
+        "pooled_bits": entropy(pooled, unit="bits"),
+        "map_bits": entropy(shares(places.counts), unit="bits").view(data.spec.shape[1:]),
+    }
+
+
+def measure_code(models: Models) -> dict[str, Any]:
+    data, levels = models.data, models.data.spec.levels
+    assert levels is not None
+    test, train = counted(models, "test"), counted(models, "train")
+    p = shares(test.counts.sum(0))
+    few = PixelHistogram(data.spec.dim, levels)
+    few.update(data.raw_levels("train", FEW))
+    qs = {
+        "q: all levels alike": torch.full_like(p, 1 / levels),
+        "q: geometric, of the same mean": geometric(p),
+        f"q: shares in {FEW} training images": shares(few.counts.sum(0), 0.5),
+        f"q: shares in all {data.spec.n_train:,}": shares(train.counts.sum(0), 0.5),
+    }
+    q = torch.stack(list(qs.values()))
+    codes = codes_of(models, test, train, float(cross_entropy(p, q[-1], unit="bits")))
+    return {
+        "p": p,
+        "names": list(qs),
+        "q": q,
+        "cross": cross_entropy(p.expand_as(q), q, unit="bits"),
+        "kl": kl_divergence(p.expand_as(q), q, unit="bits"),
+        "entropy": entropy(p, unit="bits"),
+        "n_train": data.spec.n_train,
+        "codes": [name for name, _, _ in codes],
+        "code_kind": [kind for _, kind, _ in codes],
+        "code_bits": [bits for _, _, bits in codes],
+    }
+
+
+def codes_of(
+    models: Models, test: PixelHistogram, train: PixelHistogram, pooled: float
+) -> list[tuple[str, str, float]]:
+    """(name, kind, bits/dim) of what codes pay for the test images."""
+    spec = models.data.spec
+    assert spec.levels is not None
+    found = [
+        ("fixed length", "code", math.log2(spec.levels)),
+        ("shares of levels", "code", pooled),
+        ("shares at each place", "code", float(test.code_length(train))),
+    ]
+    sizes = compressors.bits_per_dim(models.data.raw_levels("test"), spec.levels)
+    found += [(name, "compressor", bits) for name, bits in sizes.items()]
+    for name, label in (("flow", "flow (exact)"), ("VAE", "VAE (bound)")):
+        family = models.trained(name).family
+        with torch.no_grad():
+            log_prob = family.log_prob(models.data.tensor("test"), models.generator("code", name))
+        bits = spec.bits_per_dim(-log_prob.values.double().mean(), density=log_prob.density)
+        found.append((label, "model", float(bits)))
+    return found
+
+
+def counted(models: Models, split: str) -> PixelHistogram:
+    """How often each place takes each grey level."""
+    spec = models.data.spec
+    assert spec.levels is not None
+    histogram = PixelHistogram(spec.dim, spec.levels)
+    histogram.update(models.data.raw_levels(split))
+    return histogram
+
+
+def geometric(p: torch.Tensor) -> torch.Tensor:
+    """q(k) ∝ rᵏ over p's levels with r = m/(1 + m), m the mean of p: what a Golomb code is made for."""
+    levels = torch.arange(len(p), dtype=torch.float64)
+    mean = (p * levels).sum()
+    mass = (mean / (1 + mean)) ** levels
+    return probabilities(mass / mass.sum())
+
+
+def draw_entropy(a: Arrays, path: Path) -> Path:
     """The entropy of a coin, of a pixel whose place is not known, and of each pixel by its place; bits.
 
     p, coin (k,): H(p). share, share_bits: one real coin, whether a digit is `digit`. levels (17,): shares of grey levels,
@@ -47,7 +146,7 @@ def entropy(a: Arrays, path: Path) -> Path:
         return save(figure, path)
 
 
-def entropy_caption(a: Arrays) -> str:
+def caption_entropy(a: Arrays) -> str:
     mean, pooled, fixed = float(a["map_bits"].mean()), float(a["pooled_bits"]), math.log2(len(a["levels"]))
     return (
         f"A fair coin is worth {float(np.max(a['coin'])):.0f} bit, the most two outcomes can be. A pixel of the digits takes "
@@ -56,7 +155,7 @@ def entropy_caption(a: Arrays) -> str:
     )
 
 
-def code(a: Arrays, path: Path) -> Path:
+def draw_code(a: Arrays, path: Path) -> Path:
     """A code made for q, used on p: its lengths, what they cost on average, and what real codes pay for the images.
 
     p (k,): the true shares. names (m,), q (m, k), cross, kl (m,), entropy: bits. codes, code_bits, code_kind (c,): bits per
@@ -118,7 +217,7 @@ def code(a: Arrays, path: Path) -> Path:
         return save(figure, path)
 
 
-def code_caption(a: Arrays) -> str:
+def caption_code(a: Arrays) -> str:
     names, worst = texts(a["names"]), int(np.argmax(a["kl"]))
     kinds, bits, codes = np.array(texts(a["code_kind"])), a["code_bits"], np.array(texts(a["codes"]))
     model, tool = (

@@ -1,30 +1,78 @@
-"""Plots 7 and 8: a GAN's two players, and four families beside each other."""
+"""Plots 7 and 8: a GAN's two players, and four families side by side."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from pushforward.report.tour.common import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    Arrays,
-    ink,
-    mosaic,
-    save,
-    sheet,
-    styled,
-    texts,
-    write,
-)
+from pushforward.metrics.sample import fd_protocol
+from pushforward.tour.drawing import BLUE, GREEN, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, texts, write
+from pushforward.tour.models import Models
+
+FEW, SHOWN = 3, 18
+"""The generator is shown untrained, after so few of the moments, and at the end: so many images each."""
+GRID = 30
+FAMILIES = ("VAE", "GAN", "flow", "diffusion")
+
+
+@torch.no_grad()
+def measure_game(models: Models) -> dict[str, Any]:
+    training, test = models.data.tensor("train"), models.data.tensor("test")
+    seen_at: list[int] = []
+    beliefs: list[list[float]] = []
+    samples = []
+    trained = models.trained("GAN")
+    for images, family in trained.on_the_way():
+        fake = family.sample(len(test), models.generator("game"))
+        seen_at.append(images)
+        beliefs.append([float(family.critic(family.centre(x)).sigmoid().mean()) for x in (training, test, fake)])
+        samples.append(fake[:SHOWN, 0])
+    critic, generator = trained.terms["critic/adversarial"], trained.terms["generator/adversarial"]
+    real, held_out, fake = torch.tensor(beliefs).T
+    moments = [0, FEW, len(seen_at) - 1]
+    return {
+        "seen": torch.arange(1, len(critic) + 1) * trained.images // len(critic),
+        "critic": critic,
+        "generator": generator,
+        "seen_at": seen_at,
+        "real": real,
+        "test": held_out,
+        "fake": fake,
+        "moments": [seen_at[i] for i in moments],
+        "samples": torch.stack([samples[i] for i in moments]),
+    }
+
+
+@torch.no_grad()
+def measure_families(models: Models) -> dict[str, Any]:
+    data, levels = models.data, models.data.spec.levels
+    assert levels is not None
+    raw = {split: data.raw_levels(split).float() / (levels - 1) for split in ("train", "test")}
+    train, test = (models.features(raw[split]) for split in ("train", "test"))
+    floor = fd_protocol(test, test, train).floor
+    rows: list[tuple[float, ...]] = [(floor, 0.0, 0, 0)]
+    shown = [raw["train"][:GRID, 0]]
+    for name in FAMILIES:
+        trained = models.trained(name)
+        models.say(f"sampling: {name}")
+        x = trained.family.sample(len(test), models.generator("families"))
+        fd = fd_protocol(models.features(x), test, train).value
+        rows.append((fd, trained.seconds, trained.images, getattr(trained.family, "evaluations", 1)))
+        shown.append(x[:GRID, 0])
+    return {
+        "names": ["training images", *FAMILIES],
+        "samples": torch.stack(shown),
+        **dict(zip(("fd", "seconds", "images", "evaluations"), zip(*rows, strict=True), strict=True)),
+    }
+
 
 TIED = 2 * math.log(2)
 """What a critic pays that answers ½ to everything, nats."""
 
 
-def game(a: Arrays, path: Path) -> Path:
+def draw_game(a: Arrays, path: Path) -> Path:
     """The losses of both players, what the critic believes, and what the generator makes of the same noise on the way.
 
     seen, critic, generator (s,): losses by step, nats. seen_at, real, test, fake (m,): mean probability of being real that
@@ -97,7 +145,7 @@ def spread(values: list[float], apart: float) -> list[float]:
     return [placed[i] for i in range(len(values))]
 
 
-def game_caption(a: Arrays) -> str:
+def caption_game(a: Arrays) -> str:
     tail = len(a["critic"]) // 10
     critic = float(a["critic"][-tail:].mean())
     real, test, fake = (float(a[key][-1]) for key in ("real", "test", "fake"))
@@ -113,7 +161,7 @@ def game_caption(a: Arrays) -> str:
     )
 
 
-def families(a: Arrays, path: Path) -> Path:
+def draw_families(a: Arrays, path: Path) -> Path:
     """Equal grids of real images and of each family's samples.
 
     names (f,), samples (f, n, h, w), fd, seconds, images, evaluations (f,): the first row is the data, whose Fréchet
@@ -138,7 +186,7 @@ def described(a: Arrays, i: int) -> str:
     return f"FD {a['fd'][i]:.0f}\n{cost}\n{calls} network call{'s' * (calls > 1)} a sample"
 
 
-def families_caption(a: Arrays) -> str:
+def caption_families(a: Arrays) -> str:
     names = texts(a["names"])
     order = 1 + np.argsort(a["fd"][1:])
     ranked = ", ".join(f"{names[i]} {a['fd'][i]:.0f}" for i in order)

@@ -7,35 +7,35 @@ import pytest
 import torch
 from PIL import Image
 
+from pushforward import tour
 from pushforward.launch import compose
-from pushforward.report import tour as report
-from pushforward.training import build, tour
-from pushforward.training.tour import bench, codes, information
+from pushforward.tour import codes, information, models
+from pushforward.training import build
 
 
 @pytest.fixture(scope="module")
-def small() -> bench.Bench:
-    """A bench whose models see next to nothing."""
-    made = bench.Bench(seed=1)
-    made.trained = lambda name: made.train(name, (*bench.RECIPES[name], "budget.epochs=1"))  # type: ignore[method-assign]
+def small() -> models.Models:
+    """Models that see next to nothing."""
+    made = models.Models(seed=1)
+    made.trained = lambda name: made.train(name, (*models.RECIPES[name], "budget.epochs=1"))  # type: ignore[method-assign]
     return made
 
 
 def test_every_plot_is_measured() -> None:
-    assert list(tour.MEASURED) == [plot.name for plot in report.PLOTS] and len(tour.MEASURED) == 8
-    shown = {name for _, models in tour.MEASURED.values() for name in models}
-    assert shown == set(bench.RECIPES) and len(shown) == 6
+    assert len(tour.PLOTS) == 8
+    shown = {name for plot in tour.PLOTS for name in plot.models}
+    assert shown == set(models.RECIPES) and len(shown) == 6
 
 
-@pytest.mark.parametrize("name", bench.RECIPES)
-def test_the_command_of_a_model_composes_to_the_same_config(name: str, small: bench.Bench) -> None:
-    (line,) = bench.commands(name)
+@pytest.mark.parametrize("name", models.RECIPES)
+def test_the_command_of_a_model_composes_to_the_same_config(name: str, small: models.Models) -> None:
+    (line,) = models.commands(name)
     words = [word.strip("'") for word in line.split()[2:]]
-    assert compose(words)["model"] == small.build(bench.RECIPES[name])[0]["model"]
+    assert compose(words)["model"] == small.build(models.RECIPES[name])[0]["model"]
 
 
-def test_entropies_of_a_coin_and_of_digits(small: bench.Bench) -> None:
-    found = information.of_entropy(small)
+def test_entropies_of_a_coin_and_of_digits(small: models.Models) -> None:
+    found = information.measure_entropy(small)
     at = {round(float(p), 3): float(h) for p, h in zip(found["p"], found["coin"], strict=True)}
     assert at[0.5] == 1.0 and at[0.0] == at[1.0] == 0.0 and max(at.values()) == at[0.5]
     assert at[0.25] == pytest.approx(2 - 0.75 * math.log2(3), abs=1e-12)
@@ -47,8 +47,8 @@ def test_entropies_of_a_coin_and_of_digits(small: bench.Bench) -> None:
     assert found["map_bits"].mean() <= found["pooled_bits"] <= math.log2(17)  # conditioning lowers entropy
 
 
-def test_a_wrong_code_costs_entropy_plus_divergence(small: bench.Bench) -> None:
-    found = information.of_code(small)
+def test_a_wrong_code_costs_entropy_plus_divergence(small: models.Models) -> None:
+    found = information.measure_code(small)
     torch.testing.assert_close(found["cross"], found["entropy"] + found["kl"], rtol=0, atol=1e-12)
     assert float(found["cross"][0]) == pytest.approx(math.log2(17), abs=1e-12)  # all alike: every word is as long
     assert bool((found["kl"] >= 0).all()) and found["kl"].argmin() == 3  # the most images inform best
@@ -79,12 +79,12 @@ def test_the_lattice_is_the_middles_of_its_cells() -> None:
     torch.testing.assert_close(grid[-1, 0], torch.tensor([0.5, 2 * codes.SIDE - 1.0]))  # rows run upwards
 
 
-def test_a_model_is_what_a_run_would_train_and_shows_its_way_there(small: bench.Bench) -> None:
-    trained = small.train("VAE", (*bench.RECIPES["VAE"], "budget.epochs=7"))
-    frozen, data = small.build((*bench.RECIPES["VAE"], "budget.epochs=7"))
+def test_a_model_is_what_a_run_would_train_and_shows_its_way_there(small: models.Models) -> None:
+    trained = small.train("VAE", (*models.RECIPES["VAE"], "budget.epochs=7"))
+    frozen, data = small.build((*models.RECIPES["VAE"], "budget.epochs=7"))
     family = build.build_family(frozen, data.spec)
     moments = [images for images, _ in trained.moments]
-    assert len(moments) == bench.MOMENTS["VAE"] and moments[0] == 0 and moments[-1] == trained.images
+    assert len(moments) == models.MOMENTS["VAE"] and moments[0] == 0 and moments[-1] == trained.images
     assert trained.images == build.budget_cycles(frozen, family) * 128 and moments == sorted(moments)
     assert len(trained.terms["model/kl"]) == build.budget_cycles(frozen, family)
     before = {key: value.clone() for key, value in trained.family.state_dict().items()}
@@ -94,10 +94,10 @@ def test_a_model_is_what_a_run_would_train_and_shows_its_way_there(small: bench.
     assert all(torch.equal(value, trained.family.state_dict()[key]) for key, value in before.items())
 
 
-def test_averaged_weights_are_shown(small: bench.Bench) -> None:
+def test_averaged_weights_are_shown(small: models.Models) -> None:
     """A recipe with a moving average is shown by it; its raw weights, which have moved farther, are put aside."""
     less = ("network.width=8", "budget.epochs=null", "budget.images=640")
-    trained = small.train("diffusion", (*bench.RECIPES["diffusion"], *less))
+    trained = small.train("diffusion", (*models.RECIPES["diffusion"], *less))
     stepper, (_, first) = trained.family.stepper, trained.moments[0]
     names = list(stepper.owned["model"])
     away = [
@@ -116,7 +116,7 @@ def test_the_whole_tour(tmp_path, capsys) -> None:
     assert len(pictures) == 8 and all(Image.open(path).width > 1200 for path in pictures)
     assert [line[0] for line in lines[1:9]] == list("12345678")
     assert {p.suffix for p in tmp_path.iterdir()} == {".png", ".npz", ".html"} and len(list(tmp_path.iterdir())) == 17
-    found = {plot.name: report.arrays(tmp_path, plot) for plot in report.PLOTS}
+    found = {plot.name: tour.arrays(tmp_path, plot) for plot in tour.PLOTS}
     bound, gradients = found["5-rate-distortion"], found["6-gradients"]
     assert (np.diff(bound["rate"]) < 0).all() and (np.diff(bound["distortion"]) > 0).all()
     assert gradients["variance"][1, -1] > 10 * gradients["variance"][0, -1]
