@@ -44,7 +44,7 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("train budget.epochs=0", ["above 0"]),
     (f"train|model=ae|{KL_ON_AE}", ["KL", "posterior", "~model.objective.kl"]),
     ("train model._target_=pushforward.families.VariationalAutoencodr", ["did you mean VariationalAutoencoder"]),
-    ("train model._target_=nothing.VAE", ["there is no module nothing"]),
+    ("train model._target_=nothing.VAE", ["the module nothing is not allowed", "PUSHFORWARD_ALLOW_MODULES=nothing"]),
     ("train data=folder", ["data.source.path", "it has no default"]),
     ("train data=folder data.source.path=/no/such/folder", ["data.source.path=/no/such/folder", "no such file"]),
     ("train -m model=vae,vea", ["model=vea", "did you mean vae?"]),

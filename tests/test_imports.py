@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {"spec", "seeds", "errors", "numbers", "parallel", "schedules"}
 MATHEMATICS = {"networks", "distributions", "estimators"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
-FILES = {"runs", "store"}
+FILES = {"runs", "store", "trust"}
 COMMANDS = {"launch", "sweep", "job", "complaints", "doctor"}
 
 MAY: dict[str, set[str]] = {
@@ -27,6 +27,7 @@ MAY: dict[str, set[str]] = {
     "data": {"spec", "seeds", "errors"},
     "metrics": GROUND | {"estimators"},
     "store": {"errors"},
+    "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs"},
     "config": {"errors", "runs"},
@@ -51,7 +52,20 @@ MAY: dict[str, set[str]] = {
 """What each module or folder of the package may import of it, besides itself."""
 
 CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
-TORCHLESS = {"cli", "config", "launch", "complaints", "sweep", "job", "runs", "store", "errors", "report", "__main__"}
+TORCHLESS = {
+    "trust",
+    "cli",
+    "config",
+    "launch",
+    "complaints",
+    "sweep",
+    "job",
+    "runs",
+    "store",
+    "errors",
+    "report",
+    "__main__",
+}
 
 
 def part(path: Path) -> str:

@@ -6,10 +6,12 @@ pf.runs(model="vae").frame()                # what there is
 pf.load("latest").sample(64)                # a trained model
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunList, find, runs
+from pushforward.trust import allowed
 
 if TYPE_CHECKING:
     from pushforward.training.again import Trained
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["PushforwardError", "Run", "RunList", "find", "load", "runs", "train"]
 
 
-def load(run: "Run | str") -> "Trained":
+def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
     """The trained model of a run: `sample`, `encode`, `decode`, `reconstruct`, and `family` and `data` themselves.
 
-    run: a Run, or RUN as on the command line. Raises PushforwardError where it means none or several runs.
+    run: a Run, or RUN as on the command line; allow_modules: modules of your own that its config may name.
+    Raises PushforwardError where RUN means none or several runs, and where its config names other modules.
     """
     from pushforward.training.again import load as load_run
 
@@ -29,11 +32,14 @@ def load(run: "Run | str") -> "Trained":
         if len(found) != 1:
             raise PushforwardError(f"'{run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
         run = found[0]
-    return load_run(run)
+    with allowed(allow_modules):
+        return load_run(run)
 
 
-def train(*overrides: str, **more: Any) -> Run:
+def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Run:
     """Trains one run as `pushforward train OVERRIDES` does, or finds it finished; returns it.
+
+    allow_modules: modules of your own that the overrides may name in a `_target_`.
 
     Raises PushforwardError for bad input, and where training ended otherwise than finished.
     """
@@ -41,7 +47,8 @@ def train(*overrides: str, **more: Any) -> Run:
     from pushforward.runs import runs_dir
 
     frozen = launch.compose([*overrides, *(f"{key}={value}" for key, value in more.items())])
-    code = launch.start(frozen)
+    with allowed(allow_modules):
+        code = launch.start(frozen)
     run = Run(runs_dir() / config.run_id(frozen))
     if code:
         raise PushforwardError(f"{run.id}: {run.state}: {run.status.get('error')}")

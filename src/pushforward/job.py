@@ -1,5 +1,6 @@
 """`python -m pushforward.job CONFIG.yaml...`: a run from a frozen config, or several as one. What launchers start."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import yaml
 
 from pushforward import config
 from pushforward.errors import PushforwardError
+from pushforward.trust import reach
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Trains the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
     files = sys.argv[1:] if arguments is None else arguments
+    reach()
+    # the other ranks start as `python -m`, which would put the working directory first on their path
+    os.environ["PYTHONSAFEPATH"] = "1"
     if len(files) > 1:
         return stacked(files)
     path = Path(files[0])

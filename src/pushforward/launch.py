@@ -159,7 +159,7 @@ def start(frozen: dict[str, Any]) -> int:
 def fresh(frozen: dict[str, Any], path: Path) -> int:
     """A run of several processes starts from its own command line: its children inherit that, not the sweep's."""
     file = freeze_to(frozen, path)
-    return subprocess.run([sys.executable, "-m", "pushforward.job", str(file)]).returncode
+    return subprocess.run([sys.executable, "-P", "-m", "pushforward.job", str(file)]).returncode
 
 
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:

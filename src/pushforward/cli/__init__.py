@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pushforward.cli.about import doctor, list_, tour
 from pushforward.cli.reads import sample, show, status, sync, table, why
@@ -59,8 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(args: list[str]) -> int:
     """The exit code of a command line."""
     name = args[0] if args else ""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a person's own modules beside their --config-dir, as `python -m` has them
     try:
         if name in ("", "-h", "--help", "help"):
             return usage(0 if name else 2)

@@ -13,6 +13,15 @@ class Parser(argparse.ArgumentParser):
         raise PushforwardError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
+def add_allow_modules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-modules",
+        default="",
+        metavar="A,B",
+        help="modules of yours that a run's config may name (docs/trust.md)",
+    )
+
+
 def words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 

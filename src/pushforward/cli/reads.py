@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pushforward.cli.parser import Parser, two, words
+from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
 from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
+from pushforward.trust import allowed
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -122,6 +123,7 @@ def sample(args: list[str]) -> int:
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("samples.png"))
+    add_allow_modules(parser)
     asked = parser.parse_args(args)
     if asked.out.suffix.lower() not in PICTURES:
         raise PushforwardError(
@@ -137,6 +139,7 @@ def sample(args: list[str]) -> int:
     from pushforward.report.figures import samples
     from pushforward.training.again import load
 
-    samples({"x": load(found[0]).sample(asked.n, seed=asked.seed).numpy()}, asked.out, asked.n)
+    with allowed(words(asked.allow_modules)):
+        samples({"x": load(found[0]).sample(asked.n, seed=asked.seed).numpy()}, asked.out, asked.n)
     print(asked.out)
     return 0

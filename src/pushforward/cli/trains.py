@@ -1,22 +1,36 @@
 """Commands that train or measure."""
 
+import argparse
+import contextlib
 import re
 from pathlib import Path
 
-from pushforward.cli.parser import Parser
+from pushforward.cli.parser import Parser, add_allow_modules, words
 from pushforward.errors import PushforwardError
 from pushforward.runs import find
+from pushforward.trust import allowed, beside
 
 
 def train(args: list[str]) -> int:
     """pushforward train: one run, or with -m a grid of them, by Hydra's own command line; --plan: what it would do."""
-    if "--plan" in args:
-        from pushforward.sweep.plan import plan
+    with allowed(beside(config_dir(args))):
+        if "--plan" in args:
+            from pushforward.sweep.plan import plan
 
-        return plan([expand(a) for a in args if a != "--plan"])
-    from pushforward.launch import hydra_train
+            return plan([expand(a) for a in args if a != "--plan"])
+        from pushforward.launch import hydra_train
 
-    return hydra_train([expand(a) for a in args])
+        return hydra_train([expand(a) for a in args])
+
+
+def config_dir(args: list[str]) -> Path | None:
+    """The folder that Hydra's `--config-dir` names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=True)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    with contextlib.suppress(argparse.ArgumentError, SystemExit):
+        found: Path | None = parser.parse_known_args(args)[0].config_dir
+        return found
+    return None
 
 
 def expand(argument: str) -> str:
@@ -35,6 +49,7 @@ def evaluate(args: list[str]) -> int:
     parser = Parser("pushforward evaluate", description=evaluate.__doc__)
     parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
     parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
+    add_allow_modules(parser)
     asked = parser.parse_intermixed_args(args)
     overrides = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     if asked.config_dir is not None and not asked.config_dir.is_dir():
@@ -44,8 +59,9 @@ def evaluate(args: list[str]) -> int:
     from pushforward.training.again import evaluate_again
 
     failed = False
-    for run in {run.id: run for run in runs}.values():
-        said, failures = evaluate_again(run, overrides, asked.config_dir)
-        print(said)
-        failed |= bool(failures)
+    with allowed([*beside(asked.config_dir), *words(asked.allow_modules)]):
+        for run in {run.id: run for run in runs}.values():
+            said, failures = evaluate_again(run, overrides, asked.config_dir)
+            print(said)
+            failed |= bool(failures)
     return int(failed)

@@ -28,7 +28,7 @@ def begin(file: Path, log: Path | None, environment: Mapping[str, str] = os.envi
     named = {**environment, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     with log.open("ab") if log else contextlib.nullcontext() as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "pushforward.job", str(file)], stdout=output, stderr=output and subprocess.STDOUT,
+            [sys.executable, "-P", "-m", "pushforward.job", str(file)], stdout=output, stderr=output and subprocess.STDOUT,
             stdin=subprocess.DEVNULL, env=named, start_new_session=True, preexec_fn=bound,
         )  # fmt: skip
 

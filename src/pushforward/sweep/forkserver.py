@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pushforward.trust import reach
+
 Order = dict[str, Any]
 """A job to start: id, call, args, command, fresh, environment, folder, log, threads, memory_gb: see `sweep.server`."""
 
@@ -171,7 +173,7 @@ def become(order: Order, server: int, warm: bool) -> Callable[[], int]:
     limit(order["memory_gb"])
     if order["command"] and (order["fresh"] or not warm):
         os.execve(sys.executable, [sys.executable, *order["command"]], os.environ)
-    sys.path[0] = order["folder"]  # as `python -m` has it
+    reach()
     if warm:
         use(order["threads"])
 

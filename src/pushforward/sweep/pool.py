@@ -188,7 +188,7 @@ def begin(job: Job, server: Server | None = None, memory_gb: float | None = None
 
 def command(*files: Path) -> list[str]:
     """What Python is given to run a job from its frozen config, or several as one."""
-    return ["-m", "pushforward.job", *map(str, files)]
+    return ["-P", "-m", "pushforward.job", *map(str, files)]
 
 
 def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:

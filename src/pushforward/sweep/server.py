@@ -67,7 +67,7 @@ class Server:
         }  # fmt: skip  # looking for a GPU must not initialise CUDA before a fork
         self.connection, theirs = socket.socketpair()
         with theirs:
-            ours = ["-m", "pushforward.sweep.forkserver", str(theirs.fileno()), str(os.getpid())]
+            ours = ["-P", "-m", "pushforward.sweep.forkserver", str(theirs.fileno()), str(os.getpid())]
             self.process = subprocess.Popen(
                 [sys.executable, *ours, *modules], pass_fds=[theirs.fileno()], start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment,

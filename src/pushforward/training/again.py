@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,9 +30,8 @@ class Trained:
         if not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
         self.run = run
-        with own_modules_in_reach():
-            self.data = build.build_data(run.config)
-            self.family: Family = build.build_family(run.config, self.data.spec)
+        self.data = build.build_data(run.config)
+        self.family: Family = build.build_family(run.config, self.data.spec)
         self.weights = choose(RunDir(run.path), self.family, run.config)
         self.family.eval()
 
@@ -63,17 +61,6 @@ class Trained:
         if not self.family.can(capability):
             raise PushforwardError(f"{self.run.id}: {self.run.key('model')} cannot {capability}")
         return getattr(self.family, capability)(value)
-
-
-class own_modules_in_reach:
-    """A person's own modules are found from the working directory, as they were when the run was trained."""
-
-    def __enter__(self) -> None:
-        self.here = str(Path.cwd())
-        sys.path.insert(0, self.here)
-
-    def __exit__(self, *error: object) -> None:
-        sys.path.remove(self.here)
 
 
 def load(run: Run) -> Trained:
@@ -108,9 +95,8 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
         and not any(f"{where}=" in o for o in overrides)
         and option in config.options(group)
     ]
-    with own_modules_in_reach():
-        before, after = (launch.compose([*kept, *more], config_dir) for more in ([], overrides))
-        check_targets({group: after[group] for group in own})
+    before, after = (launch.compose([*kept, *more], config_dir) for more in ([], overrides))
+    check_targets({group: after[group] for group in own})
     return {
         group: after[group] if anew[group] or node is None else changed(node, before[group], after[group])
         for group, node in own.items()

@@ -1,7 +1,6 @@
 """Every `_target_` of a config held against its constructor's signature before anything runs; all errors in one message."""
 
 import difflib
-import importlib
 import inspect
 import json
 import types
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pushforward.errors import PushforwardError
+from pushforward.trust import locate
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -46,36 +46,13 @@ def untargeted(objective: Any, path: str = "model.objective") -> Iterator[str]:
 def nodes(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every component below `node` with its dotted path."""
     if isinstance(node, dict):
-        if isinstance(node.get("_target_"), str):
+        if "_target_" in node:
             yield path, node
         for key, value in node.items():
             yield from nodes(value, f"{path}.{key}" if path else str(key))
     elif isinstance(node, list):
         for i, value in enumerate(node):
             yield from nodes(value, f"{path}.{i}")
-
-
-def locate(target: str) -> Any:
-    """The object that a dotted path names. Raises PushforwardError that says which part is missing, and what was meant."""
-    parts = target.split(".")
-    for i in range(len(parts), 0, -1):
-        name = ".".join(parts[:i])
-        try:
-            found = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-                continue  # this part is no module: it may be a name inside one
-            raise PushforwardError(f"it imports {error.name}, which is not installed") from None
-        except Exception as error:
-            raise PushforwardError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
-        for part in parts[i:]:
-            if not hasattr(found, part):
-                close = difflib.get_close_matches(part, dir(found), n=3, cutoff=0.5)
-                hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                raise PushforwardError(f"{getattr(found, '__name__', found)} has no {part}{hint}")
-            found = getattr(found, part)
-        return found
-    raise PushforwardError(f"there is no module {parts[0]}; put its folder on PYTHONPATH")
 
 
 def check(path: str, node: dict[str, Any]) -> Iterator[str]:

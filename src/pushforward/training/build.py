@@ -15,6 +15,7 @@ from pushforward.families import Family
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
 from pushforward.training.bind import check_targets
+from pushforward.trust import trusted
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
 READY: dict[str, DataModule] = {}
@@ -26,7 +27,7 @@ def make(node: Mapping[str, Any], **values: Any) -> Any:
     from hydra.errors import InstantiationException
 
     try:
-        return instantiate(dict(node), **values)
+        return instantiate(trusted(node), **values)
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:
