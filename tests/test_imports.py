@@ -13,10 +13,11 @@ import pushforward
 PACKAGE = Path(pushforward.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"spec", "seeds", "errors", "numbers", "parallel", "schedules"}
+GROUND = {"spec", "seeds", "errors", "numbers", "parallel", "schedules", "machine", "signals", "streams"}
 MATHEMATICS = {"networks", "distributions", "estimators"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust"}
+TOP = {"machine", "signals", "streams", "failures"}
 COMMANDS = {"launch", "sweep", "job", "complaints", "doctor"}
 
 MAY: dict[str, set[str]] = {
@@ -24,23 +25,24 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(MATHEMATICS, GROUND | MATHEMATICS),
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
     "families": GROUND | MATHEMATICS | PARTS,
-    "data": {"spec", "seeds", "errors"},
+    "data": {"spec", "seeds", "errors", "machine"},
     "metrics": GROUND | {"estimators"},
     "store": {"errors"},
     "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs"},
-    "config": {"errors", "runs"},
+    "config": {"errors", "runs", "machine"},
     "complaints": {"errors", "config"},
-    "doctor": {"errors", "config", "runs"},
+    "doctor": {"errors", "config", "runs", "machine"},
+    "failures": {"errors", "runs", "signals"},
     "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
     "training": GROUND
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "config", "launch"},
-    **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | {"errors", "config", "training", "report"}),
-    "cli": FILES | COMMANDS | {"errors", "config", "training", "report", "tour"},
+    | {"families", "data", "metrics", "protocol", "report", "config", "launch", "failures"},
+    **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"errors", "config", "training", "report"}),
+    "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour"},
     "tour": GROUND
     | MATHEMATICS
     | PARTS
@@ -52,8 +54,7 @@ MAY: dict[str, set[str]] = {
 """What each module or folder of the package may import of it, besides itself."""
 
 CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
-TORCHLESS = {
-    "trust",
+TORCHLESS = TOP | {
     "cli",
     "config",
     "launch",
@@ -64,8 +65,9 @@ TORCHLESS = {
     "store",
     "errors",
     "report",
-    "__main__",
+    "trust",
 }
+TORCHLESS |= {"__main__"}
 
 
 def part(path: Path) -> str:

@@ -202,3 +202,42 @@ def _timed(function) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
+
+
+def test_a_live_run_of_another_user_is_running_though_nothing_there_may_be_written(tmp_path, monkeypatch):
+    """Asking for the lock opens it for reading; where even that is refused, its process tells."""
+    run = make(tmp_path, "a")
+    with Lock(run.path):
+        run.set_status(state="running")
+        ask = (
+            "import os, sys; op = os.open; os.open = lambda p, f, *m: op(p, f, *m) if f & 3 == os.O_RDONLY else 1 / 0; "
+        )
+        ask += "from pushforward.runs import Run; print(Run(sys.argv[1]).state)"
+        assert subprocess.check_output([sys.executable, "-c", ask, str(run.path)], text=True) == "running\n"
+
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pushforward.store.os.open", refused)
+    assert Run(run.path).state == "running", "of this process, which lives"
+    run.__dict__.pop("status", None)
+    (run.path / "status.json").write_text(json.dumps(run.status | {"pid": 2**22 + 1}))
+    assert Run(run.path).state == KILLED
+
+
+@pytest.mark.parametrize("number", ["ENOLCK", "EOPNOTSUPP"])
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_file_system_without_locks_is_said_in_one_line(tmp_path, monkeypatch, number, blocking):
+    import errno
+
+    def lockf(*_: object) -> None:
+        raise OSError(getattr(errno, number), "no locks")
+
+    run = make(tmp_path, "a")
+    run.set_status(state="running")
+    monkeypatch.setattr("pushforward.store.fcntl.lockf", lockf)
+    monkeypatch.setattr("pushforward.store.fcntl.fcntl", lockf)
+    with pytest.raises(PushforwardError, match=r"gives no locks.*PUSHFORWARD_OUTPUTS"):
+        Lock(run.path).acquire(blocking)
+    run.lock.file.touch()
+    assert Run(run.path).state == "running", "reading goes by the process"

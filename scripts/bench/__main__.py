@@ -7,7 +7,6 @@ python scripts/bench jobs                  how long a job of a sweep takes to st
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -16,13 +15,15 @@ if __name__ == "__main__":
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
+    from pushforward import machine
+
     parser = argparse.ArgumentParser(
         "scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cases", default="", metavar="A,B", help="only these; default: all whose data are here")
     parser.add_argument("--rounds", type=int, default=5, help="of which the median counts")
     parser.add_argument("--seconds", type=float, default=0.8, help="of a round, prolonged to whole epochs")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each contestant")
+    parser.add_argument("--threads", type=int, default=min(2, machine.threads()), help="of each contestant")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--metrics", action="store_true", help="also how long the metrics at the end of a run take")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also everything that was measured, for a file")

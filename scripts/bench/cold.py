@@ -98,7 +98,7 @@ def taken_apart(command: Sequence[str]) -> dict[str, float]:
         )  # fmt: skip
         if not written.is_file():
             raise PushforwardError(f"no step was logged: {last(done.stderr)}")
-        found: dict[str, float] = json.loads(written.read_text())
+        found: dict[str, float] = json.loads(written.read_text(encoding="utf-8"))
         return found
 
 
@@ -173,7 +173,7 @@ def child(up: float, arguments: Sequence[str]) -> None:
         def written(*args: Any) -> None:
             write(*args)
             clock.mark("first block of steps")
-            Path(file).write_text(json.dumps(clock.phases))
+            Path(file).write_text(json.dumps(clock.phases), encoding="utf-8")
             os._exit(0)
 
         fit = train.fit

@@ -25,7 +25,7 @@ def product(args: list[str]) -> int:
     torch.set_num_threads(2)
     a = torch.randn(600, 600)
     (a @ a).sum().item()
-    Path(args[0]).write_text(f"{time.time()} {time.process_time()}")
+    Path(args[0]).write_text(f"{time.time()} {time.process_time()}", encoding="utf-8")
     return 0
 
 

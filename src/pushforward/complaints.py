@@ -78,7 +78,7 @@ def missing_group(text: str, composed: Mapping[str, Any]) -> str | None:
 
 def takes(folder: Path, model: str, group: str) -> bool:
     """Whether a recipe, or a recipe that it starts from, chooses an option of a group."""
-    text = (folder / f"{model}.yaml").read_text()
+    text = (folder / f"{model}.yaml").read_text(encoding="utf-8")
     parents = [p for p in re.findall(r"^  - (\w+)$", text, re.MULTILINE) if p != "_self_" and p != model]
     return bool(re.search(rf"^  - (override )?/{group}\b", text, re.MULTILINE)) or any(
         takes(folder, parent, group) for parent in parents if (folder / f"{parent}.yaml").is_file()

@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from pushforward import machine
 from pushforward.errors import PushforwardError
 from pushforward.runs import HASHED, outputs, source_fingerprint
 
@@ -230,7 +231,7 @@ def devices(frozen: dict[str, Any]) -> int:
 
 def threads(frozen: dict[str, Any]) -> int:
     """CPU threads of each of the run's processes."""
-    return int(frozen["trainer"]["threads"] or max(1, (os.cpu_count() or 1) // devices(frozen)))
+    return int(frozen["trainer"]["threads"] or machine.threads(devices(frozen)))
 
 
 def calm(frozen: dict[str, Any]) -> None:

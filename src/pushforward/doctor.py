@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from pushforward import machine
 from pushforward.config import conf_dir, options
 from pushforward.errors import PushforwardError
 from pushforward.runs import every_run, outputs
@@ -89,9 +90,7 @@ def accelerators() -> Iterator[Finding]:
     except Exception as error:
         yield BAD, "torch", f"it cannot be imported ({error}): install it again, make demo TORCH_INDEX=… names a build"
         return
-    pinned = os.environ.get("OMP_NUM_THREADS")
-    said = f" (OMP_NUM_THREADS={pinned})" if pinned else ""
-    yield GOOD, "CPU", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads{said}"
+    yield GOOD, "CPU", machine.explanation()
     for i in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(i)
         yield GOOD, f"GPU {i}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB: trainer=gpu"

@@ -6,36 +6,33 @@ from pathlib import Path
 
 import yaml
 
-from pushforward import config
-from pushforward.errors import PushforwardError
+from pushforward import config, streams
+from pushforward.failures import RESUMES, guarded
+from pushforward.signals import handled, interrupt
 from pushforward.trust import reach
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Trains the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
-    files = sys.argv[1:] if arguments is None else arguments
+    files = [Path(name) for name in (sys.argv[1:] if arguments is None else arguments)]
+    streams.prepare()
+    with handled(interrupt), streams.steady():
+        return guarded(lambda: start(files), RESUMES)
+
+
+def start(files: list[Path]) -> int:
     reach()
     # the other ranks start as `python -m`, which would put the working directory first on their path
     os.environ["PYTHONSAFEPATH"] = "1"
-    if len(files) > 1:
-        return stacked(files)
-    path = Path(files[0])
-    frozen = yaml.safe_load(path.read_text())
+    frozen = yaml.safe_load(files[0].read_bytes())
     config.calm(frozen)
+    if len(files) > 1:
+        from pushforward.training import stacked
+
+        return stacked.main([str(file) for file in files])
     from pushforward.training.train import train
 
-    try:
-        return train(frozen, path.parent)
-    except PushforwardError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
-def stacked(files: list[str]) -> int:
-    config.calm(yaml.safe_load(Path(files[0]).read_text()))
-    from pushforward.training.stacked import main
-
-    return main(files)
+    return train(frozen, files[0].parent)
 
 
 if __name__ == "__main__":

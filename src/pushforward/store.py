@@ -1,6 +1,7 @@
 """Files that survive `kill -9`: written whole, locks that die with their owner, curves that can be cut back."""
 
 import csv
+import errno
 import fcntl
 import io
 import os
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pushforward.errors import PushforwardError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,13 +84,16 @@ def _held_here(file: Path) -> bool:
 
 
 def holder(run: Path) -> int | None:
-    """Process id that holds `<run>/.lock` (0 if it runs on another machine), or None. Asks without locking."""
+    """Process id that holds `<run>/.lock` (0 if it runs on another machine), or None. Asks without locking.
+
+    Raises OSError where that cannot be known: the file is another user's and private, or its file system has no locks.
+    """
     file = Path(run) / ".lock"
     if _held_here(file):
         return os.getpid()
     try:
-        descriptor = os.open(file, os.O_RDWR)
-    except (FileNotFoundError, PermissionError):
+        descriptor = os.open(file, os.O_RDONLY)  # asking takes no right to write
+    except FileNotFoundError:
         return None
     try:
         fields = (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET) if _BSD else (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -99,7 +105,7 @@ def holder(run: Path) -> int | None:
 
 
 def is_locked(run: Path) -> bool:
-    """Whether some process, this one included, holds the run's lock."""
+    """Whether some process, this one included, holds the run's lock. Raises OSError where that cannot be known."""
     return holder(run) is not None
 
 
@@ -111,7 +117,10 @@ class Lock:
         self._descriptor: int | None = None
 
     def acquire(self, blocking: bool = False) -> bool:
-        """True if this object now holds the lock. A second `Lock` in this process is refused like another process."""
+        """True if this object now holds the lock. A second `Lock` in this process is refused like another process.
+
+        Raises PushforwardError where the file system gives no locks.
+        """
         self.file.parent.mkdir(parents=True, exist_ok=True)
         while _held_here(self.file):
             if not blocking:
@@ -120,9 +129,17 @@ class Lock:
         descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if blocking else fcntl.LOCK_NB))
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            raise PushforwardError(
+                f"{self.file.parent}: its file system gives no locks ({error.strerror}), so two processes could train "
+                "one run; set PUSHFORWARD_OUTPUTS to a folder on another one"
+            ) from None
+        except BaseException:  # a signal, while waiting
+            os.close(descriptor)
+            raise
         stat = os.fstat(descriptor)
         _held[stat.st_dev, stat.st_ino] = os.getpid()
         self._descriptor = descriptor
@@ -148,7 +165,7 @@ class Lock:
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a curve file; a last line torn by a kill is left out."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return [], []
     lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
@@ -175,7 +192,7 @@ class CurveWriter:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *rows])
         write_whole(self.path, text.getvalue())
-        self._file = self.path.open("a", newline="")
+        self._file = self.path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
 
     def append(self, images_seen: int, values: Mapping[str, Any]) -> None:

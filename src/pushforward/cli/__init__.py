@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from pushforward import streams
 from pushforward.cli.about import doctor, list_, tour
 from pushforward.cli.reads import sample, show, status, sync, table, why
 from pushforward.cli.trains import evaluate, train
 from pushforward.errors import PushforwardError
+from pushforward.failures import RESUMES, guarded
+from pushforward.signals import handled, interrupt
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
@@ -44,11 +47,13 @@ Each command has --help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script: runs a command and exits with its code; a person's error is one line and code 2."""
+    """The console script: runs a command and exits with its code; whatever ends it is one line."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    streams.prepare()
     try:
-        code = run(args)
-        sys.stdout.flush()
+        with handled(interrupt):
+            code = run(args)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough: `pushforward status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -58,21 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(args: list[str]) -> int:
     """The exit code of a command line."""
     name = args[0] if args else ""
-    try:
+
+    def command() -> int:
         if name in ("", "-h", "--help", "help"):
             return usage(0 if name else 2)
         if name == "--version":
             return print_version()
         return COMMANDS[name](args[1:]) if name in COMMANDS else unknown(name)
-    except PushforwardError as error:
-        if os.environ.get("PUSHFORWARD_FULL_ERROR"):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except SystemExit as done:  # argparse, after --help
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
+
+    return guarded(command, RESUMES if name == "train" else "")
 
 
 def usage(code: int) -> int:

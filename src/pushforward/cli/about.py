@@ -18,7 +18,9 @@ def list_(args: list[str]) -> int:
     parser.add_argument("what", choices=sorted(names), metavar="WHAT", help=", ".join(sorted(names)))
     group = names[parser.parse_args(args).what]
     for path in sorted((conf_dir() / group).glob("*.yaml")):
-        comments = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
+        comments = [
+            line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+        ]
         comments = [line for line in comments if not line.startswith("@package")]
         first = (comments or [""])[0].removeprefix(f"{path.stem}:").strip()
         print(f"{path.stem:<22} {first}")

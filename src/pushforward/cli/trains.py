@@ -8,6 +8,7 @@ from pathlib import Path
 from pushforward.cli.parser import Parser, add_allow_modules, words
 from pushforward.errors import PushforwardError
 from pushforward.runs import find
+from pushforward.streams import steady
 from pushforward.trust import allowed, beside
 
 
@@ -20,7 +21,8 @@ def train(args: list[str]) -> int:
             return plan([expand(a) for a in args if a != "--plan"])
         from pushforward.launch import hydra_train
 
-        return hydra_train([expand(a) for a in args])
+        with steady():
+            return hydra_train([expand(a) for a in args])
 
 
 def config_dir(args: list[str]) -> Path | None:

@@ -126,8 +126,8 @@ def _resumed(run: Run, started: datetime) -> bool:
     if run.status.get("host") != socket.gethostname():
         return True
     try:
-        ticks = Path(f"/proc/{run.status.get('pid')}/stat").read_text().rpartition(")")[2].split()[19]
-        up = float(Path("/proc/uptime").read_text().split()[0])
+        ticks = Path(f"/proc/{run.status.get('pid')}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        up = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
     except (OSError, IndexError, ValueError):
         return True
     born = time.time() - up + int(ticks) / os.sysconf("SC_CLK_TCK")

@@ -103,7 +103,7 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
     if "config" in run.__dict__ or "." in key:
         return False
     try:
-        text = (run.path / "config.yaml").read_text()
+        text = (run.path / "config.yaml").read_text(encoding="utf-8")
     except OSError:
         return False
     line = re.search(rf"^{re.escape(key)}:(.*)$", text, re.MULTILINE)

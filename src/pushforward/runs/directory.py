@@ -117,11 +117,15 @@ class Run:
         return KILLED if state == "running" and not self._alive() else state
 
     def _alive(self) -> bool:
+        foreign = False
         if (self.path / ".lock").exists():
-            return is_locked(self.path)
+            try:
+                return is_locked(self.path)
+            except OSError:  # nobody but its owner may ask, or there are no locks
+                foreign = True
         pid = self.status.get("pid")
         if not pid or self.status.get("host") != socket.gethostname():
-            return False
+            return foreign and bool(pid)
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:

@@ -59,7 +59,10 @@ class Sweep:
     @property
     def alive(self) -> bool:
         """Whether its process lives: it holds the folder's lock as long as it does."""
-        return is_locked(self.path)
+        try:
+            return is_locked(self.path)
+        except OSError:  # another user's, who alone may ask: as it was last written
+            return self.ended is None
 
     @cached_property
     def run_ids(self) -> list[str]:

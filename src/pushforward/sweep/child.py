@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 def begin(file: Path, log: Path | None, environment: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
     """Starts `python -m pushforward.job FILE` in a session of its own; its output goes to `log`, None: where ours goes."""
-    frozen = yaml.safe_load(file.read_text())
+    frozen = yaml.safe_load(file.read_text(encoding="utf-8"))
     threads = str(
         Run(file.parent).status.get("threads") or frozen["trainer"]["threads"] or 1
     )  # a resumed run keeps its own

@@ -1,4 +1,4 @@
-"""What this machine has to hand out among the jobs of a sweep: cores and GPUs."""
+"""Divide what this machine has among the jobs of a sweep: cores and GPUs."""
 
 import os
 import re
@@ -8,13 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pushforward import config
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    count = os.cpu_count() or 1
-    return min(count, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else count
+from pushforward import config, machine
+from pushforward.machine import cores
 
 
 def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
@@ -54,7 +49,8 @@ def at_once(jobs: list[dict[str, Any]], parallel: int | None, gpus: list[str]) -
         return parallel
     if any(on_gpu(job) for job in jobs):
         return max(1, len(gpus) // max(int(job["trainer"]["devices"]) for job in jobs if on_gpu(job)))
-    wanted = max((config.devices(job) * int(job["trainer"]["threads"] or 1) for job in jobs), default=1)
+    each = machine.asked() or 1
+    wanted = max((config.devices(job) * int(job["trainer"]["threads"] or each) for job in jobs), default=1)
     return max(1, cores() // wanted)
 
 

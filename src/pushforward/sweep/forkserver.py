@@ -190,7 +190,7 @@ def limit(memory_gb: float | None) -> None:
         most = int(memory_gb * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="utf-8")
 
 
 def use(threads: int) -> None:

@@ -106,7 +106,7 @@ def ended(job: Job) -> None:
 
 def last_line(path: Path) -> str:
     try:
-        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
     return lines[-1].strip() if lines else ""
@@ -115,7 +115,7 @@ def last_line(path: Path) -> str:
 def memory_kills() -> int:
     """Processes that the kernel has killed for memory since the machine started; 0 where it does not say."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
+        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0

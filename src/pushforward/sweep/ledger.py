@@ -60,7 +60,7 @@ def recorded(
 
 def read(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / FILE).read_text())
+        found: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return found
     except OSError:
         return {}

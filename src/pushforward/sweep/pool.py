@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pushforward import config
+from pushforward import config, machine
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to
 from pushforward.runs import Run
@@ -39,8 +39,7 @@ def run_jobs(
     jobs = [Job(f, o) for f, o in zip(frozen, overrides, strict=True)]
     for job in jobs:
         if job.frozen["trainer"]["threads"] is None:
-            each = devices.cores() // min(at_once, len(jobs)) // config.devices(job.frozen)
-            job.frozen["trainer"]["threads"] = max(1, each)
+            job.frozen["trainer"]["threads"] = machine.threads(min(at_once, len(jobs)) * config.devices(job.frozen))
     pool = Pool(jobs, at_once, devices.Devices(names), warm, fail_fast, memory_gb)
     if pool.waiting:
         rehearse(pool.server(), [job.frozen for job in pool.waiting])
@@ -60,23 +59,23 @@ def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
     """Builds every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
     with tempfile.TemporaryDirectory() as name:
         file, wrong = Path(name) / "jobs.json", Path(name) / "wrong"
-        file.write_text(json.dumps(jobs))
+        file.write_text(json.dumps(jobs), encoding="utf-8")
         server.start("pushforward.sweep.pool.rehearsed", [str(file), str(wrong)], log=Path(name) / "log").wait()
         if wrong.exists():
-            raise PushforwardError(wrong.read_text())
+            raise PushforwardError(wrong.read_text(encoding="utf-8"))
         # where building fails otherwise, the job will fail and say so; the others are none the worse
 
 
 def rehearsed(args: list[str]) -> int:
     """`rehearse` in its process."""
-    jobs = json.loads(Path(args[0]).read_text())
+    jobs = json.loads(Path(args[0]).read_text(encoding="utf-8"))
     config.calm(jobs[0])
     from pushforward.training.rehearsal import rehearse
 
     try:
         rehearse(jobs)
     except PushforwardError as error:
-        Path(args[1]).write_text(str(error))
+        Path(args[1]).write_text(str(error), encoding="utf-8")
     return 0
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from pushforward import config
+from pushforward import config, machine
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir
 from pushforward.store import write_whole
-from pushforward.sweep import devices
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
 from pushforward.sweep.objective import Unmeasured, settled_images, validations, value
 from pushforward.sweep.pool import Pool
@@ -93,7 +92,7 @@ class Search:
             return False
         frozen = self.compose(asked.params)
         if frozen["trainer"]["threads"] is None:
-            frozen["trainer"]["threads"] = max(1, devices.cores() // self.pool.at_once // config.devices(frozen))
+            frozen["trainer"]["threads"] = machine.threads(self.pool.at_once * config.devices(frozen))
         if self.settings.name not in frozen["tags"]:
             frozen["tags"] = [*frozen["tags"], self.settings.name]
         job = Job(frozen, said(asked.params))

@@ -18,15 +18,15 @@ def arrange(server: Server, jobs: Sequence[Job], at_once: int, replicas: int | N
         return
     with tempfile.TemporaryDirectory() as name:
         file, answer, log = (Path(name) / part for part in ("jobs.json", "answer.json", "log"))
-        file.write_text(json.dumps([job.frozen for job in jobs]))
+        file.write_text(json.dumps([job.frozen for job in jobs]), encoding="utf-8")
         args = [str(file), str(answer), str(at_once), str(replicas or 0)]
         threads = int(jobs[0].frozen["trainer"]["threads"])
         server.start("pushforward.training.arrangement.main", args, log=log, threads=threads).wait()
         if not answer.exists():
-            last = (log.read_text().strip().splitlines() or ["its process was killed"])[-1]
+            last = (log.read_text(encoding="utf-8").strip().splitlines() or ["its process was killed"])[-1]
             print(f"no job is stacked: {last}", flush=True)
             return
-        found = json.loads(answer.read_text())
+        found = json.loads(answer.read_text(encoding="utf-8"))
     for number, members in enumerate(found["stacks"]):
         for member in members:
             jobs[member].stack = number

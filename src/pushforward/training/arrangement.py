@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pushforward import config
+from pushforward import config, machine
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
@@ -32,10 +32,10 @@ SECONDS = 0.15
 
 def main(args: Sequence[str]) -> int:
     """`arrange` in a process of its own. args: frozen configs (JSON), the answer's file, jobs at once, most in a stack or 0."""
-    frozen = json.loads(Path(args[0]).read_text())
+    frozen = json.loads(Path(args[0]).read_text(encoding="utf-8"))
     config.calm(frozen[0])
     torch.set_num_threads(config.threads(frozen[0]))
-    Path(args[1]).write_text(json.dumps(arrange(frozen, int(args[2]), int(args[3]) or None)))
+    Path(args[1]).write_text(json.dumps(arrange(frozen, int(args[2]), int(args[3]) or None)), encoding="utf-8")
     return 0
 
 
@@ -164,12 +164,20 @@ def worthwhile(kinds: Kinds, members: Sequence[int], share: int, most: int | Non
             break
     speed = alone / fastest
     if best == 1:
-        return (
-            1,
-            f"a stack of {sizes[0]} is slower than one after the other here" if largest > 1 else "no memory for two",
-        )
+        return 1, lone(share, fits, most, need, sizes[0])
     bound = f", as many as fit in memory ({need / 2**20:.0f} MB each)" if largest == fits < share else ""
     return best, f"stacks of {best}{bound}: {speed:.1f} times one alone, {1 / fastest:,.0f} steps/s"
+
+
+def lone(share: int, fits: int, most: int | None, need: float, tried: int) -> str:
+    """Why no two are stacked."""
+    if share < 2:
+        return "there are no more jobs than processes at once: each has one of its own (hydra.launcher.parallel)"
+    if most == 1:
+        return "hydra.launcher.replicas=1"
+    if fits < 2:
+        return f"no memory for two: a replica takes {need / 2**20:,.0f} MB"
+    return f"a stack of {tried} is slower than one after the other here"
 
 
 def first_images(data: DataModule, n: int) -> torch.Tensor:
@@ -238,7 +246,4 @@ def memory(device: torch.device) -> float:
     """Bytes that a stack may take: of what is free now four fifths on a GPU, a quarter of the machine's."""
     if device.type == "cuda":
         return 0.8 * torch.cuda.mem_get_info(device)[0]
-    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else ():
-        if line.startswith("MemAvailable"):
-            return 0.25 * 1024 * float(line.split()[1])
-    return 2.0**31
+    return 0.25 * (machine.free_memory() or 2.0**33)

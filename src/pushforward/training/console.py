@@ -60,5 +60,5 @@ def say(run: RunDir, *lines: str) -> None:
 
 
 def note(run: RunDir, text: str) -> None:
-    with contextlib.suppress(OSError), (run.path / "console.log").open("a") as log:
+    with contextlib.suppress(OSError), (run.path / "console.log").open("a", encoding="utf-8") as log:
         log.write(text)

@@ -85,7 +85,7 @@ def evaluate(
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             failed.append(name)
             print(f"metrics.{name} failed: {line}; {again} measures it again", flush=True)
-            with (run.path / "console.log").open("a") as log:
+            with (run.path / "console.log").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
     return entries, failed
 

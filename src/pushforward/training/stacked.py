@@ -23,7 +23,7 @@ from pushforward.training.train import Session, conclude, fail, prepare, told
 
 def main(files: Sequence[str]) -> int:
     """Trains the runs of these frozen configs that no other process trains. Returns 0: the runs' statuses tell."""
-    frozen = {Path(file).parent: yaml.safe_load(Path(file).read_text()) for file in files}
+    frozen = {Path(file).parent: yaml.safe_load(Path(file).read_text(encoding="utf-8")) for file in files}
     torch.set_num_threads(config.threads(next(iter(frozen.values()))))
     runs = [run for run in map(RunDir, frozen) if run.lock.acquire()]
     for path in set(frozen) - {run.path for run in runs}:

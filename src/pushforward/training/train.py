@@ -32,6 +32,8 @@ from pushforward.training.progress import Bar
 from pushforward.training.selection import Selector
 from pushforward.training.strategy import SlicedDDP
 
+GIT_SECONDS = 10.0
+"""How long git has to name the commit: on a network file system it may hang."""
 EXIT = {"finished": 0, "diverged": 1, "failed": 1, "stopped": 130}
 
 
@@ -288,11 +290,13 @@ def mirror_pictures(mirrors: list[Any], pictures: list[Path], seen: int) -> None
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from, if any."""
-    asked = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
-    )
-    return asked.stdout.strip() or None if asked.returncode == 0 else None
+    """The commit of the checkout that the package runs from; None where there is none, or no git that tells."""
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        done = subprocess.run(asked, capture_output=True, encoding="ascii", errors="replace", timeout=GIT_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def quiet() -> None:

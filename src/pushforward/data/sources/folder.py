@@ -1,6 +1,5 @@
 """A person's own images: any sizes, grey or colour, cropped and resized to one shape."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
 from pushforward.errors import PushforwardError
+from pushforward.machine import cores
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"))
 GREY_MODES = frozenset(("1", "L", "LA", "I", "I;16", "I;16B", "F"))
-WORKERS = min(8, os.cpu_count() or 1)
+WORKERS = min(8, cores())
 
 
 def is_grey(path: Path) -> bool:
