@@ -126,7 +126,7 @@ def test_own_modules_in_the_working_folder_are_found(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
     message = said(capsys, "train", "--config-dir", "conf", "model=own", "model.code_dim=big")
-    assert message == "error: model.code_dim=big: Mine wants a whole number\n"
+    assert message == "error: model.code_dim=big: it must be a whole number\n"
     assert not outputs.exists()
 
 

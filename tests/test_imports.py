@@ -13,7 +13,7 @@ import pushforward
 PACKAGE = Path(pushforward.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"spec", "seeds", "errors", "numbers", "parallel", "schedules", "machine", "signals", "streams"}
+GROUND = {"domains", "spec", "seeds", "errors", "numbers", "parallel", "schedules", "machine", "signals", "streams"}
 MATHEMATICS = {"networks", "distributions", "estimators"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust"}
@@ -25,13 +25,13 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(MATHEMATICS, GROUND | MATHEMATICS),
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
     "families": GROUND | MATHEMATICS | PARTS,
-    "data": {"spec", "seeds", "errors", "machine"},
+    "data": {"domains", "spec", "seeds", "errors", "machine"},
     "metrics": GROUND | {"estimators"},
     "store": {"errors"},
     "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs"},
-    "config": {"errors", "runs", "machine"},
+    "config": {"domains", "errors", "runs", "machine"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs", "machine"},
     "failures": {"errors", "runs", "signals"},
@@ -41,7 +41,9 @@ MAY: dict[str, set[str]] = {
     | PARTS
     | FILES
     | {"families", "data", "metrics", "protocol", "report", "config", "launch", "failures"},
-    **dict.fromkeys(("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"errors", "config", "training", "report"}),
+    **dict.fromkeys(
+        ("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"}
+    ),
     "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour"},
     "tour": GROUND
     | MATHEMATICS
@@ -55,6 +57,7 @@ MAY: dict[str, set[str]] = {
 
 CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
 TORCHLESS = TOP | {
+    "domains",
     "cli",
     "config",
     "launch",

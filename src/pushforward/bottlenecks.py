@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.estimators.gaussian import log_normal
 
@@ -48,7 +49,7 @@ class Bottleneck(nn.Module, ABC):
 class Deterministic(Bottleneck):
     """z = activation(W h + b). With a sigmoid its units can be asked for a mean activation."""
 
-    def __init__(self, in_features: int, code_dim: int, activation: str = "identity") -> None:
+    def __init__(self, in_features: int, code_dim: Count, activation: str = "identity") -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise PushforwardError(f"bottleneck.activation={activation}: choose from {', '.join(ACTIVATIONS)}")
@@ -67,7 +68,7 @@ class Gaussian(Bottleneck):
 
     gives = frozenset({"code", "posterior"})
 
-    def __init__(self, in_features: int, code_dim: int) -> None:
+    def __init__(self, in_features: int, code_dim: Count) -> None:
         super().__init__()
         self.code_dim = code_dim
         self.linear = nn.Linear(in_features, 2 * code_dim)
@@ -84,7 +85,7 @@ class Gaussian(Bottleneck):
 class TopK(Bottleneck):
     """The k largest units of a linear code; the others are zero. Makhzani & Frey 2014."""
 
-    def __init__(self, in_features: int, code_dim: int, k: int) -> None:
+    def __init__(self, in_features: int, code_dim: Count, k: Count) -> None:
         super().__init__()
         if not 0 < k <= code_dim:
             raise PushforwardError(f"bottleneck.k={k}: it must lie between 1 and the code's {code_dim} dimensions")

@@ -1,6 +1,5 @@
 """What Hydra and OmegaConf refuse, said in one line that names the nearest valid choices. Imports no torch."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +9,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from pushforward.config import conf_dir, options
+from pushforward.errors import near
 
 REFUSALS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
-
-
-def near(word: str, known: list[str]) -> str:
-    """`did you mean a or b?`, or all there are where nothing is near."""
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
 
 
 def explain(error: BaseException, composed: Mapping[str, Any] | None = None) -> str:

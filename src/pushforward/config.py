@@ -3,20 +3,39 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from pushforward import machine
-from pushforward.errors import PushforwardError
+from pushforward.domains import (
+    Count,
+    Domain,
+    Few,
+    Natural,
+    Positive,
+    PositiveShare,
+    Seed,
+    fits,
+    keys_of,
+    refusals,
+    schema_of,
+    settled,
+    shown,
+)
+from pushforward.errors import PushforwardError, near
 from pushforward.runs import HASHED, outputs, source_fingerprint
 
 RESULTS = 1
 """Raised by a change marked [results]: runs from before it have another identity."""
+
+Trials = Annotated[int, Domain(1, 1_000_000)]
 
 PLACES = ("root", "workers", "resident_limit_mb", "download")
 """Keys of `data` that say where data lie or how they move, never what they are."""
@@ -24,31 +43,41 @@ PLACES = ("root", "workers", "resident_limit_mb", "download")
 
 @dataclass
 class Budget:
-    epochs: float | None = None
-    images: int | None = None
+    epochs: Annotated[Any, Positive | None] = None
+    images: Annotated[Any, Count | None] = None
 
 
 @dataclass
 class Selection:
     metric: str = "auto"
-    every: float = 1.0
+    every: Annotated[Any, Positive] = 1.0
 
 
 @dataclass
 class Trainer:
     accelerator: str = "cpu"
-    devices: int = 1
+    devices: Annotated[Any, Few] = 1
     strategy: str = "auto"
-    threads: int | None = None
-    log_every: float = 0.1
-    pictures_every: float | None = None
-    checkpoint_share: float = 0.01
+    threads: Annotated[Any, Few | None] = None
+    log_every: Annotated[Any, Positive] = 0.1
+    pictures_every: Annotated[Any, Positive | None] = None
+    checkpoint_share: Annotated[Any, PositiveShare] = 0.01
     channels_last: bool = False
     progress: bool = True
-    num_nodes: int = 1
+    num_nodes: Annotated[Any, Few] = 1
     record: bool = True
     compile: bool = False
     cuda_graph: bool = False
+
+
+@dataclass
+class Metrics:
+    """Keys of `metrics` beside the measures, which are components under names of their own."""
+
+    images: Count | None = None
+    costly_images: Count | None = None
+    during: list[str] = field(default_factory=list)
+    densities: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,7 +85,7 @@ class Study:
     """A search: see conf/study and `pushforward.sweep.settings`. It belongs to the sweep, and to none of its runs."""
 
     name: str | None = None
-    trials: int | None = None
+    trials: Annotated[Any, Trials | None] = None
     space: Any = None
     metric: Any = "val/criterion"
     direction: Any = None
@@ -64,17 +93,21 @@ class Study:
     sampler_options: Any = None
     pruner: str | None = None
     pruner_options: Any = None
-    seed: int = 1
-    parallel: int | None = None
+    seed: Annotated[Any, Seed] = 1
+    parallel: Annotated[Any, Few | None] = None
 
 
 @dataclass
 class Config:
-    """Every key a run may have at its root. Component nodes (`_target_`) are free in form and bound to signatures later."""
+    """Every key a run may have at its root, numbers with their domains.
 
-    results: int = RESULTS
-    seed: int = 1
-    batch_size: int = 64
+    Component nodes (`_target_`) are free in form and bound to signatures later. Numbers are `Any` to Hydra, which would
+    refuse `budget.images=1e6`; `check_values` holds them against what they are annotated with.
+    """
+
+    results: Annotated[Any, Natural] = RESULTS
+    seed: Annotated[Any, Natural] = 1
+    batch_size: Annotated[Any, Count] = 64
     precision: str = "fp32"
     data: Any = MISSING
     network: Any = MISSING
@@ -92,6 +125,10 @@ class Config:
     tags: list[str] = field(default_factory=list)
     retry: str | None = None
     study: Study | None = None
+
+
+HOLDERS: dict[str, type] = {"metrics": Metrics}
+"""Schemas of nodes that hold components beside keys of their own; other nodes without a `_target_` hold components alone."""
 
 
 def register() -> None:
@@ -121,35 +158,74 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     assert isinstance(plain, dict)
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
     own = {str(key): value for key, value in plain.items() if key != "study"}
-    frozen = {"choices": dict(sorted(kept.items())), **own}
+    own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
+    frozen = {"choices": dict(sorted(kept.items())), **with_numbers(own, Config)}
     check_values(frozen)
     return frozen
 
 
-def check_values(frozen: dict[str, Any]) -> None:
-    """Refuse what the types allow and no run can mean."""
+def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
+    """A node with `1e2` as 100 where a whole number is meant, and the text "3", as an environment gives it, as 3."""
+    known, made = keys_of(schema), dict(node)
+    for key in made.keys() & known.keys():
+        inner = schema_of(known[key])
+        if inner and isinstance(made[key], dict):
+            made[key] = with_numbers(made[key], inner)
+        elif isinstance(made[key], str) and not fits(made[key], known[key]):
+            with suppress(ValueError):
+                made[key] = settled(float(made[key]), known[key])
+        else:
+            made[key] = settled(made[key], known[key])
+    return made
+
+
+def check_values(frozen: Mapping[str, Any]) -> None:
+    """Refuse keys that nothing reads, and values that no run can mean; of components, `training.bind` knows more."""
+    errors = [
+        *refusals("", {k: v for k, v in frozen.items() if k != "choices"}, keys_of(Config), "there is no such key")
+    ]
+    for key, known in keys_of(Config).items():
+        if known is Any and isinstance(frozen.get(key), Mapping):
+            errors += held(key, frozen[key], HOLDERS.get(key))
+        elif known is Any and frozen.get(key) is not None:
+            errors.append(f"{key}={shown(frozen[key])}: choose from {', '.join(options(key))}")
     budget = frozen["budget"]
-    given = [key for key in ("epochs", "images") if budget[key] is not None]
+    given = [key for key in ("epochs", "images") if budget.get(key) is not None]
     if len(given) != 1:
-        raise PushforwardError(
+        errors.append(
             f"budget: give one of epochs and images, not {' and '.join(given) or 'neither'}; "
             f"for images say budget.images=500000 budget.epochs=null"
         )
-    if not budget[given[0]] > 0:
-        raise PushforwardError(f"budget.{given[0]}={budget[given[0]]}: it must be above 0")
-    for key, least in (("batch_size", 1),):
-        if frozen[key] < least:
-            raise PushforwardError(f"{key}={frozen[key]}: it must be at least {least}")
-    if frozen["selection"]["every"] <= 0:
-        raise PushforwardError("selection.every: epochs between validations, above 0, such as 1.0")
-    if not 0 < frozen["trainer"]["checkpoint_share"] <= 1:
-        raise PushforwardError("trainer.checkpoint_share: a share of the time, above 0 and at most 1, such as 0.05")
     for key, value, allowed in (
         ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
         ("retry", frozen["retry"], (None, "stale", "failed")),
     ):
         if value not in allowed:
-            raise PushforwardError(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
+            errors.append(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
+    if errors:
+        raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def held(path: str, node: Mapping[str, Any], schema: type | None) -> Iterator[str]:
+    """What is wrong with a node that is a component, or holds components beside the keys of its schema."""
+    if "_target_" in node:
+        return
+    known = {} if schema is None else keys_of(schema)
+    named = [str(key) for key, value in node.items() if key in known or is_component(value)]
+    for key, value in node.items():
+        full = f"{path}.{key}"
+        if key in known:
+            yield from refusals(path, {key: value}, known, "")
+            if isinstance(value, Mapping):
+                yield from held(full, value, None)
+        elif not is_component(value):
+            inside = f".{next(iter(value))}" if isinstance(value, Mapping) and value else ""
+            yield f"{full}{inside}: there is no {key} here; {near(str(key), named)}"
+
+
+def is_component(value: Any) -> bool:
+    """Whether it is a component, or one that was taken out (null)."""
+    return value is None or (isinstance(value, Mapping) and "_target_" in value)
 
 
 def canonical(value: Any) -> Any:

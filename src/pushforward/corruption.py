@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import NonNegative, Share
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
 
@@ -31,7 +32,7 @@ class GaussianNoise(Corruption):
 
     sigma: Tensor
 
-    def __init__(self, sigma: float) -> None:
+    def __init__(self, sigma: NonNegative) -> None:
         super().__init__()
         if sigma < 0:
             raise PushforwardError(f"corruption.sigma={sigma:g} must be at least 0: it is a standard deviation.")
@@ -52,7 +53,7 @@ class Fraction(Corruption):
 
     p: Tensor
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: Share) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise PushforwardError(

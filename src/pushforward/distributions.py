@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Positive
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
 from pushforward.spec import DataSpec
@@ -151,7 +152,7 @@ class Gaussian(Likelihood):
 
     sigma: Tensor
 
-    def __init__(self, sigma: float = 1.0, learned: bool = False, mean: str = "auto", *, spec: DataSpec) -> None:
+    def __init__(self, sigma: Positive = 1.0, learned: bool = False, mean: str = "auto", *, spec: DataSpec) -> None:
         super().__init__(spec)
         if mean not in ("auto", "sigmoid", "identity"):
             raise PushforwardError(f"likelihood.mean={mean} is unknown. Choose auto, sigmoid or identity.")

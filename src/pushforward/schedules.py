@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from pushforward.domains import NonNegative, Positive
 from pushforward.numbers import number
 
 
@@ -23,7 +24,7 @@ class Linear(Schedule):
     warmup: Tensor
     start: Tensor
 
-    def __init__(self, warmup: float, start: float = 0.0) -> None:
+    def __init__(self, warmup: NonNegative, start: NonNegative = 0.0) -> None:
         super().__init__()
         number(self, "warmup", warmup)
         number(self, "start", start)
@@ -42,7 +43,7 @@ class Cosine(Schedule):
     warmup: Tensor
     final: Tensor
 
-    def __init__(self, epochs: float | None = None, warmup: float = 0.0, final: float = 0.0) -> None:
+    def __init__(self, epochs: Positive | None = None, warmup: NonNegative = 0.0, final: NonNegative = 0.0) -> None:
         super().__init__()
         self.end = epochs
         number(self, "warmup", warmup)
@@ -60,7 +61,7 @@ class Exponential(Schedule):
 
     rate: Tensor
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: Positive) -> None:
         super().__init__()
         number(self, "rate", rate)
 

@@ -7,6 +7,7 @@ different splits can be trained as one.
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +18,7 @@ from zuko.nn import MLP
 from zuko.transforms import DependentTransform, MonotonicAffineTransform, MonotonicRQSTransform
 from zuko.utils import unpack
 
+from pushforward.domains import Count, Domain, Positive
 from pushforward.errors import PushforwardError
 
 
@@ -98,14 +100,14 @@ def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Couplin
     return LazyComposedTransform(*layers)
 
 
-def affine_couplings(features: int, transforms: int, hidden: Sequence[int]) -> LazyComposedTransform:
+def affine_couplings(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
     """y_b = exp(s(x_a))·x_b + t(x_a), `transforms` times. Dinh et al. 2017, eq. 4–5."""
     layer = partial(Coupling, univariate=MonotonicAffineTransform, shapes=[(), ()], hidden=hidden)
     return _couplings(features, transforms, layer)
 
 
 def spline_couplings(
-    features: int, transforms: int, hidden: Sequence[int], bins: int, bound: float
+    features: int, transforms: Count, hidden: Sequence[Count], bins: Annotated[int, Domain(2)], bound: Positive
 ) -> LazyComposedTransform:
     """y_b a monotone rational-quadratic spline of x_b on [−bound, bound], `transforms` times. Durkan et al. 2019."""
     univariate = partial(MonotonicRQSTransform, bound=bound)

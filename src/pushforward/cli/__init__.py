@@ -8,7 +8,7 @@ from pushforward import streams
 from pushforward.cli.about import doctor, list_, tour
 from pushforward.cli.reads import sample, show, status, sync, table, why
 from pushforward.cli.trains import evaluate, train
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, near
 from pushforward.failures import RESUMES, guarded
 from pushforward.signals import handled, interrupt
 
@@ -87,8 +87,4 @@ def print_version() -> int:
 
 
 def unknown(name: str) -> int:
-    import difflib
-
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(COMMANDS)}"
-    raise PushforwardError(f"pushforward {name}: there is no such command; {hint}")
+    raise PushforwardError(f"pushforward {name}: there is no such command; {near(name, COMMANDS)}")

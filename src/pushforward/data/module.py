@@ -11,6 +11,7 @@ from torch import Tensor
 from pushforward.data.loader import Layout, Stream
 from pushforward.data.prepare import Preparation, binarize_once, evaluate
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
+from pushforward.domains import Count, Decay, Natural, NonNegative, Seed, Workers
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 from pushforward.spec import Batch, DataSpec
@@ -35,15 +36,15 @@ class DataModule(pl.LightningDataModule):
     def __init__(
         self,
         source: Source,
-        batch_size: int,
-        validation: int | float,
-        test: int | float = 0.1,
-        split_seed: int = 0,
+        batch_size: Count,
+        validation: Natural | Decay,
+        test: Natural | Decay = 0.1,
+        split_seed: Seed = 0,
         binarize: Literal["static", "dynamic"] | None = None,
         dequantize: bool = False,
-        limit: int | None = None,
-        resident_limit_mb: float = 2000,
-        workers: int = 2,
+        limit: Count | None = None,
+        resident_limit_mb: NonNegative = 2000,
+        workers: Workers = 2,
     ) -> None:
         super().__init__()
         if binarize not in (None, "static", "dynamic"):

@@ -9,6 +9,7 @@ from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
+from pushforward.domains import Share
 from pushforward.errors import PushforwardError
 from pushforward.estimators.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.numbers import number
@@ -37,7 +38,7 @@ class DDPM(Process):
     spare: Tensor
     eta: Tensor
 
-    def __init__(self, schedule: Betas, eta: float, *, spec: DataSpec) -> None:
+    def __init__(self, schedule: Betas, eta: Share, *, spec: DataSpec) -> None:
         super().__init__(spec)
         betas = schedule.betas()
         if not bool(((betas > 0) & (betas < 1)).all()):

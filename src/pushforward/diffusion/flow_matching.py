@@ -8,6 +8,7 @@ from torch import Tensor
 from pushforward.bijections import quantize
 from pushforward.diffusion.ode import Solver, density_along, integrate, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
+from pushforward.domains import Natural
 from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.spec import DataSpec
 
@@ -22,7 +23,7 @@ class FlowMatching(Process):
     trace is exact; beyond, it is Hutchinson's estimate with one probe of signs an image.
     """
 
-    def __init__(self, solver: Solver, exact_up_to: int, *, spec: DataSpec) -> None:
+    def __init__(self, solver: Solver, exact_up_to: Natural, *, spec: DataSpec) -> None:
         super().__init__(spec)
         self.solver, self.exact = solver, spec.dim <= exact_up_to
 

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count, NonNegative, Probability
+
 
 class Betas(Protocol):
     """A noise schedule: plain numbers that make a table."""
@@ -20,9 +22,9 @@ class Betas(Protocol):
 class LinearBetas:
     """β_t from `start` to `end` on a line. Ho et al. 2020, sec. 4."""
 
-    timesteps: int
-    start: float
-    end: float
+    timesteps: Count
+    start: Probability
+    end: Probability
 
     def betas(self) -> Tensor:
         return torch.linspace(self.start, self.end, self.timesteps, dtype=torch.float64)
@@ -32,9 +34,9 @@ class LinearBetas:
 class CosineBetas:
     """ᾱ_t ∝ cos²(½π (t/T + s)/(1 + s)), β_t at most `largest`. Nichol & Dhariwal 2021, eq. 17."""
 
-    timesteps: int
-    offset: float
-    largest: float
+    timesteps: Count
+    offset: NonNegative
+    largest: Probability
 
     def betas(self) -> Tensor:
         t = torch.linspace(0, 1, self.timesteps + 1, dtype=torch.float64)

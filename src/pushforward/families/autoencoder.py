@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck, Code, Posterior
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.estimators.bounds import importance_weighted_bound
 from pushforward.estimators.gaussian import kl_standard_normal, log_normal, sample_normal
@@ -50,7 +51,7 @@ class Autoencoder(Family):
         self,
         spec: DataSpec,
         network: Network,
-        code_dim: int,
+        code_dim: Count,
         bottleneck: Callable[..., Bottleneck],
         likelihood: Callable[..., Any],
         objective: Mapping[str, Term | None],

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diffusion import Process
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
@@ -31,7 +32,7 @@ class Diffusion(Family):
         spec: DataSpec,
         network: Network,
         process: Callable[..., Process],
-        evaluations: int,
+        evaluations: Count,
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
     ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from zuko.lazy import Flow as ZukoFlow
 from zuko.lazy import LazyTransform
 
 from pushforward.bijections import Logit, quantize
+from pushforward.domains import Domain
 from pushforward.errors import PushforwardError
 from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
@@ -38,7 +40,7 @@ class Flow(Family):
         self,
         spec: DataSpec,
         bijection: Callable[..., LazyTransform | ZukoFlow],
-        alpha: float,
+        alpha: Annotated[float, Domain(0, 0.5, above=True, below=True)],
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
     ) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections import Centre
+from pushforward.domains import Count, keys_of, refusals, settled
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Loss, Noise
 from pushforward.families.players import Player, Tuning
@@ -47,8 +48,8 @@ class GAN(Family):
         self,
         spec: DataSpec,
         network: Network,
-        code_dim: int,
-        n_critic: int,
+        code_dim: Count,
+        n_critic: Count,
         critic: Mapping[str, Any],
         objective: Mapping[str, Mapping[str, Term | None]],
         optimizers: Mapping[str, Tuning],
@@ -134,10 +135,8 @@ class Critic(nn.Module):
 
 def altered(network: Any, fields: Mapping[str, Any]) -> Any:
     """The network with some of its fields replaced."""
-    known = [field.name for field in dataclasses.fields(network)]
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise PushforwardError(
-            f"model.critic.{unknown[0]}: {type(network).__name__} has no such field; it has {', '.join(known)}"
-        )
-    return dataclasses.replace(network, **fields)
+    known = {field.name: keys_of(type(network))[field.name] for field in dataclasses.fields(network)}
+    wrong = list(refusals("model.critic", fields, known, f"{type(network).__name__} has no such field"))
+    if wrong:
+        raise PushforwardError("; ".join(wrong))
+    return dataclasses.replace(network, **{key: settled(value, known[key]) for key, value in fields.items()})

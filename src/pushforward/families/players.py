@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch.optim import Optimizer
 
+from pushforward.domains import Decay, Positive
 from pushforward.schedules import Schedule
 
 
@@ -34,7 +35,7 @@ class Tuning:
     """
 
     rule: Callable[..., Optimizer]
-    lr: float
+    lr: Positive
     schedule: Schedule | None = None
-    clip: float | None = None
-    ema: float | None = None
+    clip: Positive | None = None
+    ema: Decay | None = None

@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import nn
 
+from pushforward.domains import Count, Natural
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import then
 from pushforward.networks.network import Encoder, image_shape, missing
@@ -19,11 +20,11 @@ class Conv:
     As in DCGAN, neither the first layer of the encoder nor the last of the decoder is normalised. Radford et al. 2016.
     """
 
-    width: int = 32
-    depth: int | None = None
+    width: Count = 32
+    depth: Natural | None = None
     activation: str = "relu"
     norm: str = "batch"
-    hidden: tuple[int, ...] = ()
+    hidden: tuple[Count, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Count
 from pushforward.networks.blocks import TimeFeatures, then
 from pushforward.networks.network import Encoder
 
@@ -18,7 +19,7 @@ _TIME = 32
 class MLP:
     """Layers of `hidden` units; the decoder has them in reverse. `hidden=()` gives linear maps."""
 
-    hidden: tuple[int, ...] = (512, 256)
+    hidden: tuple[Count, ...] = (512, 256)
     activation: str = "relu"
     norm: str = "none"
 

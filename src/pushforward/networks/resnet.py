@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Count
 from pushforward.networks.blocks import ACTIVATIONS, NORMS, choice, conv, then
 from pushforward.networks.network import Encoder, image_shape, missing
 
@@ -18,9 +19,9 @@ class ResNet:
     pooling, the decoder doubles by repeating pixels.
     """
 
-    width: int = 32
-    multipliers: tuple[int, ...] = (1, 2, 4)
-    blocks: int = 1
+    width: Count = 32
+    multipliers: tuple[Count, ...] = (1, 2, 4)
+    blocks: Count = 1
     activation: str = "relu"
     norm: str = "batch"
 

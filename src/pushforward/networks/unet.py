@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Count, Natural
 from pushforward.networks.blocks import Attention, TimeFeatures, conv, group_norm, zero
 from pushforward.networks.network import Encoder, image_shape, missing
 
@@ -19,10 +20,10 @@ class UNet:
     `blocks` residual blocks at each size; self-attention where no side is above `attention` pixels.
     """
 
-    width: int = 16
-    multipliers: tuple[int, ...] = (1, 2, 2)
-    blocks: int = 1
-    attention: int = 8
+    width: Count = 16
+    multipliers: tuple[Count, ...] = (1, 2, 2)
+    blocks: Count = 1
+    attention: Natural = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))

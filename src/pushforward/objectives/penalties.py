@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.domains import NonNegative
 from pushforward.estimators.gradients import input_gradient
 from pushforward.numbers import number
 from pushforward.objectives.term import Term
+from pushforward.objectives.weighting import Weight
 
 SLOPES = frozenset({"slopes of the critic"})
 REMEDY = "Under objective.critic, with a critic without batch normalisation: model.critic.norm=layer, or none."
@@ -23,7 +25,7 @@ class GradientPenalty(Term):
 
     target: Tensor
 
-    def __init__(self, weight: Any, target: float = 1.0) -> None:
+    def __init__(self, weight: NonNegative | Weight, target: NonNegative = 1.0) -> None:
         super().__init__(weight)
         number(self, "target", target)
         self.symbol = f"(‖∇D(x̂)‖ − {target:g})²"  # type: ignore[misc]

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.domains import NonNegative, Probability
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
 from pushforward.objectives.term import Term
@@ -29,7 +30,7 @@ class ActivationKL(Term):
     needs = frozenset({"unit activations"})
     remedy = "Its codes must lie in [0, 1]: model.bottleneck.activation=sigmoid."
 
-    def __init__(self, rho: float, weight: float | Weight = 1.0) -> None:
+    def __init__(self, rho: Probability, weight: NonNegative | Weight = 1.0) -> None:
         super().__init__(weight)
         number(self, "rho", rho)
         if not 0 < rho < 1:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from pushforward.domains import NonNegative
 from pushforward.errors import PushforwardError
 from pushforward.objectives.weighting import Constant, Weight
 
@@ -23,7 +24,7 @@ class Term(nn.Module, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     remedy: ClassVar[str] = ""
 
-    def __init__(self, weight: float | Weight = 1.0) -> None:
+    def __init__(self, weight: NonNegative | Weight = 1.0) -> None:
         super().__init__()
         self.weight = weight if isinstance(weight, Weight) else Constant(weight)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pushforward.domains import NonNegative, Positive, Share
 from pushforward.numbers import number
 from pushforward.parallel import gather_batch
 
@@ -37,7 +38,7 @@ class Constant(Weight):
 
     beta: Tensor
 
-    def __init__(self, beta: float) -> None:
+    def __init__(self, beta: NonNegative) -> None:
         super().__init__()
         number(self, "beta", beta)
 
@@ -59,7 +60,7 @@ class Warmup(Weight):
     over: Tensor
     start: Tensor
 
-    def __init__(self, beta: float, epochs: float, start: float) -> None:
+    def __init__(self, beta: NonNegative, epochs: NonNegative, start: NonNegative) -> None:
         super().__init__()
         number(self, "beta", beta)
         number(self, "over", epochs)
@@ -83,7 +84,7 @@ class Cyclical(Weight):
     period: Tensor
     ramp: Tensor
 
-    def __init__(self, beta: float, period: float, ramp: float) -> None:
+    def __init__(self, beta: NonNegative, period: Positive, ramp: Share) -> None:
         super().__init__()
         number(self, "beta", beta)
         number(self, "period", period)
@@ -112,7 +113,7 @@ class Capacity(Weight):
     capacity: Tensor
     over: Tensor
 
-    def __init__(self, beta: float, capacity: float, epochs: float) -> None:
+    def __init__(self, beta: NonNegative, capacity: NonNegative, epochs: NonNegative) -> None:
         super().__init__()
         number(self, "beta", beta)
         number(self, "capacity", capacity)
@@ -140,7 +141,7 @@ class FreeBits(Weight):
     beta: Tensor
     nats: Tensor
 
-    def __init__(self, beta: float, nats: float) -> None:
+    def __init__(self, beta: NonNegative, nats: NonNegative) -> None:
         super().__init__()
         number(self, "beta", beta)
         number(self, "nats", nats)

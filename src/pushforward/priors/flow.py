@@ -1,7 +1,7 @@
 """A small normalising flow, fitted to codes after training in seconds."""
 
 import copy
-from typing import Self, final
+from typing import Annotated, Self, final
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from zuko.flows import NSF
 from zuko.lazy import LazyTransform
 
 from pushforward.bijections import spline_couplings
+from pushforward.domains import Count, Domain, Positive, Seed
 from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.priors.codes import checked, normal, thinned
 from pushforward.priors.mixture import FittedGaussian
@@ -42,15 +43,15 @@ class FittedFlow(nn.Module):
     def fit(
         cls,
         z: Float[Tensor, "n d"],
-        transforms: int = 4,
-        hidden: int = 64,
-        bins: int = 8,
-        lr: float = 2e-3,
-        batch_size: int = 256,
-        max_epochs: int = 60,
-        patience: int = 5,
-        seed: int = 0,
-        max_codes: int = 10_000,
+        transforms: Count = 4,
+        hidden: Count = 64,
+        bins: Annotated[int, Domain(2)] = 8,
+        lr: Positive = 2e-3,
+        batch_size: Count = 256,
+        max_epochs: Count = 60,
+        patience: Count = 5,
+        seed: Seed = 0,
+        max_codes: Count = 10_000,
     ) -> Self:
         """Maximum likelihood by Adam on nine tenths of `max_codes` codes chosen by `seed`.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Count, Seed
 from pushforward.priors.codes import checked, normal, spread, thinned
 from pushforward.seeds import derive_seed
 
@@ -81,7 +82,12 @@ class FittedMixture(Mixture):
 
     @classmethod
     def fit(
-        cls, z: Float[Tensor, "n d"], components: int = 10, seed: int = 0, max_codes: int = 20_000, max_iter: int = 100
+        cls,
+        z: Float[Tensor, "n d"],
+        components: Count = 10,
+        seed: Seed = 0,
+        max_codes: Count = 20_000,
+        max_iter: Count = 100,
     ) -> Self:
         """sklearn's GaussianMixture with full covariances over `max_codes` codes chosen by `seed`.
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.domains import Count, Seed
 from pushforward.priors.codes import checked, normal, spread, thinned
 
 BLOCK = 1000
@@ -35,7 +36,7 @@ class FittedNeighbours(nn.Module):
         self.register_buffer("bandwidths", bandwidths)
 
     @classmethod
-    def fit(cls, z: Float[Tensor, "n d"], k: int = 5, seed: int = 0, max_codes: int = 10_000) -> Self:
+    def fit(cls, z: Float[Tensor, "n d"], k: Count = 5, seed: Seed = 0, max_codes: Count = 10_000) -> Self:
         """The density about `max_codes` codes chosen by `seed`; k is less where there are fewer others.
 
         Codes that coincide with their k neighbours keep a bandwidth of a thousandth of the median one.

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pushforward.domains import Count, NonNegative
 from pushforward.metrics import aggregate
 from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
@@ -24,8 +25,8 @@ class Aggregate:
     active: variance of a posterior mean over images from which on a unit counts as active.
     """
 
-    images: int
-    active: float
+    images: Count
+    active: NonNegative
 
     def __post_init__(self) -> None:
         positive(self, "images")

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pushforward.domains import Count, Positive
 from pushforward.families import Family
 from pushforward.metrics import cost
 from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
@@ -25,8 +26,8 @@ class Cost:
     by the run. batch: images of a step and of a call of the sampler. seconds: for which sampling is timed.
     """
 
-    batch: int = 100
-    seconds: float = 2.0
+    batch: Count = 100
+    seconds: Positive = 2.0
 
     def __post_init__(self) -> None:
         positive(self, "batch")

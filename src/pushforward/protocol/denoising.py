@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.corruption import Corruption, GaussianNoise
+from pushforward.domains import Count, Positive
 from pushforward.errors import PushforwardError
 from pushforward.metrics.reconstruction import mse, psnr
 from pushforward.protocol.reconstruction import unable
@@ -24,8 +25,8 @@ class Denoising:
     its strength. levels: σ, in units of the pixels' range. images: of the split, all where None.
     """
 
-    levels: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 1.0)
-    images: int | None = None
+    levels: Sequence[Positive] = (0.1, 0.25, 0.5, 0.75, 1.0)
+    images: Count | None = None
 
     def __post_init__(self) -> None:
         positive(self, "images")

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from pushforward.domains import Count, Domain, Share
 from pushforward.metrics import disentanglement
 from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 from pushforward.seeds import generator
@@ -23,15 +24,15 @@ class Disentanglement:
     on. The scores that ask for images with a factor fixed draw rows that share its value.
     """
 
-    images: int
-    bins: int
-    trees: int
+    images: Count
+    bins: Annotated[int, Domain(2)]
+    trees: Count
     continuous: bool
-    votes: int
-    test_votes: int
-    batch: int
-    threshold: float
-    most_dimensions: int
+    votes: Count
+    test_votes: Count
+    batch: Count
+    threshold: Share
+    most_dimensions: Count
 
     def __post_init__(self) -> None:
         positive(self, "images", "bins", "trees", "votes", "test_votes", "batch")

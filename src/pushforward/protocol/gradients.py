@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count, Domain, Natural
 from pushforward.metrics.gradients import GradientSpread, disagreement, gradient_spread
 from pushforward.protocol.subject import Entries, Subject, positive
 from pushforward.spec import Batch
@@ -27,9 +28,9 @@ class Gradients:
     settle: further draws that the baseline is a running mean of, before it is held fixed.
     """
 
-    images: int
-    repeats: int
-    settle: int
+    images: Count
+    repeats: Annotated[int, Domain(2)]
+    settle: Natural
 
     def __post_init__(self) -> None:
         positive(self, "images", "repeats", "settle")

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count, Domain, Natural, Positive
 from pushforward.metrics import annealed
 from pushforward.metrics.likelihood import estimate
 from pushforward.metrics.parzen import bandwidth_grid, best_bandwidth, parzen_log_prob
@@ -36,14 +37,14 @@ class Annealed:
     without a prior. simulated: images of the model itself on which chains from both ends say how far off it is; 0: none.
     """
 
-    images: int = 100
-    chains: int = 8
-    temperatures: int = 500
-    leapfrogs: int = 5
+    images: Count = 100
+    chains: Count = 8
+    temperatures: Count = 500
+    leapfrogs: Count = 5
     own: bool = True
-    sigma: float = 0.1
+    sigma: Positive = 0.1
     density: str = "mixture"
-    simulated: int = 10
+    simulated: Natural = 10
 
     def __post_init__(self) -> None:
         positive(self, "images", "chains", "temperatures", "leapfrogs")
@@ -150,12 +151,12 @@ class Parzen:
     by being smooth, and good samples can lose to bad ones (Theis, van den Oord & Bethge 2016).
     """
 
-    samples: int = 10_000
-    images: int | None = None
-    validation: int = 1000
-    low: float = 0.01
-    high: float = 1.0
-    steps: int = 21
+    samples: Count = 10_000
+    images: Count | None = None
+    validation: Count = 1000
+    low: Positive = 0.01
+    high: Positive = 1.0
+    steps: Annotated[int, Domain(2)] = 21
     density: str = "mixture"
 
     def __post_init__(self) -> None:

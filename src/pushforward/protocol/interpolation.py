@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count, Domain
 from pushforward.metrics.paths import KINDS, PathLength
 from pushforward.protocol.holes import Surroundings, decoded
 from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
@@ -27,12 +28,12 @@ class Interpolation:
     rows: paths that are shown.
     """
 
-    images: int
-    k: int
-    pairs: int
-    paths: int
-    steps: int
-    rows: int
+    images: Count
+    k: Count
+    pairs: Count
+    paths: Count
+    steps: Annotated[int, Domain(2)]
+    rows: Count
 
     def __post_init__(self) -> None:
         positive(self, "images", "k", "pairs", "paths", "steps")

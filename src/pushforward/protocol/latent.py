@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.holes import Surroundings, decoded
@@ -29,11 +30,11 @@ class LatentSpace:
     `most_units` units, for a bijection's are as many as its pixels. worst: images shown of the holes.
     """
 
-    images: int
-    k: int
+    images: Count
+    k: Count
     densities: list[str] | None
-    most_units: int
-    worst: int
+    most_units: Count
+    worst: Count
 
     def __post_init__(self) -> None:
         positive(self, "images", "k", "most_units")

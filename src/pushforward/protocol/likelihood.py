@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.diffusion import RungeKutta
+from pushforward.domains import Count
 from pushforward.families.family import Likelihoods
 from pushforward.metrics.card import Better
 from pushforward.metrics.likelihood import estimate
@@ -37,10 +38,10 @@ class Likelihood:
     a diffusion's field an image; None: as many as its recipe has.
     """
 
-    k: int | None = None
-    k_images: int | None = None
+    k: Count | None = None
+    k_images: Count | None = None
     gap: bool = True
-    evaluations: int | None = None
+    evaluations: Count | None = None
 
     def __post_init__(self) -> None:
         positive(self, "k", "k_images", "evaluations")

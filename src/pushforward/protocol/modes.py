@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count, NonNegative
 from pushforward.errors import PushforwardError
 from pushforward.metrics import transport
 from pushforward.metrics.card import Better
@@ -35,10 +36,10 @@ class Modes:
     evaluations of a network). density: "own" or one over codes. In every card `floor`: what as many training points score.
     """
 
-    samples: int
-    cells: int
-    costly_cells: int
-    margin: float
+    samples: Count
+    cells: Count
+    costly_cells: Count
+    margin: NonNegative
     density: str
 
     def __post_init__(self) -> None:

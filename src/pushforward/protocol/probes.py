@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from pushforward.domains import Count, Positive
 from pushforward.metrics.probes import knn_accuracy, linear_error, logistic_accuracy
 from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
@@ -17,10 +18,10 @@ class Probes:
     images: training codes, and held-out ones, at most. c: inverse penalty of the regression. max_iter: its rounds.
     """
 
-    images: int
-    k: int
-    c: float
-    max_iter: int
+    images: Count
+    k: Count
+    c: Positive
+    max_iter: Count
 
     def __post_init__(self) -> None:
         positive(self, "images", "k", "max_iter")

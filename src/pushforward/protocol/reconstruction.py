@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.metrics import perceptual
 from pushforward.metrics import reconstruction as near
@@ -44,8 +45,8 @@ class Reconstruction:
     images: of the split, all where None. scales: of MS-SSIM.
     """
 
-    images: int | None = None
-    scales: int = 5
+    images: Count | None = None
+    scales: Count = 5
 
     def __post_init__(self) -> None:
         positive(self, "images")
@@ -108,7 +109,7 @@ class Perceptual:
     Raises PushforwardError where the weights cannot be had.
     """
 
-    images: int | None = 2000
+    images: Count | None = 2000
     weights_path: str | None = None
 
     def __call__(self, subject: Subject) -> Entries:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
+from pushforward.domains import Count, Domain
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import protocol_size
 from pushforward.protocol.references import Rows, references
@@ -30,11 +31,11 @@ class Samples:
     sizes that the distance at infinite N is drawn through.
     """
 
-    images: int
+    images: Count
     parts: Sequence[str]
     further: Sequence[str] = ()
-    k: int = 5
-    points: int = 15
+    k: Count = 5
+    points: Annotated[int, Domain(2)] = 15
 
     def __post_init__(self) -> None:
         positive(self, "images", "k", "points")

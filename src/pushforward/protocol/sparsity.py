@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pushforward.domains import Count
 from pushforward.metrics import sparsity
 from pushforward.protocol.subject import CHUNK, Entries, NotApplicable, Subject, positive
 
@@ -17,7 +18,7 @@ class Sparsity:
     images: of the split, all where None. A posterior's code is its mean.
     """
 
-    images: int | None = None
+    images: Count | None = None
 
     def __post_init__(self) -> None:
         positive(self, "images")

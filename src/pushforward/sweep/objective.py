@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pushforward.complaints import near
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, near
 from pushforward.runs import Run, every_run
 
 CRITERION = "val/criterion"

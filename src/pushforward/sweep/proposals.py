@@ -188,7 +188,7 @@ def pruner(name: str | None, options: Mapping[str, Any]) -> BasePruner:
 
 def bound(where: str, options: Mapping[str, Any], kind: Callable[..., Any]) -> None:
     """Refuses options that `kind` does not take."""
-    from pushforward.complaints import near
+    from pushforward.errors import near
 
     known = [name for name in inspect.signature(kind).parameters if name not in ("self", "seed", "args", "kwargs")]
     for option in options:

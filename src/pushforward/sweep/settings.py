@@ -4,17 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pushforward.complaints import near
-from pushforward.errors import PushforwardError
+from pushforward import config
+from pushforward.domains import keys_of, refusals
+from pushforward.errors import PushforwardError, near
 from pushforward.sweep.objective import CRITERION, Objective, objectives
 from pushforward.sweep.space import Dimension, parse
 
 SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "nsga2")
 PRUNERS = ("median", "hyperband")
-KEYS = (
-    "name", "trials", "space", "metric", "direction", "sampler", "sampler_options", "pruner", "pruner_options", "seed",
-    "parallel",
-)  # fmt: skip
 
 
 @dataclass
@@ -42,15 +39,12 @@ def settings(node: Any, name: str, base: str = "", parallel: int | None = None) 
     """
     if not isinstance(node, Mapping):
         raise PushforwardError(f"study={node}: give it trials, a space and a metric; see conf/study")
-    for key in node:
-        if key not in KEYS:
-            raise PushforwardError(f"study.{key}: there is no such key; {near(str(key), list(KEYS))}")
-    given = {key: value for key, value in node.items() if value is not None}
+    wrong = list(refusals("study", node, keys_of(config.Study), "there is no such key"))
+    if wrong:
+        raise PushforwardError("; ".join(wrong))
+    given = {key: value for key, value in config.with_numbers(dict(node), config.Study).items() if value is not None}
     if "trials" not in given:
         raise PushforwardError("study.trials: say how many in all, such as study.trials=30")
-    for key, least in (("trials", 1), ("seed", 0), ("parallel", 1)):
-        if key in given and not (type(given[key]) is int and given[key] >= least):
-            raise PushforwardError(f"study.{key}={given[key]}: it must be a whole number, {least} or more")
     sampler = str(given.get("sampler", "tpe"))
     if sampler not in SAMPLERS:
         raise PushforwardError(f"study.sampler={sampler}: {near(sampler, list(SAMPLERS))}")

@@ -1,16 +1,22 @@
 """Every `_target_` of a config held against its constructor's signature before anything runs; all errors in one message."""
 
-import difflib
 import inspect
 import json
-import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
+import torch
+
+from pushforward.domains import Decay, NonNegative, Positive, Share, refusals, settled
 from pushforward.errors import PushforwardError
 from pushforward.trust import locate
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+OPTIMIZER = {
+    "lr": Positive, "betas": tuple[Decay, Decay], "eps": NonNegative, "weight_decay": NonNegative,
+    "momentum": NonNegative, "dampening": Share, "alpha": Decay, "lr_decay": NonNegative, "rho": Decay,
+}  # fmt: skip
+"""Domains of what torch's optimisers take, whose own annotations have none."""
 
 
 def check_targets(frozen: Mapping[str, Any]) -> None:
@@ -62,87 +68,70 @@ def check(path: str, node: dict[str, Any]) -> Iterator[str]:
     except PushforwardError as error:
         yield f"{path}._target_={node['_target_']}: {error}"
         return
-    parameters = inherited_parameters(target)
-    if parameters is None:
+    if not callable(target):
+        yield f"{path}._target_={node['_target_']}: it is a {type(target).__name__}, not a class or a function"
         return
-    given = {key: value for key, value in node.items() if key not in RESERVED}
-    for key, value in given.items():
-        if key not in parameters:
-            near = difflib.get_close_matches(key, parameters, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(parameters) or 'none'}"
-            yield f"{path}.{key}: {target.__name__} has no such argument; {hint}"
-        elif not fits(value, parameters[key][0]):
-            yield f"{path}.{key}={value}: {target.__name__} wants {name_of(parameters[key][0])}"
-    if not node.get("_partial_") and path not in ("model", "logger"):  # theirs comes from the run
-        for key, (_, required) in parameters.items():
-            if required and key not in given:
-                yield f"{path}.{key}: {target.__name__} needs it and it is missing"
+    taken, name = signature_of(target), node["_target_"].rpartition(".")[2]
+    given = {str(key): value for key, value in node.items() if key not in RESERVED}
+    told = {key: value for key, value in given.items() if key in taken.known or not taken.any_other}
+    yield from refusals(path, told, taken.known, f"{name} has no such argument")
+    if not node.get("_partial_") and "_args_" not in node and path not in ("model", "logger"):  # theirs: from the run
+        for key in sorted(taken.required - set(given)):
+            yield f"{path}.{key}: {name} needs it and it is missing"
 
 
-def inherited_parameters(target: Any) -> dict[str, tuple[Any, bool]] | None:
-    """Name -> (annotation, required); None where the signature is open. `**kwargs` is followed to the parent's."""
-    if not inspect.isclass(target):
+class Signature(NamedTuple):
+    """What a component takes: name -> annotation, the names it cannot do without, whether it takes any other by `**`."""
+
+    known: dict[str, Any]
+    required: frozenset[str]
+    any_other: bool
+
+
+def signature_of(target: Any) -> Signature:
+    """What a constructor or function takes; `**kwargs` of a constructor is followed to its parent's."""
+    if not inspect.isclass(target) or target.__new__ is not object.__new__:
         return parameters_of(target)
-    found: dict[str, tuple[Any, bool]] = {}
+    known: dict[str, Any] = {}
+    required: frozenset[str] = frozenset()
+    any_other = False
     for cls in target.__mro__:
-        if "__init__" not in vars(cls) or cls is object:
+        if cls in (object, torch.nn.Module):  # these take nothing
+            any_other = False
+        elif "__init__" in vars(cls):
+            own = parameters_of(vars(cls)["__init__"], skip=1)
+            required |= own.required - set(known)
+            known, any_other = {**own.known, **known}, own.any_other
+        else:
             continue
-        signature = inspect.signature(vars(cls)["__init__"])
-        found = {**(parameters_of(vars(cls)["__init__"], skip=1) or {}), **found}
-        if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-            return found
-    return None
+        if not any_other:
+            break
+    domains = OPTIMIZER if issubclass(target, torch.optim.Optimizer) else {}
+    return Signature({**known, **{key: domain for key, domain in domains.items() if key in known}}, required, any_other)
 
 
-def parameters_of(function: Any, skip: int = 0) -> dict[str, tuple[Any, bool]] | None:
+def parameters_of(function: Any, skip: int = 0) -> Signature:
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
+        parameters = list(inspect.signature(function).parameters.values())[skip:]
+    except (TypeError, ValueError):  # written in C
+        return Signature({}, frozenset(), True)
     try:
-        hints = get_type_hints(function)
-    except Exception:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception:  # names that only type checkers see
         hints = {}
-    return {
-        p.name: (hints.get(p.name, Any), p.default is p.empty)
-        for p in list(signature.parameters.values())[skip:]
-        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    }
-
-
-def fits(value: Any, annotation: Any) -> bool:
-    """Whether a scalar from YAML fits an annotation; what is not scalar is left to the constructor."""
-    options = alternatives(annotation)
-    if value in [option for option in options if isinstance(option, str)]:
-        return True
-    options = tuple(option for option in options if not isinstance(option, str)) or (type(None),)
-    scalars = [option for option in options if option in (int, float, bool, str, type(None))]
-    if len(scalars) != len(options) and (isinstance(value, dict | list) or value is None):
-        return True
-    if not scalars or (len(scalars) != len(options) and not isinstance(value, str)):
-        return True
-    if isinstance(value, bool):
-        return bool in scalars
-    if isinstance(value, int):
-        return int in scalars or float in scalars
-    if isinstance(value, float):
-        return float in scalars or (int in scalars and value.is_integer())
-    if isinstance(value, str):
-        return str in scalars
-    return value is None and type(None) in scalars
-
-
-def name_of(annotation: Any) -> str:
-    options = alternatives(annotation)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    named = (
-        option if isinstance(option, str) else words.get(option, getattr(option, "__name__", "")) for option in options
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return Signature(
+        {p.name: hints.get(p.name, Any) for p in named},
+        frozenset(p.name for p in named if p.default is p.empty),
+        any(p.kind is p.VAR_KEYWORD for p in parameters),
     )
-    return " or ".join(named)
 
 
-def alternatives(annotation: Any) -> tuple[Any, ...]:
-    """What an annotation allows: types, and the words of a Literal."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(a for option in get_args(annotation) for a in alternatives(option))
-    return get_args(annotation) if get_origin(annotation) is Literal else (annotation,)
+def settle(node: Any) -> Any:
+    """A config, or a part of one, with whole floats (`16.0`, `1e2`) as ints where its components take whole numbers."""
+    if isinstance(node, list):
+        return [settle(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    known = signature_of(locate(node["_target_"])).known if isinstance(node.get("_target_"), str) else {}
+    return {key: settled(settle(value), known.get(key, Any)) for key, value in node.items()}

@@ -14,7 +14,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
-from pushforward.training.bind import check_targets
+from pushforward.training.bind import check_targets, settle
 from pushforward.trust import trusted
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
@@ -27,7 +27,7 @@ def make(node: Mapping[str, Any], **values: Any) -> Any:
     from hydra.errors import InstantiationException
 
     try:
-        return instantiate(trusted(node), **values)
+        return instantiate(trusted(settle(dict(node))), **values)
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pushforward.domains import Positive
 from pushforward.errors import PushforwardError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def wandb_logger(
     entity: str | None,
     group: str | None,
     mode: str,
-    init_timeout: float,
+    init_timeout: Positive,
     log_model: bool,
     job_type: str = "train",
 ) -> Any:

@@ -24,6 +24,7 @@ from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
+from pushforward.training.bind import settle
 from pushforward.training.conductor import Conductor, Plan
 from pushforward.training.console import note, opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
@@ -105,6 +106,7 @@ class Session:
 def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:
     """Builds the run, as its last checkpoint left it, and says so; data: set up already, by a run of the same data."""
     quiet()
+    frozen = settle(frozen)
     chief = rank() == 0
     status = run.status
     threads = int(status.get("threads") or config.threads(frozen))  # they change bits, so a resumed run keeps them

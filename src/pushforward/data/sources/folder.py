@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.machine import cores
 
@@ -78,7 +79,7 @@ class Folder(Source):
     """
 
     path: str
-    size: int
+    size: Count
     mode: Literal["auto", "grey", "rgb"]
 
     name = "folder"

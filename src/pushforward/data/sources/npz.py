@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Source, Split
+from pushforward.domains import Domain
 from pushforward.errors import PushforwardError
 
 
@@ -22,7 +24,7 @@ class Npz(Source):
     """
 
     path: str
-    levels: int | None = None
+    levels: Annotated[int, Domain(2)] | None = None
 
     name = "npz"
 

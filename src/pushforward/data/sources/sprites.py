@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
 from pushforward.data.sources.download import ENVIRONMENT, data_root
+from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 
 CHUNK = 64
@@ -83,10 +84,10 @@ class Sprites(Source):
     dsprites: false renders; true reads Matthey et al.'s npz in PUSHFORWARD_DATA/dsprites; a path reads that file.
     """
 
-    size: int
-    scales: int
-    orientations: int
-    positions: int
+    size: Count
+    scales: Count
+    orientations: Count
+    positions: Count
     grey: bool
     dsprites: bool | str = False
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Source, Split
 from pushforward.data.sources.densities import DENSITIES, Density
+from pushforward.domains import Count, Seed
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 
@@ -19,9 +20,9 @@ class Toy2d(Source):
     """Points (n, 2) drawn once from the density `name` by `seed`; exact log-density for all, modes where separate."""
 
     name: str
-    n_train: int
-    n_test: int
-    seed: int
+    n_train: Count
+    n_test: Count
+    seed: Seed
 
     @property
     def density(self) -> Density:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.data import DataModule
+from pushforward.domains import Count
 from pushforward.metrics.baselines import principal_components
 from pushforward.protocol.features.base import NoFeatures, batched, digest
 from pushforward.protocol.subject import raw_images
@@ -44,7 +45,7 @@ class PixelFeatures:
         }
 
 
-def for_data(data: DataModule, components: int = 84) -> PixelFeatures:
+def for_data(data: DataModule, components: Count = 84) -> PixelFeatures:
     """The basis of the data's training images. Raises NoFeatures of points."""
     if not data.spec.is_image:
         raise NoFeatures("the data are points, not images")

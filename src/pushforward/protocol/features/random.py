@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.data import DataModule
+from pushforward.domains import Seed
 from pushforward.networks.lenet import LeNet
 from pushforward.protocol.features.base import NoFeatures, batched, digest
 from pushforward.seeds import generator
@@ -58,7 +59,7 @@ def drawn(shape: torch.Size, g: torch.Generator) -> Tensor:
     return ((2 * torch.rand(shape, generator=g) - 1) * (6 / fan_in) ** 0.5).half().float()
 
 
-def for_data(data: DataModule, seed: int = 0) -> RandomFeatures:
+def for_data(data: DataModule, seed: Seed = 0) -> RandomFeatures:
     """Features for the data's shape. Raises NoFeatures of points."""
     if not data.spec.is_image:
         raise NoFeatures("the data are points, not images")
