@@ -1,7 +1,13 @@
-"""The one exception that a person's input can cause, and what such a message suggests."""
+"""The one exception that a person's input can cause, what such a message suggests, and any other exception in one line."""
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Collection
+from pathlib import Path
+
+LIBRARIES = (str(Path(__file__).parent), *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")))
+"""Folders whose code is not a person's own."""
 
 
 class PushforwardError(ValueError):
@@ -14,3 +20,18 @@ def near(word: str, known: Collection[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"choose from {', '.join(known)}" if known else "it takes none"
+
+
+def described(error: BaseException) -> str:
+    """An exception in one line: what it says, with its type and the line of a person's own code that it came out of."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, PushforwardError):
+        return said
+    frames = [frame for frame in traceback.extract_tb((error.__cause__ or error).__traceback__) if own(frame.filename)]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return type(error).__name__ + (f": {said}" if said else "") + place
+
+
+def own(filename: str) -> bool:
+    """Whether a file is neither this package's nor a library's."""
+    return filename[:1] != "<" and not filename.startswith(LIBRARIES) and "site-packages" not in filename

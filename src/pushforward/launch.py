@@ -159,7 +159,11 @@ def start(frozen: dict[str, Any]) -> int:
 def fresh(frozen: dict[str, Any], path: Path) -> int:
     """A run of several processes starts from its own command line: its children inherit that, not the sweep's."""
     file = freeze_to(frozen, path)
-    return subprocess.run([sys.executable, "-P", "-m", "pushforward.job", str(file)]).returncode
+    code = subprocess.run([sys.executable, "-P", "-m", "pushforward.job", str(file)]).returncode
+    if code == 0 and Run(path).state != "finished":
+        print(f"{path.name}: its process exited with 0, and the run is {Run(path).state}", file=sys.stderr)
+        return 1
+    return code
 
 
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:

@@ -67,13 +67,15 @@ if seed in (5, 6):
     time.sleep(60)
 if seed == 7 and not before:
     time.sleep(60)
+if seed == 8:  # its process ends well, and nothing says that the run is trained
+    sys.exit(0)
 run.set_status(state="finished", images_seen=1024)
 """
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs that only write what a run would: seed 2 fails and seed 3 is killed. They load no torch."""
+    """Jobs that only write what a run would: seed 2 fails, 3 is killed, 8 ends unfinished. They load no torch."""
     monkeypatch.setattr(sweep, "command", lambda file: ["-c", STAND_IN, str(file)])
     monkeypatch.setattr(sweep, "rehearse", lambda *_: None)
 
@@ -238,6 +240,13 @@ def test_a_job_that_comes_second_by_a_moment_is_looked_at_again(outputs: Path) -
     late.process.returncode = 2
     ended(late)
     assert late.state == ELSEWHERE
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_job_that_exits_with_0_unfinished_fails_the_sweep(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_jobs([job("seed=1"), job("seed=8")], outputs) == [0, 1]
+    assert "1 failed" in (said := capsys.readouterr().out)
+    assert "its process exited with 0, and the run is stopped (killed)" in said
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -143,7 +143,10 @@ class Family(pl.LightningModule, ABC):
 
     def training_step(self, block: Block, batch_idx: int) -> None:
         assert self.stepper is not None
-        self.stepper.block(block)
+        try:
+            self.stepper.block(block)
+        except StopIteration as error:  # Lightning would go on with the next block without a word
+            raise RuntimeError("a step raised StopIteration") from error
         # with raw optimisers `global_step` would stay 0, and then ModelCheckpoint writes nothing: it counts cycles
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = self.progress.cycles
         if not self.hosted:

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.errors import PushforwardError
-from pushforward.families.players import Player
+from pushforward.families.players import TOTAL, Player
 from pushforward.families.recording import Recording
 from pushforward.families.updates import Update
 from pushforward.parallel import world
@@ -50,7 +50,7 @@ class Move:
         self.moves, self.due, self.began = 0, RECORDED_AT, 0.0
 
     def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
-        """Moves the player. Returns its terms, which may still have a graph, and stats."""
+        """Moves the player. Returns its terms with the total, which may still have a graph, and stats."""
         self.moves += 1
         if self.moves >= self.due and self.records:
             return self._compared(batch, noise)
@@ -87,7 +87,7 @@ class Move:
         for parameter in self.own:
             parameter.grad = None
         loss.total.backward(inputs=self.inputs)
-        return [parameter.grad for parameter in self.own], loss.terms, loss.stats
+        return [parameter.grad for parameter in self.own], {**loss.terms, TOTAL: loss.total}, loss.stats
 
     def apply(self, grads: list[Tensor | None]) -> None:
         if self.clip is not None:

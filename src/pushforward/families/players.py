@@ -8,6 +8,9 @@ from torch.optim import Optimizer
 from pushforward.domains import Decay, Positive
 from pushforward.schedules import Schedule
 
+TOTAL = "total"
+"""What a player minimises, beside the terms that it is made of: watched like them, for it may be spoilt alone."""
+
 
 @dataclass(frozen=True)
 class Player:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
+from pushforward.families.players import TOTAL
 from pushforward.spec import Batch
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Recording:
                 found = torch.autograd.grad(loss.total, list(leaves.values()), allow_unused=True)
                 held = {value.data_ptr() for value in flat if value is not None}
                 grads = [laid_out(grad, leaf, held) for grad, leaf in zip(found, leaves.values(), strict=True)]
-            self.terms, self.stats = list(loss.terms), list(loss.stats)
-            return [*grads, *(value.detach() for value in (*loss.terms.values(), *loss.stats.values()))]
+            terms = {**loss.terms, TOTAL: loss.total}
+            self.terms, self.stats = list(terms), list(loss.stats)
+            return [*grads, *(value.detach() for value in (*terms.values(), *loss.stats.values()))]
 
         kind = batch.x.device.type
         self.casts = torch.is_autocast_enabled(kind)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from pushforward.families.family import Family
-from pushforward.families.players import Player
+from pushforward.families.players import TOTAL, Player
 from pushforward.families.stacked_optimizer import StackedOptimizer
 from pushforward.families.stepping import Stepper
 from pushforward.families.structure import tuned
@@ -98,8 +98,9 @@ class Stack:
     def _loss(self, player: str, own: Given, others: Given, batch: Given, noise: Given) -> Any:
         """One replica's total, means of its terms, and stats; `own` are the parameters it is differentiated by."""
         found = functional_call(self.base, {**own, **others, **self.shared}, (player, Batch(**batch), noise))
-        self.terms[player] = list(found.terms)
-        return found.total, (torch.stack([term.float().mean() for term in found.terms.values()]), found.stats)
+        terms = {**found.terms, TOTAL: found.total}
+        self.terms[player] = list(terms)
+        return found.total, (torch.stack([term.float().mean() for term in terms.values()]), found.stats)
 
     def _judged(self, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Given:
         """One replica's validation terms, averaged over the batch."""
@@ -193,7 +194,8 @@ class Stack:
         for player, parts in self.pending.items():
             values = torch.cat(parts)  # (steps, K, terms)
             for k, row in enumerate(values.mean(0).tolist()):
-                means[k].update({f"{player}/{name}": v for name, v in zip(self.terms[player], row, strict=True)})
+                terms = zip(self.terms[player], row, strict=True)
+                means[k].update({f"{player}/{name}": v for name, v in terms if name != TOTAL})
             for step, k, term in (~values.isfinite()).nonzero().tolist():
                 found = (f"{player}/{self.terms[player][term]}", self.since.get(player, 0) + step)
                 known = bad[k]

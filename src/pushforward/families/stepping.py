@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pushforward.families.moves import Move
-from pushforward.families.players import Player
+from pushforward.families.players import TOTAL, Player
 from pushforward.networks.blocks import BatchNorm
 from pushforward.parallel import world
 from pushforward.seeds import generator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class History:
-    """The terms of every step since it was last asked, kept on the device."""
+    """The terms and the total of every step since it was last asked, kept on the device."""
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
@@ -46,7 +46,10 @@ class History:
         return columns
 
     def take(self) -> tuple[dict[str, float], tuple[str, int] | None]:
-        """Means of the pending steps' terms, and the first that was not finite as (player/term, that player's step)."""
+        """Means of the pending steps' terms, and the first that was not finite as (player/term, that player's step).
+
+        The total is watched like the terms and is not among the means: it may be a surrogate.
+        """
         columns = self.steps()
         first_steps = {player: parts[0][0] for player, parts in self.pending.items()}
         self.pending = {}
@@ -60,10 +63,11 @@ class History:
             for name, column in columns.items()
             if not math.isfinite(means[name]) and len(where := (~column.isfinite()).nonzero())
         ]
+        reported = {name: mean for name, mean in means.items() if not name.endswith(f"/{TOTAL}")}
         if not bad:
-            return means, None
+            return reported, None
         step, name = min(bad, key=lambda found: found[0])
-        return means, (name, step)
+        return reported, (name, step)
 
 
 class Stepper:

@@ -9,7 +9,7 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to, fresh
 from pushforward.runs import Run
 from pushforward.sweep import screen
-from pushforward.sweep.jobs import Job, settled, unique
+from pushforward.sweep.jobs import Job, close, settled, unique
 
 
 def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool = False) -> list[int]:
@@ -43,13 +43,13 @@ def run(job: Job) -> None:
     print(f"\n{job.overrides}", flush=True)
     try:
         if config.devices(job.frozen) > 1 or job.frozen["trainer"]["strategy"] != "auto":
-            job.code = fresh(job.frozen, job.path)
+            code = fresh(job.frozen, job.path)
         else:
             freeze_to(job.frozen, job.path)
             from pushforward.training.train import train
 
-            job.code = train(job.frozen, job.path)
-        job.state = Run(job.path).state
+            code = train(job.frozen, job.path)
+        close(job, code, Run(job.path).state)
     except PushforwardError as error:
         print(f"error: {error}", file=sys.stderr)
         job.state, job.code, job.cause = "failed", 2, str(error)

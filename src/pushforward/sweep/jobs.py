@@ -98,10 +98,18 @@ def ended(job: Job) -> None:
         names = {int(number): number.name for number in signal.Signals}
         no_memory = code == -signal.SIGKILL and memory_kills() > job.memory_kills
         job.cause = f"killed by {names.get(-code, -code)}" + ": the machine ran out of memory" * no_memory
-    elif code and state not in ("failed", "diverged", "stopped"):
-        job.state = "failed"
     else:
-        job.state = state
+        close(job, code, state)
+
+
+def close(job: Job, code: int, state: str) -> None:
+    """Notes the end of a job's own process: a run is finished where its status says so, whatever the exit code."""
+    job.state, job.code = state if state in CODES else "failed", code
+    if state == "finished":
+        job.code = 0
+    elif not code:
+        job.code = CODES[job.state]
+        job.cause = Run(job.path).status.get("error") or f"its process exited with 0, and the run is {state}"
 
 
 def last_line(path: Path) -> str:

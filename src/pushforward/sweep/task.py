@@ -32,7 +32,9 @@ class Task:
         with asked:
             log = None if there.cluster == "debug" else self.file.with_name(log_name(there.global_rank))
             code = child.follow(child.begin(self.file, log, environment(there)), asked, self.patience)
-        if code == 0 or there.cluster == "debug":
+        # the first process writes the status, after the others have ended
+        unfinished = there.global_rank == 0 and Run(self.file.parent).state != "finished"
+        if (code == 0 and not unfinished) or there.cluster == "debug":
             return code
         ordered = asked() and (code < 0 or code >= 128)  # a signal's exit codes; an error of its own is 1 or 2
         if ordered and warning in asked.taken:
@@ -41,7 +43,8 @@ class Task:
             return code  # not the first task: the first one queues again
         if ordered:
             raise SystemExit(code)  # by SLURM itself, which knows whether it queues again: no result is written
-        raise RuntimeError(f"{self.file.parent.name}: exit code {code}; see {log}")
+        state = Run(self.file.parent).state
+        raise RuntimeError(f"{self.file.parent.name}: exit code {code}, and the run is {state}; see {log}")
 
     def checkpoint(self) -> Any:
         """How a requeued job goes on: by being called again. The run's own checkpoint is in its directory."""

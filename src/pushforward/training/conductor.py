@@ -13,7 +13,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from pushforward.data import DataModule
+from pushforward.errors import described
 from pushforward.families import Family
+from pushforward.families.players import TOTAL
 from pushforward.parallel import world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.training import checkpoints, loggers
@@ -40,9 +42,12 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """How training ended: finished, stopped (by a signal) or diverged, and what to say of it."""
+    """How training stands, and what to say of it: `running` until something ends it or the counters have reached the plan.
 
-    state: str = "finished"
+    finished, stopped (by a signal), diverged, failed. Who ends a run early on purpose sets the state and the reason.
+    """
+
+    state: str = "running"
     reason: str | None = None
     seconds: float = 0.0
     images: int = 0
@@ -79,6 +84,8 @@ class Conductor(pl.Callback):
         self.curves: CurveWriter | None = None
         self.latest: dict[str, float] = {}
         self.signal = 0
+        self.ended_by: StopIteration | None = None
+        """What a loop took for the end of the data: in a person's code it is an error."""
         self.written = 0.0
         self.saved, self.cost = -math.inf, 0.0
         """When the last checkpoint was written, and how long that took."""
@@ -107,7 +114,22 @@ class Conductor(pl.Callback):
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self.take_signal)
+        self.watch(trainer)
         self.begin(family)
+
+    def watch(self, trainer: pl.Trainer) -> None:
+        """Remembers a StopIteration out of a step, a callback or the data: Lightning's loop ends at one without a word."""
+        loop = trainer.fit_loop.epoch_loop
+        advance = loop.advance
+
+        def watched(*args: Any) -> None:
+            try:
+                advance(*args)
+            except StopIteration as error:
+                self.ended_by = error
+                raise
+
+        loop.advance = watched  # type: ignore[method-assign, assignment]
 
     def begin(self, family: Family) -> None:
         """The clock starts."""
@@ -172,11 +194,10 @@ class Conductor(pl.Callback):
         """Writes a row of the curves; bad: the first value that is not finite, as (player/term, step)."""
         assert family.stepper is not None
         if bad is not None:
-            name, step = bad
-            self.outcome.state = "diverged"
-            self.outcome.reason = (
-                f"{name.split('/')[-1]} of player {name.split('/')[0]} is not finite from step {step} on"
-            )
+            (name, step), self.outcome.state = bad, "diverged"
+            player, term = name.split("/", 1)
+            what = f"what player {player} minimises" if term == TOTAL else f"{term} of player {player}"
+            self.outcome.reason = f"{what} is not finite from step {step} on"
         if means:
             row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
             row.update({f"lr/{name}": float(o.param_groups[0]["lr"]) for name, o in family.stepper.optimizers.items()})
@@ -257,12 +278,19 @@ class Conductor(pl.Callback):
     def shown(self) -> dict[str, float]:
         return {k.split("/", 1)[1]: v for k, v in self.latest.items() if k.startswith("train/") and math.isfinite(v)}
 
+    def closing(self) -> dict[str, float]:
+        """What a line on the run says at its end: the chosen weights' criterion on validation, else the last means."""
+        if math.isfinite(self.best.value):
+            return {"val/criterion": self.best.value}
+        return self.shown()
+
     def already_trained(self, family: Family) -> None:
         """The run was killed after its last step and before its record: nothing is left to train."""
         assert self.restored is not None
         family.configure_optimizers()
         checkpoints.restore(family, self.restored)
         self.outcome.seconds, self.outcome.images = self.restored["seconds"], family.progress.images_seen
+        self.settle(family)
 
     # End -------------------------------------------------------------------------------------------------------------
 
@@ -271,11 +299,24 @@ class Conductor(pl.Callback):
 
     def close(self, family: Family) -> None:
         """Training has ended."""
+        self.settle(family)
         self.outcome.seconds += self.share * (time.perf_counter() - self.clock)
         self.outcome.images = family.progress.images_seen
         self.keep_best()  # a run that has diverged writes no other checkpoint
         if self.curves is not None:
             self.curves.close()
+
+    def settle(self, family: Family) -> None:
+        """Says how training ended where nothing has said it yet: finished if the counters have reached the plan."""
+        if self.outcome.state != "running":
+            return
+        if family.progress.cycles >= self.plan.cycles:
+            self.outcome.state = "finished"
+            return
+        self.outcome.state = "failed"
+        self.outcome.reason = f"training ended at {family.progress.images_seen:,} of {self.plan.images:,} images: " + (
+            f"{described(self.ended_by)} ended the loop" if self.ended_by else "a callback or the data stopped it"
+        )
 
     @property
     def improving(self) -> bool:

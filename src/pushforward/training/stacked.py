@@ -18,7 +18,7 @@ from pushforward.runs import RunDir
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Block
 from pushforward.training import build, loggers
-from pushforward.training.train import Session, conclude, fail, prepare, told
+from pushforward.training.train import Session, conclude, fail, interrupted, prepare, told
 
 
 def main(files: Sequence[str]) -> int:
@@ -61,7 +61,7 @@ def train(runs: list[tuple[dict[str, Any], RunDir]]) -> None:
             if id(session) not in ended:
                 with contextlib.suppress(Exception), ending(session.run, session.mirrors):
                     raise error
-        if not isinstance(error, Exception):
+        if interrupted(error):
             raise
 
 
@@ -74,7 +74,7 @@ def ending(run: RunDir, mirrors: Sequence[Any] = ()) -> Iterator[None]:
         fail(run, error)
         for mirror in mirrors:
             loggers.finish(mirror, True)
-        if not isinstance(error, Exception):
+        if interrupted(error):
             raise
 
 
@@ -116,9 +116,11 @@ def fit(sessions: list[Session]) -> None:
         reached = sorted({session.family.progress.cycles for session in unfinished})
         together = [session for session in unfinished if session.family.progress.cycles == reached[0]]
         Together(together, signals).go([*reached[1:], together[0].conductor.plan.cycles][0])
+        if together[0].family.progress.cycles == reached[0]:
+            break  # the data gave nothing: `close` says so
         unfinished = [
             session for session in unfinished
-            if session.conductor.outcome.state == "finished"
+            if session.conductor.outcome.state == "running"
             and session.family.progress.cycles < session.conductor.plan.cycles
         ]  # fmt: skip
         if signals.taken:
@@ -157,7 +159,7 @@ class Together:
         for block in side_by_side(self.streams, start, -(-cycles // BLOCK)):
             self.stack.block(block)
             self.between(block)
-            if any(session.conductor.outcome.state != "finished" for session in self.sessions):
+            if any(session.conductor.outcome.state != "running" for session in self.sessions):
                 break
         self.stack.hand_back()
 

@@ -19,7 +19,7 @@ import torch
 from pushforward import config
 from pushforward.config import Trainer
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
@@ -56,23 +56,26 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     except BaseException as error:
         if rank() == 0:
             fail(run, error)
-        if isinstance(error, KeyboardInterrupt):
-            return EXIT["stopped"]
-        if isinstance(error, Exception) and not isinstance(error, PushforwardError):
-            return EXIT["failed"]
-        raise
+        if isinstance(error, PushforwardError):
+            raise
+        return EXIT["stopped" if interrupted(error) else "failed"]
     finally:
         run.lock.release()
 
 
 def fail(run: RunDir, error: BaseException) -> None:
     """Writes and says, in one line, that an exception has ended the run; the whole is in its console log."""
-    line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    line, stopped = described(error), interrupted(error)
     run.set_status(state="stopped" if stopped else "failed", error=line)
     note(run, "".join(traceback.format_exception(error)))
-    if isinstance(error, Exception) and not isinstance(error, PushforwardError):
-        print(f"failed: {type(error).__name__}: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr)
+    if not stopped and not isinstance(error, PushforwardError):
+        print(f"failed: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr)
+
+
+def interrupted(error: BaseException) -> bool:
+    """Whether a person ended the run; Lightning turns their Ctrl-C into an exit. An exit out of a model is a failure."""
+    asked = error.__context__ if isinstance(error, SystemExit) else error
+    return isinstance(asked, KeyboardInterrupt)
 
 
 def _train(frozen: dict[str, Any], run: RunDir) -> int:
@@ -163,7 +166,10 @@ def conclude(session: Session) -> None:
 def told(session: Session) -> int:
     """Writes and says how the run ended. Returns its exit code."""
     run, outcome = session.run, session.conductor.outcome
-    run.set_status(state=outcome.state, error=outcome.reason, images_seen=session.family.progress.images_seen)
+    latest = session.conductor.closing() or run.status.get("latest")
+    run.set_status(
+        state=outcome.state, error=outcome.reason, images_seen=session.family.progress.images_seen, latest=latest
+    )
     if outcome.state == "finished":
         say(run, summary(run))
     else:
