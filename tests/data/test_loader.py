@@ -74,6 +74,41 @@ def test_streamed_equals_resident(workers: int) -> None:
     assert stream.resident and same(streamed, list(stream))
 
 
+def test_streaming_takes_no_process_and_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for a /dev/shm of no bytes: nothing asks for it, so no size of it is too small, and no worker can die."""
+    import multiprocessing.process
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError("no space left on /dev/shm")
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refused)
+    monkeypatch.setattr(torch.UntypedStorage, "_share_memory_lock_protected", refused, raising=False)
+    for name in ("_new_shared", "_share_fd_cpu_", "_share_filename_cpu_", "_new_using_fd_cpu"):
+        monkeypatch.setattr(torch.UntypedStorage, name, refused)
+    assert len(list(digits(40, resident_limit_mb=0, workers=3).train_dataloader())) == 3
+
+
+def test_an_error_ends_the_stream_and_a_left_stream_ends_its_threads() -> None:
+    import threading
+
+    data = digits(160, resident_limit_mb=0, workers=2)
+    iterator = iter(data.train_dataloader())
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    stream = data.train_dataloader()
+
+    def broken(_: Tensor) -> Tensor:
+        raise PushforwardError("07.png cannot be read")
+
+    stream.x.gather = broken  # type: ignore[union-attr, method-assign]
+    with pytest.raises(PushforwardError, match=r"^07\.png cannot be read$"):
+        list(stream)
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 def test_a_run_goes_on_where_it_stopped() -> None:
     whole = list(digits(70, binarize="dynamic").train_dataloader())
     first = digits(70, binarize="dynamic").train_dataloader()

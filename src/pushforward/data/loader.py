@@ -2,12 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from pushforward.data.prepare import Preparation
 from pushforward.data.sources.base import Lazy, gather
@@ -94,19 +93,6 @@ def gather_block(x: Tensor | Lazy, y: Tensor | None, index: Tensor) -> Raw:
     return gather(x, flat).view(*index.shape, *x.shape[1:]), None if y is None else y[flat].view(index.shape)
 
 
-class Blocks(Dataset[Raw | PushforwardError]):
-    """Blocks by number, for the workers of a DataLoader. An error is handed over as a value, to stay one line."""
-
-    def __init__(self, x: Tensor | Lazy, y: Tensor | None, layout: Layout, seed: int) -> None:
-        self.x, self.y, self.layout, self.order = x, y, layout, Order(layout.n, seed)
-
-    def __getitem__(self, block: int) -> Raw | PushforwardError:
-        try:
-            return gather_block(self.x, self.y, self.layout.index(self.order, block))
-        except PushforwardError as error:
-            return error
-
-
 def ahead(blocks: Iterator[Raw], device: torch.device) -> Iterator[Raw]:
     """Pinned blocks on a GPU; each is copied there, on a stream of its own, while the one before it is trained on."""
     copying, moved = torch.cuda.Stream(device), deque[tuple[Raw, torch.cuda.Event]]()
@@ -132,9 +118,9 @@ def ahead(blocks: Iterator[Raw], device: torch.device) -> Iterator[Raw]:
 class Stream:
     """Blocks of prepared training batches from block `start` on; iterating goes on where it stopped.
 
-    A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` processes, into the same
-    blocks, which go to a GPU one ahead. Data noise is drawn for a whole block of the global batch, from the stream
-    ("data", block).
+    A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` threads, into the same
+    blocks, of which each thread has one ahead; they go to a GPU one ahead. Data noise is drawn for a whole block of the
+    global batch, from the stream ("data", block).
     """
 
     def __init__(
@@ -178,18 +164,33 @@ class Stream:
             yield gather_block(self.x, self.y, self.layout.index(self.order, block))
 
     def _streamed(self, numbers: range) -> Iterator[Raw]:
-        loader: DataLoader[Any] = DataLoader(
-            Blocks(self.x, self.y, self.layout, self.seed),
-            sampler=numbers,
-            batch_size=None,
-            num_workers=min(self.workers, len(numbers)),
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # its own: a DataLoader would draw from the global generator
-        )
-        for item in loader:
-            if isinstance(item, PushforwardError):
-                raise item
-            yield item
+        """Blocks read ahead by threads.
+
+        Decoding and rendering leave the interpreter's lock. Processes would hand their blocks over in /dev/shm, which is
+        64 MB in a usual container: a block in excess kills them, and the training waits for ever.
+        """
+        order, coming = Order(self.layout.n, self.seed), deque[Future[Raw]]()
+
+        def read(index: Tensor) -> Raw:
+            x, y = gather_block(self.x, self.y, index)
+            if self.device.type != "cuda":
+                return x, y
+            return x.pin_memory(), None if y is None else y.pin_memory()
+
+        indices = (self.layout.index(order, block) for block in numbers)
+        if not self.workers:
+            yield from map(read, indices)
+            return
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            for index in indices:
+                coming.append(pool.submit(read, index))
+                if len(coming) > self.workers:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, block: int, raw: Tensor) -> Tensor:
         return self.preparation(raw, self.noise(block, len(raw)))
