@@ -42,7 +42,15 @@ class Probes:
     def classes(self, subject: Subject) -> Entries:
         train, test = subject.codes("train", self.images), subject.codes(subject.split, self.images)
         y, truth = subject.labels("train", self.images), subject.labels(subject.split, self.images)
-        assert y is not None and truth is not None
+        assert y is not None
+        if truth is None:
+            raise NotApplicable(f"the {subject.split} images have no labels")
+        if len(y.unique()) < 2:
+            raise NotApplicable("the data have one class")
+        if 2 * len(y.unique()) > len(y):
+            raise NotApplicable(
+                f"{len(y.unique()):,} classes in {len(y):,} images: these labels are no classes to learn"
+            )
         finite(train, test)
         logistic = logistic_accuracy(train, y, test, truth, self.c, self.max_iter)
         neighbours = knn_accuracy(train, y, test, truth, self.k)

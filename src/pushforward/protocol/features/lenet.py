@@ -82,12 +82,8 @@ def for_data(data: DataModule, cache: Path | None = None) -> FeatureExtractor:
     """
     if not data.spec.is_image:
         raise NoFeatures("the data are points, not images")
-    if data.labels("train") is None:
-        raise NoFeatures("the data have no labels: lenet needs labels; features=random and features=pixels do not")
-    if len(_labels(data, "train").unique()) < 2:
-        raise NoFeatures(
-            "the data have one class, of which lenet learns nothing: use features=random or features=pixels"
-        )
+    if why := unlearnable(data):
+        raise NoFeatures(f"{why}; features=random and features=pixels need no labels")
     arrays = data.arrays
     name, shape = data.source.name, tuple(data.spec.shape)
     own = shipped(name)
@@ -107,6 +103,23 @@ def for_data(data: DataModule, cache: Path | None = None) -> FeatureExtractor:
     finally:
         lock.release()
     return load(stem, "trained here")
+
+
+def unlearnable(data: DataModule) -> str | None:
+    """Why a classifier of the data's labels would say nothing, or None: known before minutes are spent on it."""
+    y, truth = data.labels("train"), data.labels("test")
+    if y is None and truth is None:
+        return "the data have no labels: lenet needs labels"
+    if y is None:
+        return "the training images have no labels, so lenet has nothing to learn from"
+    if truth is None:
+        return "the test images have no labels, so it is not known how well lenet's classifier tells them apart"
+    classes = len(y.unique())
+    if classes < 2:
+        return "the data have one class, of which lenet learns nothing"
+    if 2 * classes > len(y):
+        return f"the data have {classes:,} classes in {len(y):,} images: these labels are no classes to learn"
+    return None
 
 
 def make(data: DataModule, stem: Path) -> dict[str, Any]:
