@@ -13,7 +13,19 @@ import pushforward
 PACKAGE = Path(pushforward.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"domains", "spec", "seeds", "errors", "numbers", "parallel", "schedules", "machine", "signals", "streams"}
+GROUND = {
+    "domains",
+    "spec",
+    "seeds",
+    "errors",
+    "numbers",
+    "parallel",
+    "schedules",
+    "machine",
+    "signals",
+    "streams",
+    "walk",
+}
 MATHEMATICS = {"networks", "distributions", "estimators"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust"}
@@ -25,13 +37,13 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(MATHEMATICS, GROUND | MATHEMATICS),
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
     "families": GROUND | MATHEMATICS | PARTS,
-    "data": {"domains", "spec", "seeds", "errors", "machine"},
+    "data": {"domains", "spec", "seeds", "errors", "machine", "walk"},
     "metrics": GROUND | {"estimators"},
     "store": {"errors"},
     "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs"},
-    "config": {"domains", "errors", "runs", "machine"},
+    "config": {"domains", "errors", "runs", "machine", "walk"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs", "machine"},
     "failures": {"errors", "runs", "signals"},

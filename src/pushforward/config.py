@@ -31,6 +31,7 @@ from pushforward.domains import (
 )
 from pushforward.errors import PushforwardError, near
 from pushforward.runs import HASHED, outputs, source_fingerprint
+from pushforward.walk import walk
 
 RESULTS = 1
 """Raised by a change marked [results]: runs from before it have another identity."""
@@ -263,7 +264,7 @@ def content_fingerprint(path: Path) -> str:
     if not path.exists():
         raise PushforwardError(f"data.source.path={path}: there is no such file or folder; give one that exists")
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
+    files = [path] if path.is_file() else [found for found in walk(path) if found.is_file()]
     for file in files:
         digest.update(b"" if file == path else str(file.relative_to(path)).encode())
         with file.open("rb") as stream:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 BLOCK = 16
@@ -36,6 +37,7 @@ class DataSpec:
     levels: how many distinct values a pixel takes (digits 17, MNIST 256, binarised 2); None for real-valued data.
     low, high: the range of x; infinite for points.
     dequantized: x is (k + u) / levels with u uniform on [0, 1) already, not k / (levels − 1).
+    shift, scale: of standardised points x = (original − shift) / scale, a number for each dimension; empty otherwise.
     """
 
     shape: tuple[int, ...]
@@ -46,6 +48,8 @@ class DataSpec:
     low: float = 0.0
     high: float = 1.0
     dequantized: bool = False
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -59,6 +63,24 @@ class DataSpec:
     @property
     def bounded(self) -> bool:
         return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def log_scale(self) -> float:
+        """Σ log scale, nats: −log p of the original points is that of x plus this."""
+        return sum(math.log(scale) for scale in self.scale)
+
+    def standardized(self, original: Tensor) -> Tensor:
+        """x of points in their original unit; of other data itself."""
+        if not self.scale:
+            return original
+        return (
+            (original.double() - original.new_tensor(self.shift, dtype=torch.float64))
+            / original.new_tensor(self.scale, dtype=torch.float64)
+        ).to(torch.float32)
+
+    def original(self, x: Tensor) -> Tensor:
+        """x in the data's own unit."""
+        return x * x.new_tensor(self.scale) + x.new_tensor(self.shift) if self.scale else x
 
     def dequantize(self, x: Tensor, u: Tensor) -> Tensor:
         """(k + u) / levels on [0, 1) for x = k / (levels − 1) and u uniform on [0, 1). Uria, Murray & Larochelle 2013."""

@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pushforward.data import DataModule
+from pushforward.data.cut import after, image_keys, together
 from pushforward.data.sources import MNIST, Digits, Npz, Sprites, Toy2d
 from pushforward.errors import PushforwardError
 
@@ -142,12 +143,21 @@ def test_what_does_not_fit_together_is_refused_in_one_line(tmp_path: Path) -> No
     cases: list[tuple[DataModule, str]] = [
         (DataModule(Digits(), 2000, 180), "fewer than batch_size=2000"),
         (DataModule(Digits(), 8, 1437), "leaves nothing"),
-        (DataModule(Digits(), 8, 1.0), "leaves nothing"),
-        (DataModule(Digits(), 8, -1), "leaves nothing"),
+        (DataModule(Digits(), 8, 1.0), "data.validation=1.0 is no share"),
+        (DataModule(Digits(), 8, -1), "data.validation=-1 is no share"),
+        (DataModule(Digits(), 8, math.nan), "data.validation=nan is no share"),
+        (DataModule(Digits(), 8, 1.5), "data.validation=1.5 is no share"),
+        (DataModule(Sprites(8, 2, 2, 4, True), 8, 0.1, 200), "data.test=200 leaves nothing of 192"),
+        (DataModule(Sprites(8, 2, 2, 4, True), 8, 0.6, 0.5), "data.validation=0.6 and data.test=0.5 leaves nothing"),
+        (digits(limit=-3), "data.limit=-3: digits has 1,257 training images"),
+        (digits(limit=0), "data.limit=0"),
+        (digits(limit=1258), "data.limit=1258"),
+        (DataModule(points, 8, 10, standardize=True), "density in its own unit: data.standardize must be false"),
         (DataModule(points, 8, 10, binarize="static"), "points, not pixels"),
         (DataModule(points, 8, 10, dequantize=True), "real-valued"),
         (DataModule(Npz(str(tmp_path / "a.npz")), 8, 3, dequantize=True), "real-valued"),
         (DataModule(Sprites(8, 2, 2, 4, True), 8, 3, binarize="static", resident_limit_mb=0), "resident_limit_mb"),
+        (DataModule(Npz(str(tmp_path / "a.npz")), 16, 0, 20), "batch_size=16: lower"),
     ]
     for data, said in cases:
         with pytest.raises(PushforwardError, match=said) as error:
@@ -168,3 +178,45 @@ def test_real_mnist_is_cut_into_55_5_10_thousand() -> None:
     data.cycles = 16
     block = next(iter(data.train_dataloader()))
     assert block.x.shape == (16, 128, 1, 28, 28) and set(block.x.unique().tolist()) == {0.0, 1.0}
+
+
+def test_a_share_is_at_least_one_image_and_none_is_allowed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (12, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=x)
+    source = Npz(str(tmp_path / "a.npz"))
+    assert DataModule(source, 4, 0.01, 0.01).card["splits"] == {"train": 10, "val": 1, "test": 1}
+    assert DataModule(source, 4, 3.0, 2.0).card["splits"] == {"train": 7, "val": 3, "test": 2}
+    none = DataModule(source, 4, 0, 0)
+    assert none.card["splits"] == {"train": 12, "val": 0, "test": 0} and len(none.tensor("val")) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_keys_are_equal_for_equal_images_alone(dtype: Any) -> None:
+    """Also of images that differ in one pixel, wherever it stands in a word of 8 bytes."""
+    x = np.zeros((130, 1, 5, 13), dtype)
+    for k in range(65):
+        x[k].flat[k] = 128
+    x[65:] = x[:65][::-1]
+    keys = image_keys(torch.from_numpy(x))
+    assert keys is not None and len(keys[:65].unique()) == 65 and torch.equal(keys[:65], keys[65:].flip(0))
+    assert image_keys(torch.zeros(3, 2)) is None  # points may repeat by right
+
+
+def test_equal_images_stand_in_one_split_and_others_where_they_stood(tmp_path: Path) -> None:
+    keys = torch.arange(1000) // 2
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(0))
+    beside = together(order, keys)
+    assert torch.equal(beside.sort().values, torch.arange(1000)) and torch.equal(*keys[beside].view(-1, 2).T)
+    firsts = [k for i, k in enumerate(keys[order].tolist()) if k not in keys[order][:i].tolist()]
+    assert keys[beside][::2].tolist() == firsts and after(keys[beside], 101) == 102
+    assert torch.equal(together(order, torch.arange(1000)), order)
+    assert bool((keys[together(order, torch.where(keys < 30, 0, keys))][-60:] < 30).all())  # a large set is trained on
+
+    x = np.random.default_rng(0).integers(0, 256, (60, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=np.concatenate([x, x]))
+    data = DataModule(Npz(str(tmp_path / "a.npz")), 4, 0.2, 0.2)
+    found = [image_keys(data.raw_levels(split)) for split in ("train", "val", "test")]
+    assert sum(len(k.unique()) for k in found) == 60 and min(map(len, found)) > 20  # type: ignore[union-attr, arg-type]
+    np.savez(tmp_path / "a.npz", x=np.ones_like(x))
+    data = DataModule(Npz(str(tmp_path / "a.npz")), 4, 0.2, 0.2)
+    assert data.card["splits"] == {"train": 36, "val": 12, "test": 12} and "too many" in data.notes[-1]

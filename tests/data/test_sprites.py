@@ -48,6 +48,19 @@ def test_every_combination_is_another_image_at_any_size() -> None:
         assert len(x.flatten(1).unique(dim=0)) == len(x) == 3 * 2 * 9
 
 
+def test_all_images_differ_in_every_orientation() -> None:
+    """Orientations divide the angle after which a shape looks the same: 7,680 images, not the 5,120 of whole turns."""
+    arrays = Sprites(32, scales=4, orientations=10, positions=8, grey=True).load()
+    keys = arrays.train.x.keys()  # type: ignore[union-attr]
+    assert keys is not None and len(keys.unique()) == len(arrays.train) == 7680
+    turned = Sprites(32, scales=1, orientations=2, positions=1, grey=True).load()
+    shapes = turned.train.x.gather(torch.arange(6)).flatten(1)  # type: ignore[union-attr]
+    square, eighth, ellipse, quarter, heart, half = shapes.view(6, 32, 32)
+    assert not torch.equal(square, eighth) and torch.equal(eighth, eighth.T)
+    assert (ellipse.T.int() - quarter.int()).abs().max() <= 1 and (heart.flip(0, 1).int() - half.int()).abs().max() <= 1
+    assert arrays.factor_values[2] == tuple(k / 10 for k in range(10))
+
+
 def fake(path: Path) -> None:
     """A file laid out as Matthey et al.'s: colour, shape, scale, orientation, x, y."""
     sizes = (1, 3, 2, 2, 2, 2)

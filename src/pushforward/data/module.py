@@ -8,12 +8,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from pushforward.data.cut import classes_note, moments, split_images
 from pushforward.data.loader import Layout, Stream
 from pushforward.data.prepare import Preparation, binarize_once, evaluate
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
 from pushforward.domains import Count, Decay, Natural, NonNegative, Seed, Workers
 from pushforward.errors import PushforwardError
-from pushforward.seeds import generator
 from pushforward.spec import Batch, DataSpec
 
 SPLITS = ("train", "val", "test")
@@ -24,10 +24,11 @@ SLOW = 2000
 class DataModule(pl.LightningDataModule):
     """A source with its batch size, split and preparation.
 
-    validation, test: a count, or a fraction of the source's training images, cut by `split_seed`; `test` counts only
-    where the source has no test split. limit: at most so many training images. binarize: "static" draws Bernoulli(x)
-    once, by `split_seed`; "dynamic" again for each training batch, from the run's seed. resident_limit_mb: larger
-    splits are read batch by batch by `workers` processes.
+    validation, test: a count, or a fraction of the source's training images, cut by `split_seed`; each counts only where
+    the source has no such split. Equal images stand in one split. limit: so many training images. binarize: "static" draws
+    Bernoulli(x) once, by `split_seed`; "dynamic" again for each training batch, from the run's seed. standardize: points
+    are shifted and scaled to mean 0 and deviation 1 of the training points. resident_limit_mb: larger splits are read
+    batch by batch by `workers` threads.
 
     A run sets `seed`, and as it needs `cycles` (its budget; None: one pass), `per_cycle` (batches a cycle; None: what
     the Trainer's module says, or 1), `start_block` (where a resumed run goes on) and `device` (None: the Trainer's).
@@ -45,13 +46,14 @@ class DataModule(pl.LightningDataModule):
         limit: Count | None = None,
         resident_limit_mb: NonNegative = 2000,
         workers: Workers = 2,
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         if binarize not in (None, "static", "dynamic"):
             raise PushforwardError(f"data.binarize={binarize} is not known: use null, static or dynamic.")
         self.source, self.batch_size, self.validation, self.test = source, batch_size, validation, test
         self.split_seed, self.binarize, self.dequantize, self.limit = split_seed, binarize, dequantize, limit
-        self.resident_limit_mb, self.workers = resident_limit_mb, workers
+        self.resident_limit_mb, self.workers, self.standardize = resident_limit_mb, workers, standardize
         self.seed = 0
         self.per_cycle: int | None = None
         self.cycles: int | None = None
@@ -59,6 +61,8 @@ class DataModule(pl.LightningDataModule):
         self.device: torch.device | str | None = None
         self._arrays: Arrays | None = None
         self._index: dict[str, Tensor] = {}
+        self._moments: tuple[Tensor, Tensor] | None = None
+        self._said: list[str] = []
         self._x: dict[str, Tensor | Lazy] = {}
 
     # -- what there is
@@ -83,21 +87,39 @@ class DataModule(pl.LightningDataModule):
             raise PushforwardError(f"{name} has points, not pixels: data.binarize must be null.")
         if self.dequantize and arrays.levels is None and not self.binarize:
             raise PushforwardError(f"{name} is real-valued already: data.dequantize must be false.")
-        n = len(arrays.train)
-        order = torch.rand(n, dtype=torch.float64, generator=generator("cpu", self.split_seed, "split")).argsort(
-            stable=True
-        )
-        t = 0 if arrays.test is not None else _count(self.test, n)
-        v = t + _count(self.validation, n)
-        cut = {"train": order[v:][: self.limit], "val": order[t:v], "test": order[:t]}
-        if arrays.test is not None:
-            cut["test"] = torch.arange(len(arrays.test))
+        if self.standardize and arrays.log_density is not None:
+            raise PushforwardError(f"{name} has a density in its own unit: data.standardize must be false.")
+        cut, self._said = split_images(arrays, name, self.validation, self.test, self.split_seed)
+        available = len(cut["train"])
+        if self.limit is not None:
+            if not 1 <= self.limit <= available:
+                raise PushforwardError(
+                    f"data.limit={self.limit}: {name} has {available:,} training images; give 1 to so many."
+                )
+            cut["train"] = cut["train"][: self.limit]
         if len(cut["train"]) < max(1, self.batch_size):
             raise PushforwardError(
-                f"{name} leaves {len(cut['train'])} of {n} images for training, fewer than "
+                f"{name} leaves {len(cut['train'])} of {len(arrays.train)} images for training, fewer than "
                 f"batch_size={self.batch_size}: lower batch_size, data.validation or data.test, or add images."
             )
+        if self.standardize and not math.isfinite(arrays.low):
+            self._moments = moments(gather(arrays.train.x, cut["train"]), name)
         self._index = {split: index.sort().values for split, index in cut.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was understood of a person's own data, for the run's first lines; none of a public data set."""
+        self.setup()
+        notes = list(self.arrays.notes)
+        if not notes:
+            return []
+        notes.append(classes_note({s: self.labels(s) for s in SPLITS}, self.arrays.class_names))
+        if self._moments is not None:
+            notes.append("standardised by the training points; likelihoods and samples are in the original unit")
+            x = self.tensor("train")
+            if flat := int((x == x[0]).all(0).sum()):
+                notes.append(f"{flat} of {self.spec.dim} dimensions do not vary, where a density has no bound")
+        return notes + self._said
 
     @property
     def spec(self) -> DataSpec:
@@ -112,6 +134,8 @@ class DataModule(pl.LightningDataModule):
             low=arrays.low,
             high=arrays.high,
             dequantized=self.dequantize,
+            shift=() if self._moments is None else tuple(self._moments[0].tolist()),
+            scale=() if self._moments is None else tuple(self._moments[1].tolist()),
         )
 
     @property
@@ -126,6 +150,7 @@ class DataModule(pl.LightningDataModule):
             "binarize": self.binarize,
             "binarize_seed": self.split_seed if self.binarize else None,
             "dequantize": self.dequantize,
+            **({} if self._moments is None else {"standardized": True}),
         }
 
     @property
@@ -199,7 +224,8 @@ class DataModule(pl.LightningDataModule):
         self.setup()
         if split not in SPLITS:
             raise PushforwardError(f"there is no split {split!r}: use {', '.join(SPLITS)}.")
-        return self.arrays.test if split == "test" and self.arrays.test is not None else self.arrays.train
+        own = {"train": None, "val": self.arrays.val, "test": self.arrays.test}[split]
+        return self.arrays.train if own is None else own
 
     def _size(self, split: str, limit: int | None) -> int:
         self._part(split)
@@ -222,6 +248,8 @@ class DataModule(pl.LightningDataModule):
                         f"data.resident_limit_mb above {megabytes(x, len(index)):.0f}, or use data.binarize=dynamic."
                     )
                 self._x[split] = binarize_once(_read(x, index), self.arrays.levels, split, self.split_seed)
+            elif self._moments is not None:
+                self._x[split] = self.spec.standardized(gather(x, index))
             else:
                 self._x[split] = _read(x, index) if fits else View(x, index)
         return self._x[split]
@@ -238,16 +266,6 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.data.batches(self.split, self.size)
-
-
-def _count(share: int | float, n: int) -> int:
-    """A count as it is; a fraction of n as a count."""
-    count = share if isinstance(share, int) else round(share * n)
-    if share < 0 or count >= n:
-        raise PushforwardError(
-            f"a validation or test share of {share} leaves nothing of {n} images: give fewer, or a fraction."
-        )
-    return count
 
 
 def _read(x: Tensor | Lazy, index: Tensor) -> Tensor:

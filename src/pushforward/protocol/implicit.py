@@ -59,7 +59,7 @@ class Annealed:
         size = max(1, ROWS // self.chains)
         found = [self.bounds(part.to(subject.device), prior, observed, g)[0] for part in x.split(size)]
         bound, effective, acceptance = (torch.cat(parts).double().cpu() for parts in zip(*found, strict=True))
-        mean = estimate(-bound)
+        mean = estimate(-bound + subject.spec.log_scale)
         note = (
             f"log p is below its true value in expectation; effective chains {float(effective.mean()):.2g} of "
             f"{self.chains}, acceptance {float(acceptance.mean()):.2f}"
@@ -174,7 +174,8 @@ class Parzen:
             return {"nll_parzen": subject.na(str(reason), "nats", better="lower")}
         h, values = self.values(subject, drawn)
         _, memoriser = subject.once(("parzen", self), lambda: self.values(subject, subject.raw("train", n)))
-        mean = estimate(-values)
+        scale = subject.spec.log_scale
+        mean = estimate(-values + scale)
         grid = f"{self.steps} bandwidths from {self.low:g} to {self.high:g}"
         edge = "; the grid ends there" if h in (self.grid[0], self.grid[-1]) and self.steps > 1 else ""
         card = {
@@ -182,7 +183,7 @@ class Parzen:
             "method": f"Parzen window, chosen of {grid} on {min(self.validation, subject.size('val'))} validation images",
             "samples": n, "sampler": subject.described(density), "noise_seed": MEASURE_SEED,
             "note": f"bandwidth {h:.3g}{edge}", "likelihood": "Gaussian window at grey levels as they are",
-            "references": {"training images": float(-memoriser.mean())},
+            "references": {"training images": float(-memoriser.mean()) + scale},
         }  # fmt: skip
         return {"nll_parzen": subject.number(mean.value, "nats", better="lower", **card)}
 

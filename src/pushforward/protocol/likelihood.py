@@ -100,11 +100,17 @@ class Likelihood:
 
 
 def scored(subject: Subject, log_prob: Draw, x: Tensor) -> Likelihoods:
-    """log p of all x in chunks, on the CPU, with the same noise for the same position whatever the images."""
+    """log p of all x in chunks, on the CPU, with the same noise for the same position whatever the images.
+
+    Of standardised points in their original unit: log p and the distortion take the scale's determinant up.
+    """
     g = subject.generator("likelihood")
     results = [log_prob(part.to(subject.device), g) for part in x.split(subject.chunk)]
     parts = {name: torch.cat([r.parts[name] for r in results]).double().cpu() for name in results[0].parts}
-    return results[0]._replace(values=torch.cat([r.values for r in results]).double().cpu(), parts=parts)
+    if "distortion" in parts:
+        parts["distortion"] = parts["distortion"] + subject.spec.log_scale
+    values = torch.cat([r.values for r in results]).double().cpu() - subject.spec.log_scale
+    return results[0]._replace(values=values, parts=parts)
 
 
 def basic(subject: Subject, found: Likelihoods, log_prob: Draw) -> Entries:

@@ -37,25 +37,27 @@ class Trained:
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """n samples, (n, *shape), in the data's range."""
+        """n samples, (n, *shape), in the data's own range and unit."""
         if not self.family.can("sample"):
             raise PushforwardError(
                 f"{self.run.id}: {self.run.key('model')} has no prior to sample from; its codes need a density"
             )
         g = generator(self.family.device, seed, "samples")
-        return torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
+        drawn = torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
+        return self.data.spec.original(drawn)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        return self.ask("encode", x)
+        """Codes of images, or of points in their own unit."""
+        return self.ask("encode", self.data.spec.standardized(x))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        return self.ask("decode", z)
+        return self.data.spec.original(self.ask("decode", z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.ask("reconstruct", x)
+        return self.data.spec.original(self.ask("reconstruct", self.data.spec.standardized(x)))
 
     def ask(self, capability: str, value: Tensor) -> Tensor:
         if not self.family.can(capability):

@@ -21,10 +21,13 @@ def opening(
     lines += [f"{labels.get(key, key):<{width}}{text}" for key, text in described.items()]
     spec = data.spec
     epochs = images / spec.n_train
+    of, held = "images" if spec.is_image else "points", data.card["splits"]
     lines.append(
-        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training images"
+        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training {of}"
         + (f", {spec.levels} levels" if spec.levels else "")
+        + f"; {held['val']:,} for validation, {held['test']:,} for testing"
     )
+    lines += [f"{'':<{width}}{note}" for note in data.notes]
     steps = build.budget_cycles(frozen, family)
     lines.append(
         f"{'budget':<{width}}{images:,} images = {epochs:g} epochs = {steps:,} cycles at global batch {frozen['batch_size']}; "

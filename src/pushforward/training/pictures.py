@@ -74,7 +74,7 @@ def points(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
     if not family.can("sample") or data.spec.shape != (2,):
         return {}
     x: Tensor = family.sample(POINTS, generator(family.device, 0, "pictures"))  # type: ignore[operator]
-    real = data.tensor("test", limit=POINTS)
+    x, real = data.spec.original(x), data.spec.original(data.tensor("test", limit=POINTS))
     found = {"x": x, "data": real}
     low, high = real.min(0).values - 0.5, real.max(0).values + 0.5
     axes = [torch.linspace(float(a), float(b), 120) for a, b in zip(low, high, strict=True)]

@@ -2,11 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from pushforward.errors import PushforwardError
 
 
 class Lazy(ABC):
@@ -21,6 +23,10 @@ class Lazy(ABC):
     @abstractmethod
     def gather(self, index: Tensor) -> Tensor:
         """Images at the positions `index` (n,), shape (n, *shape[1:])."""
+
+    def keys(self) -> Tensor | None:
+        """A number for each image, (n,), int64, equal for equal images; None where that takes too long to find."""
+        return None
 
 
 class View(Lazy):
@@ -65,10 +71,11 @@ class Arrays:
     """A data set as it comes from its source.
 
     levels: how many values a pixel takes, x = level / (levels − 1); None for real-valued data.
-    test: None where the source has no test split of its own; the DataModule then cuts one.
+    val, test: None where the source has no such split of its own; the DataModule then cuts one.
     factor_values: for each factor the exact values that its indices stand for.
     log_density: exact log p(x) in nats, (n, d) -> (n,), where it is known.
     modes: centres of its modes, (k, d), where it has separate ones; mode_width: their σ.
+    notes: what was understood of a person's own data, a line each, for the run's first lines.
     """
 
     train: Split
@@ -83,6 +90,8 @@ class Arrays:
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Tensor | None = None
     mode_width: float | None = None
+    val: Split | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def factor_sizes(self) -> tuple[int, ...]:
@@ -90,10 +99,18 @@ class Arrays:
 
 
 class Source(ABC):
-    """A data set that can be had: a frozen dataclass of plain values, the `source:` node of `conf/data/NAME.yaml`."""
+    """A data set: a frozen dataclass of plain values, the `source:` node of `conf/data/NAME.yaml`."""
 
     name: str
 
     @abstractmethod
     def load(self) -> Arrays:
         """Read, make or download it; raises PushforwardError naming the file and the remedy."""
+
+
+def check_range(limits: Sequence[float]) -> tuple[float, float]:
+    """[low, high] of finite numbers in that order. Raises PushforwardError."""
+    numbers = [float(v) for v in limits if isinstance(v, int | float) and math.isfinite(v)]
+    if len(limits) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise PushforwardError(f"data.source.range={list(limits)}: give two numbers, black and white, such as [0,255].")
+    return numbers[0], numbers[1]

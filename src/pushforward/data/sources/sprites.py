@@ -1,5 +1,6 @@
 """Sprites in the manner of dSprites: every shape, scale, orientation and place, with the exact factors."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,10 @@ def heart(x: Tensor, y: Tensor) -> Tensor:
 
 
 SHAPES = {"square": square, "ellipse": ellipse, "heart": heart}
+TURN = (math.pi / 2, math.pi, 2 * math.pi)
+"""Angle after which each shape looks the same: orientations divide it, so that every combination is another image."""
+RENDERED = 20_000
+"""The most images that are rendered to compare them."""
 
 
 class Renderings(Lazy):
@@ -49,19 +54,33 @@ class Renderings(Lazy):
     def __init__(self, factors: Tensor, values: tuple[tuple[float, ...], ...], size: int, samples: int) -> None:
         self.factors, self.values, self.size, self.samples = factors, values, size, samples
         self.shape = (len(factors), 1, size, size)
+        self.made: Tensor | None = None
 
     def gather(self, index: Tensor) -> Tensor:
+        if self.made is not None:
+            return self.made[index]
         return torch.cat([self._render(self.factors[part]) for part in index.split(CHUNK)])
 
+    def keys(self) -> Tensor | None:
+        """Different by construction, but where a few pixels cannot show it: few images are rendered and compared."""
+        if len(self) > RENDERED:
+            return None
+        if self.made is None:
+            self.made = self.gather(torch.arange(len(self)))
+        digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in self.made.numpy())
+        return torch.tensor([int.from_bytes(digest, "little", signed=True) for digest in digests])
+
     def _render(self, factors: Tensor) -> Tensor:
-        scale, angle, *place = (torch.tensor(self.values[f])[factors[:, f]].view(-1, 1) for f in range(1, 5))
+        values = (torch.tensor(self.values[f], dtype=torch.float32)[factors[:, f]].view(-1, 1) for f in range(1, 5))
+        scale, turn, *place = values
+        angle = turn * torch.tensor(TURN, dtype=torch.float32)[factors[:, 0]].view(-1, 1)
         k, size, n = self.samples, self.size, len(factors)
         # the centre moves where the largest sprite in any orientation stays inside the frame
         margin = RADIUS * max(self.values[1])
         across, down = (margin + (1 - 2 * margin) * p for p in place)
         window = min(size, math.ceil(2 * margin * size) + 1)  # pixels that a sprite can reach
         left, top = (((p - margin) * size).floor().clamp(0, size - window).long() for p in (across, down))
-        fine = (torch.arange(window * k) + 0.5) / (size * k)
+        fine = (torch.arange(window * k, dtype=torch.float32) + 0.5) / (size * k)
         u = ((left / size + fine - across) / (RADIUS * scale)).unsqueeze(1)
         v = ((top / size + fine - down) / (RADIUS * scale)).unsqueeze(2)
         c, s = angle.cos().unsqueeze(2), angle.sin().unsqueeze(2)
@@ -81,6 +100,8 @@ class Renderings(Lazy):
 class Sprites(Source):
     """Three shapes × scales × orientations × x × y, rendered at `size`.
 
+    Orientations divide the angle after which a shape looks the same: a quarter turn of the square, half a turn of the
+    ellipse, a whole one of the heart. dSprites turns each by 2π, so that its squares stand there four times.
     dsprites: false renders; true reads Matthey et al.'s npz in PUSHFORWARD_DATA/dsprites; a path reads that file.
     """
 
@@ -102,7 +123,7 @@ class Sprites(Source):
         values = (
             tuple(float(k) for k in range(len(SHAPES))),
             tuple(torch.linspace(0.5, 1, self.scales).tolist()) if self.scales > 1 else (1.0,),
-            tuple(2 * math.pi * k / self.orientations for k in range(self.orientations)),
+            tuple(k / self.orientations for k in range(self.orientations)),
             *(2 * (tuple(torch.linspace(0, 1, self.positions).tolist()) if self.positions > 1 else (0.5,),)),
         )
         factors = torch.cartesian_prod(*(torch.arange(len(v)) for v in values))
