@@ -26,7 +26,7 @@ GROUND = {
     "streams",
     "walk",
 }
-MATHEMATICS = {"networks", "distributions", "estimators"}
+MATHEMATICS = {"networks", "distributions"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust"}
 TOP = {"machine", "signals", "streams", "failures"}
@@ -38,7 +38,7 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
     "families": GROUND | MATHEMATICS | PARTS,
     "data": {"domains", "spec", "seeds", "errors", "machine", "walk"},
-    "metrics": GROUND | {"estimators"},
+    "metrics": GROUND | {"distributions"},
     "store": {"errors"},
     "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from pushforward.estimators.gradients import input_gradient
+from pushforward.distributions.input_gradient import input_gradient
 from pushforward.networks import Conv
 from pushforward.networks.blocks import BatchNorm
 from pushforward.parallel import gather, gather_batch, world

@@ -6,9 +6,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pushforward.distributions.gaussian import log_normal
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
-from pushforward.estimators.gaussian import log_normal
 
 ACTIVATIONS = {"identity": nn.Identity, "sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 

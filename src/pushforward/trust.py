@@ -22,7 +22,7 @@ ENVIRONMENT = "PUSHFORWARD_ALLOW_MODULES"
 """Names of modules, and folders whose modules are meant, with `:` between; processes started from here inherit it."""
 
 _OURS = (
-    "networks", "distributions", "estimators", "bottlenecks", "priors", "corruption", "objectives", "bijections",
+    "networks", "distributions", "bottlenecks", "priors", "corruption", "objectives", "bijections",
     "diffusion", "families", "data", "metrics", "protocol", "schedules",
 )  # fmt: skip
 FAMILIES = (

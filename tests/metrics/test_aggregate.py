@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import mutual_info_score
 
-from pushforward.estimators.gaussian import kl_standard_normal, log_standard_normal
+from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.metrics.aggregate import ActiveUnits, PartsOfRate, active_units, parts_of_rate
 
 NAMES = ("mutual_information", "total_correlation", "dimension_kl", "marginal_kl")

@@ -75,7 +75,7 @@ def test_stacked_twice_in_training_and_in_evaluation() -> None:
 
 def test_input_gradient_through_it() -> None:
     """torch.func.grad inside an outer backward, as a gradient penalty does it, moving no statistics."""
-    from pushforward.estimators.gradients import input_gradient
+    from pushforward.distributions.input_gradient import input_gradient
 
     critic = nn.Sequential(nn.Linear(2, 4), BatchNorm(4), nn.Tanh(), nn.Linear(4, 1))
     critic[1].track = False

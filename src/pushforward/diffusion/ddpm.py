@@ -9,9 +9,9 @@ from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
+from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.domains import Share
 from pushforward.errors import PushforwardError
-from pushforward.estimators.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.numbers import number
 from pushforward.spec import DataSpec
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from pushforward.bijections import quantize
 from pushforward.diffusion.ode import Solver, density_along, integrate, signs
 from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
+from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Natural
-from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.spec import DataSpec
 
 FINEST = 100

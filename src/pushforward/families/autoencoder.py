@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck, Code, Posterior
+from pushforward.distributions.bounds import importance_weighted_bound
+from pushforward.distributions.gaussian import kl_standard_normal, log_normal, sample_normal
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
-from pushforward.estimators.bounds import importance_weighted_bound
-from pushforward.estimators.gaussian import kl_standard_normal, log_normal, sample_normal
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
 from pushforward.networks import Network

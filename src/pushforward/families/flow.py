@@ -11,9 +11,9 @@ from zuko.lazy import Flow as ZukoFlow
 from zuko.lazy import LazyTransform
 
 from pushforward.bijections import Logit, quantize
+from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Domain
 from pushforward.errors import PushforwardError
-from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
 from pushforward.objectives import Objective, Term

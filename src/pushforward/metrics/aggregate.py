@@ -9,8 +9,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from pushforward.estimators.aggregate import log_aggregate, take_apart
-from pushforward.estimators.gaussian import log_normal
+from pushforward.distributions.aggregate import log_aggregate, take_apart
+from pushforward.distributions.gaussian import log_normal
 from pushforward.metrics import spread
 from pushforward.metrics.likelihood import Estimate, estimate
 

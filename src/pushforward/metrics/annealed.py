@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.estimators.bounds import importance_weighted_bound
+from pushforward.distributions.bounds import importance_weighted_bound
 
 Density = Callable[[Tensor], Tensor]
 """(chains, n, d) -> (chains, n) nats, for any number of chains: differentiable."""

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from pushforward.distributions.gaussian import kl_gaussians, log_normal
 from pushforward.errors import PushforwardError
-from pushforward.estimators.gaussian import kl_gaussians, log_normal
 from pushforward.metrics.full_gaussian import entropy_full, kl_full, log_full_normal
 from pushforward.metrics.likelihood import Estimate, estimate
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pushforward.estimators.gaussian import kl_standard_normal
+from pushforward.distributions.gaussian import kl_standard_normal
 from pushforward.objectives.term import Term
 from pushforward.priors import StandardNormal
 

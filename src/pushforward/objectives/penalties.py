@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.distributions.input_gradient import input_gradient
 from pushforward.domains import NonNegative
-from pushforward.estimators.gradients import input_gradient
 from pushforward.numbers import number
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight

@@ -10,8 +10,8 @@ from zuko.flows import NSF
 from zuko.lazy import LazyTransform
 
 from pushforward.bijections import spline_couplings
+from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Count, Domain, Positive, Seed
-from pushforward.estimators.gaussian import log_standard_normal
 from pushforward.priors.codes import checked, normal, thinned
 from pushforward.priors.mixture import FittedGaussian
 from pushforward.seeds import derive_seed, generator

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from pushforward.estimators.gradients import input_gradient
+from pushforward.distributions.input_gradient import input_gradient
 
 
 def test_of_a_linear_function_is_its_weight_and_of_a_quadratic_its_matrix() -> None:

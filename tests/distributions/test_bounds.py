@@ -1,7 +1,7 @@
 import torch
 from torch.distributions import Normal
 
-from pushforward.estimators.bounds import importance_weighted_bound
+from pushforward.distributions.bounds import importance_weighted_bound
 
 
 def test_one_sample_is_the_elbo() -> None:

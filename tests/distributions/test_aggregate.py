@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from pushforward.estimators.aggregate import (
+from pushforward.distributions.aggregate import (
     Aggregate,
     log_aggregate,
     log_densities,
@@ -16,7 +16,7 @@ from pushforward.estimators.aggregate import (
     stratified_log_weights,
     take_apart,
 )
-from pushforward.estimators.gaussian import kl_standard_normal, log_normal, log_standard_normal
+from pushforward.distributions.gaussian import kl_standard_normal, log_normal, log_standard_normal
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from pushforward.estimators.gaussian import (
+from pushforward.distributions.gaussian import (
     kl_gaussians,
     kl_standard_normal,
     log_normal,

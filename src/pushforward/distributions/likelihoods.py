@@ -1,6 +1,6 @@
 """Likelihoods p(x|z) that a decoder's outputs parametrise. Log-densities are in nats per image.
 
-Posteriors are diagonal Gaussians, as functions: `pushforward.estimators.gaussian`.
+Posteriors are diagonal Gaussians, as functions: `pushforward.distributions.gaussian`.
 """
 
 import math

@@ -1,1 +1,0 @@
-"""Mathematics wanted by losses and metrics alike. Each estimator exists once."""
