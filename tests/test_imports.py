@@ -30,7 +30,7 @@ MATHEMATICS = {"networks", "distributions"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust"}
 TOP = {"machine", "signals", "streams", "failures"}
-COMMANDS = {"launch", "sweep", "job", "complaints", "doctor"}
+COMMANDS = {"identities", "launch", "sweep", "job", "complaints", "doctor"}
 
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -43,7 +43,8 @@ MAY: dict[str, set[str]] = {
     "trust": {"errors"},
     "runs": {"errors", "store", "report"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs"},
-    "config": {"domains", "errors", "runs", "machine", "walk"},
+    "config": {"domains", "errors", "runs", "machine", "identities"},
+    "identities": {"errors", "runs", "walk"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs", "machine"},
     "failures": {"errors", "runs", "signals"},
@@ -52,7 +53,7 @@ MAY: dict[str, set[str]] = {
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "config", "launch", "failures"},
+    | {"families", "data", "metrics", "protocol", "report", "config", "identities", "launch", "failures"},
     **dict.fromkeys(
         ("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"}
     ),
@@ -67,11 +68,12 @@ MAY: dict[str, set[str]] = {
 }
 """What each module or folder of the package may import of it, besides itself."""
 
-CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
+CONFIGURED = {"cli", "config", "identities", "launch", "complaints", "sweep", "training"}
 TORCHLESS = TOP | {
     "domains",
     "cli",
     "config",
+    "identities",
     "launch",
     "complaints",
     "sweep",

@@ -22,16 +22,17 @@ HASHED = (
     "results",
     "seed",
     "data",
-    "network",
     "model",
-    "weighting",
-    "optimizer",
     "budget",
     "batch_size",
     "precision",
     "selection",
 )
-"""Top-level config keys that decide what is trained: a run's identity is their hash."""
+"""Top-level config keys that decide what is trained: a run's identity is their hash. What the model takes of other groups
+stands in `model`."""
+
+TAKEN = ("network", "likelihood", "corruption", "weighting", "optimizer")
+"""Groups that count by what the model takes of them: `${network}`. What it does not take trains nothing."""
 
 KILLED = "stopped (killed)"
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -95,7 +96,15 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        file = self.path / "config.yaml"
+        return self._yaml("config.yaml")
+
+    @property
+    def queued(self) -> dict[str, Any]:
+        """The config that a launcher has left for a run which has not begun."""
+        return self._yaml("frozen.yaml")
+
+    def _yaml(self, name: str) -> dict[str, Any]:
+        file = self.path / name
         try:
             return yaml.load(file.read_bytes(), Loader=LOADER) or {}
         except FileNotFoundError:
@@ -172,6 +181,12 @@ class Run:
             else:
                 node = None
         return self.choices.get(dotted.replace(".", "/")) if node is None or isinstance(node, Mapping) else node
+
+    @property
+    def identity(self) -> str | None:
+        """The hash of what it trains, as its status has it; None where it has none yet, or an old, short one."""
+        found = str(self.status.get("identity") or "")
+        return found if len(found) == 64 else None
 
     def stale(self, fingerprint: str) -> bool:
         """Whether the run was trained by other source than `fingerprint`."""

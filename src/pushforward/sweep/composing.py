@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pushforward import config
+from pushforward import config, identities
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
 from pushforward.sweep import ledger, plan
@@ -136,7 +136,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         batch = (how["replicas"] or BATCH) * (how["parallel"] or devices.cores())
     checked = settings(node, str(choices.get("study") or "study"), parallel=batch)
     composer = Composer(loader, master, overrides, checked.space)
-    checked.definition = {**checked.definition, "base": config.identity(composer.base)}
+    checked.definition = {**checked.definition, "base": identities.identity(composer.base)}
     if plan.ASKED.get():
         return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)
