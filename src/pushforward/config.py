@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pushforward import machine
 from pushforward.domains import (
     Count,
+    Decay,
     Domain,
     Few,
     Natural,
@@ -69,6 +70,13 @@ class Trainer:
 
 
 @dataclass
+class Average:
+    """The moving average of weights that players' optimisers take from the group `ema`."""
+
+    decay: Annotated[Any, Decay | None] = None
+
+
+@dataclass
 class Metrics:
     """Keys of `metrics` beside the measures, which are components under names of their own."""
 
@@ -113,6 +121,8 @@ class Config:
     corruption: Any = None
     weighting: Any = MISSING
     optimizer: Any = MISSING
+    schedule: Any = None
+    ema: Average = field(default_factory=Average)
     model: Any = MISSING
     budget: Budget = field(default_factory=Budget)
     selection: Selection = field(default_factory=Selection)
@@ -193,6 +203,7 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             f"budget: give one of epochs and images, not {' and '.join(given) or 'neither'}; "
             f"for images say budget.images=500000 budget.epochs=null"
         )
+    errors += untaken(frozen)
     for key, value, allowed in (
         ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
         ("retry", frozen["retry"], (None, "stale", "failed")),
@@ -201,6 +212,20 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             errors.append(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
     if errors:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
+    """A schedule or an average that was chosen for all players and is in none's optimiser."""
+    players = {name: tuning for name, tuning in frozen["optimizer"].items() if isinstance(tuning, Mapping)}
+    for key, source, chosen in (
+        ("schedule", "schedule", frozen.get("schedule")),
+        ("ema", "ema.decay", (frozen.get("ema") or {}).get("decay")),
+    ):
+        if chosen is not None and players and not any(tuning.get(key) for tuning in players.values()):
+            yield (
+                f"{key}: no player takes it; in your optimizer's file write {key}: ${{{source}}}, "
+                f"or set optimizer.{next(iter(players))}.{key}"
+            )
 
 
 def held(path: str, node: Mapping[str, Any], schema: type | None) -> Iterator[str]:
