@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pushforward import config
+from pushforward.errors import PushforwardError
 from pushforward.launch import compose
 from pushforward.training.bind import check_targets, nodes
 
