@@ -70,17 +70,18 @@ class DataSpec:
         return sum(math.log(scale) for scale in self.scale)
 
     def standardized(self, original: Tensor) -> Tensor:
-        """x of points in their original unit; of other data itself."""
+        """x, float32, of points in their own unit; of other data themselves."""
         if not self.scale:
             return original
-        return (
-            (original.double() - original.new_tensor(self.shift, dtype=torch.float64))
-            / original.new_tensor(self.scale, dtype=torch.float64)
-        ).to(torch.float32)
+        shift, scale = (torch.tensor(v, dtype=torch.float64, device=original.device) for v in (self.shift, self.scale))
+        return ((original.double() - shift) / scale).to(torch.float32)
 
     def original(self, x: Tensor) -> Tensor:
-        """x in the data's own unit."""
-        return x * x.new_tensor(self.scale) + x.new_tensor(self.shift) if self.scale else x
+        """Points in their own unit, float64, of standardised x; other data as they are."""
+        if not self.scale:
+            return x
+        shift, scale = (torch.tensor(v, dtype=torch.float64, device=x.device) for v in (self.shift, self.scale))
+        return x.double() * scale + shift
 
     def dequantize(self, x: Tensor, u: Tensor) -> Tensor:
         """(k + u) / levels on [0, 1) for x = k / (levels − 1) and u uniform on [0, 1). Uria, Murray & Larochelle 2013."""

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import os
 import pickle
 import struct
 import tarfile
@@ -108,6 +109,14 @@ def test_damaged_file_in_the_own_folder_is_named(alone: Path, monkeypatch: pytes
         Small().load()
     message = str(error.value)
     assert str(path) in message and "replace it" in message and "\n" not in message
+
+
+def test_a_fifo_in_the_own_folder_is_named_and_not_opened(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alone / "small").mkdir()
+    os.mkfifo(alone / "small" / FILES[0])
+    monkeypatch.setenv("PUSHFORWARD_DATA", str(alone))
+    with pytest.raises(PushforwardError, match=rf"{FILES[0]} is neither a file nor a folder"):
+        Small().load()
 
 
 def test_mirrors_are_tried_in_turn_and_the_cache_holds_whole_files_only(alone: Path, served: tuple[Path, str]) -> None:

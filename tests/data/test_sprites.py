@@ -1,6 +1,7 @@
 """Sprites: exact factors, exact areas, and the real file where it lies."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,9 @@ def test_the_real_file_is_read_where_asked_for(alone: Path, monkeypatch: pytest.
 def test_missing_or_wrong_file_is_named(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PushforwardError, match=r"PUSHFORWARD_DATA is not set.*dsprites=false"):
         Sprites(32, 2, 2, 2, True, dsprites=True).load()
+    os.mkfifo(alone / "fifo.npz")
+    with pytest.raises(PushforwardError, match=r"fifo\.npz is not the dSprites file \(no file\)"):
+        Sprites(32, 2, 2, 2, True, dsprites=str(alone / "fifo.npz")).load()
     (alone / "bad.npz").write_bytes(b"nothing")
     with pytest.raises(PushforwardError, match=r"bad\.npz is not the dSprites file"):
         Sprites(32, 2, 2, 2, True, dsprites=str(alone / "bad.npz")).load()

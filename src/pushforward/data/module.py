@@ -112,7 +112,9 @@ class DataModule(pl.LightningDataModule):
         notes = list(self.arrays.notes)
         notes.append(classes_note({s: self.labels(s) for s in SPLITS}, self.arrays.class_names))
         if self._moments is not None:
-            notes.append("standardised by the training points; likelihoods and samples are in the original unit")
+            notes.append(
+                "standardised by the training points: losses are of these, likelihoods and samples of the original unit"
+            )
             x = self.tensor("train")
             if flat := int((x == x[0]).all(0).sum()):
                 notes.append(f"{flat} of {self.spec.dim} dimensions do not vary, where a density has no bound")

@@ -46,6 +46,8 @@ def obtain(name: str, file: str, mirrors: Iterable[str], read: Callable[[Path, b
     root = data_root()
     for own in [root / name / (raw or file), root / name / file] if root else []:
         if own.exists():
+            if not own.is_file() and not own.is_dir():  # opening a FIFO waits for ever
+                raise PushforwardError(f"{own} is neither a file nor a folder: replace or remove it.")
             try:
                 return read(own, True)
             except DAMAGED as error:

@@ -156,6 +156,8 @@ class Sprites(Source):
     def _read(self, path: Path) -> Arrays:
         """Matthey, Higgins, Hassabis & Lerchner 2017: binary 64×64 images; its constant factor colour is left out."""
         try:
+            if path.exists() and not path.is_file():  # opening a FIFO waits for ever
+                raise ValueError("no file")
             with np.load(path, allow_pickle=False) as file:
                 images, classes, latents = file["imgs"], file["latents_classes"], file["latents_values"]
         except Exception as error:
