@@ -46,10 +46,9 @@ def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Ru
     from pushforward import config, launch
     from pushforward.runs import runs_dir
 
-    asked = [*overrides, *(f"{key}={value}" for key, value in more.items())]
-    frozen = launch.compose(asked)
+    frozen = launch.compose([*overrides, *(f"{key}={value}" for key, value in more.items())])
     with allowed(allow_modules):
-        code = launch.start(frozen, asked)
+        code = launch.start(frozen)
     run = Run(runs_dir() / config.run_id(frozen))
     if code:
         raise PushforwardError(f"{run.id}: {run.state}: {run.status.get('error')}")
