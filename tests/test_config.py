@@ -1,10 +1,7 @@
-"""The config tree composes and binds, and a run's identity moves with what it trains and with nothing else."""
+"""The config tree composes and binds."""
 
-import copy
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -86,88 +83,37 @@ def test_experiments_sweep_over_models_that_exist() -> None:
     assert found >= 1
 
 
-# Identity ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def frozen() -> dict[str, Any]:
-    return compose(["model=vae", "data=digits"])
-
-
-MOVES = [
-    "seed=2", "weighting.beta=4", "weighting=warmup", "budget.epochs=21", "batch_size=32", "precision=bf16",
-    "model.code_dim=8", "network.hidden=[400]", "network=conv", "optimizer.model.lr=1e-2", "data.validation=100",
-    "data.binarize=static", "selection.every=2", "likelihood=gaussian", "trainer=debug",
-]  # fmt: skip
-STAYS = [
-    "trainer.threads=1", "trainer.devices=2", "trainer=ddp_cpu", "trainer=gpu", "trainer.progress=false",
-    "trainer.log_every=1", "logger=none", "logger=wandb", "metrics=none", "features=none", "tags=[a,b]", "retry=stale",
-    "budget.epochs=20.0", "weighting.beta=1", "optimizer.model.lr=0.001", "+data.workers=3", "+data.resident_limit_mb=1",
-    "+model.later=null",
-]  # fmt: skip
-
-
-def test_identity_cases_found() -> None:
-    assert len(MOVES) == 15 and len(STAYS) == 18
-
-
-@pytest.mark.parametrize("override", MOVES)
-def test_what_is_trained_moves_the_identity(override: str, frozen: dict[str, Any]) -> None:
-    assert config.identity(compose(["model=vae", "data=digits", override])) != config.identity(frozen)
-
-
-@pytest.mark.parametrize("override", STAYS)
-def test_what_only_runs_or_shows_it_does_not(override: str, frozen: dict[str, Any]) -> None:
-    assert config.identity(compose(["model=vae", "data=digits", override])) == config.identity(frozen)
-
-
-def test_canonical() -> None:
-    assert config.canonical({"b": 1.0, "a": None, "c": [2.0, 0.5, {"d": None}]}) == {"b": 1, "c": [2, 0.5, {}]}
-    assert config.canonical(True) is True
-
-
-def test_a_raised_results_number_is_another_run(frozen: dict[str, Any]) -> None:
-    changed = copy.deepcopy(frozen)
-    changed["results"] += 1
-    assert config.identity(changed) != config.identity(frozen)
-
-
-def test_run_id_is_readable(frozen: dict[str, Any]) -> None:
-    assert config.run_id(frozen) == f"vae-digits-s1-{config.identity(frozen)[:6]}"
-
-
-def test_own_data_enter_by_content(tmp_path: Path) -> None:
-    """The same arrays elsewhere are the same run; other arrays at the same place are another."""
-    zeros, ones = np.zeros((4, 8, 8), np.uint8), np.ones((4, 8, 8), np.uint8)
-    one, two = tmp_path / "one.npz", tmp_path / "elsewhere" / "two.npz"
-    two.parent.mkdir()
-    np.savez(one, x=zeros)
-    two.write_bytes(one.read_bytes())
-
-    def identity(path: Path) -> str:
-        return config.identity(compose(["data=npz", f"data.source.path={path}"]))
-
-    first = identity(one)
-    assert identity(two) == first
-    np.savez(two, x=ones)
-    assert identity(two) != first
-
-
-def test_a_folder_enters_by_names_and_contents(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "cat.png").write_bytes(b"cat")
-        (tmp_path / name / ".DS_Store").write_bytes(name.encode())
-    fingerprint = config.content_fingerprint
-    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
-    (tmp_path / "b" / "cat.png").rename(tmp_path / "b" / "dog.png")
-    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
-    with pytest.raises(PushforwardError, match="no such file or folder"):
-        fingerprint(tmp_path / "c")
-
-
-def test_own_modules_are_those_of_no_library(frozen: dict[str, Any]) -> None:
-    assert config.own_modules(frozen) == []
+def test_own_modules_are_those_of_no_library() -> None:
+    assert config.own_modules(compose(["model=vae", "data=digits"])) == []
     assert config.own_modules({"model": {"_target_": "mine.models.VAE", "x": [{"_target_": "torch.nn.ReLU"}]}}) == [
         "mine"
     ]
+
+
+@pytest.mark.parametrize("model", ["vae", "gan"])
+def test_schedules_and_averages_are_every_players(model: str) -> None:
+    """The groups set what each player's optimiser says of itself; a player's own word goes before."""
+    both = compose([f"model={model}", "data=digits", "schedule=cosine", "schedule.warmup=2", "ema=exponential"])[
+        "optimizer"
+    ]
+    assert {t["schedule"]["_target_"] for t in both.values()} == {"pushforward.schedules.Cosine"}
+    assert {(t["schedule"]["warmup"], t["ema"]) for t in both.values()} == {(2, 0.999)}
+    player = next(iter(both))
+    own = compose(
+        [
+            f"model={model}",
+            "data=digits",
+            f"+schedule@optimizer.{player}.schedule=exponential",
+            f"optimizer.{player}.ema=.5",
+        ]
+    )
+    for name, tuning in own["optimizer"].items():
+        assert (tuning["schedule"] or {}).get("rate") == (0.95 if name == player else None)
+        assert tuning["ema"] == (0.5 if name == player else None)
+
+
+@pytest.mark.parametrize("asked", ["schedule=cosine", "ema=exponential"])
+def test_a_schedule_that_no_optimiser_takes_is_refused(asked: str) -> None:
+    group = asked.split("=")[0]
+    with pytest.raises(PushforwardError, match=rf"^{group}: no player takes it; .*optimizer\.model\.{group}$"):
+        compose(["model=vae", "data=digits", asked, f"~optimizer.model.{group}"])

@@ -28,9 +28,9 @@ GROUND = {
 }
 MATHEMATICS = {"networks", "distributions"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
-FILES = {"runs", "store", "trust", "text"}
+FILES = {"runs", "store", "trust"}
 TOP = {"machine", "signals", "streams", "failures"}
-COMMANDS = {"launch", "sweep", "job", "complaints", "doctor"}
+COMMANDS = {"identities", "launch", "sweep", "job", "complaints", "doctor"}
 
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -41,19 +41,19 @@ MAY: dict[str, set[str]] = {
     "metrics": GROUND | {"distributions"},
     "store": {"errors"},
     "trust": {"errors"},
-    "text": set(),
-    "runs": {"errors", "store", "report", "text"},  # report: only inside RunList.table
-    "report": {"errors", "store", "runs", "text"},
-    "config": {"domains", "errors", "runs", "machine", "walk"},
+    "runs": {"errors", "store", "report"},  # report: only inside RunList.table
+    "report": {"errors", "store", "runs"},
+    "config": {"domains", "errors", "runs", "machine", "identities"},
+    "identities": {"errors", "runs", "walk"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs", "machine"},
-    "failures": {"errors", "runs", "signals", "text"},
+    "failures": {"errors", "runs", "signals"},
     "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
     "training": GROUND
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "config", "launch", "failures"},
+    | {"families", "data", "metrics", "protocol", "report", "config", "identities", "launch", "failures"},
     **dict.fromkeys(
         ("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"}
     ),
@@ -68,11 +68,12 @@ MAY: dict[str, set[str]] = {
 }
 """What each module or folder of the package may import of it, besides itself."""
 
-CONFIGURED = {"cli", "config", "launch", "complaints", "sweep", "training"}
+CONFIGURED = {"cli", "config", "identities", "launch", "complaints", "sweep", "training"}
 TORCHLESS = TOP | {
     "domains",
     "cli",
     "config",
+    "identities",
     "launch",
     "complaints",
     "sweep",
@@ -82,7 +83,6 @@ TORCHLESS = TOP | {
     "errors",
     "report",
     "trust",
-    "text",
 }
 TORCHLESS |= {"__main__"}
 

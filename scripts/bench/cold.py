@@ -147,7 +147,7 @@ def child(up: float, arguments: Sequence[str]) -> None:
     clock.mark("imports: hydra's config, pushforward's")
     start = launch.start
 
-    def timed_start(frozen: dict[str, Any]) -> int:
+    def timed_start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
         clock.mark("imports: hydra; composing")
         config.calm(frozen)
         import torch  # noqa: F401
@@ -185,7 +185,7 @@ def child(up: float, arguments: Sequence[str]) -> None:
         train.fit = fits  # type: ignore[assignment]
         Conductor.on_train_start = begins  # type: ignore[method-assign, assignment]
         Conductor.write = written  # type: ignore[method-assign, assignment]
-        return start(frozen)
+        return start(frozen, overrides)
 
     launch.start = timed_start
     launch.hydra_train(command)

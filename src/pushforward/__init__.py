@@ -46,9 +46,10 @@ def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Ru
     from pushforward import config, launch
     from pushforward.runs import runs_dir
 
-    frozen = launch.compose([*overrides, *(f"{key}={value}" for key, value in more.items())])
+    asked = [*overrides, *(f"{key}={value}" for key, value in more.items())]
+    frozen = launch.compose(asked)
     with allowed(allow_modules):
-        code = launch.start(frozen)
+        code = launch.start(frozen, asked)
     run = Run(runs_dir() / config.run_id(frozen))
     if code:
         raise PushforwardError(f"{run.id}: {run.state}: {run.status.get('error')}")

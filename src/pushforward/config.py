@@ -1,7 +1,5 @@
-"""The config tree's typed root, where it lies, and the identity of a run. Imports no torch."""
+"""The config tree's typed root, and where it lies. Imports no torch."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pushforward import machine
 from pushforward.domains import (
     Count,
+    Decay,
     Domain,
     Few,
     Natural,
@@ -30,16 +29,15 @@ from pushforward.domains import (
     shown,
 )
 from pushforward.errors import PushforwardError, near
-from pushforward.runs import HASHED, outputs, source_fingerprint
-from pushforward.walk import walk
+from pushforward.identities import identity as identity
+from pushforward.identities import run_id as run_id
+from pushforward.identities import uses
+from pushforward.runs import outputs, source_fingerprint
 
-RESULTS = 1
+RESULTS = 2
 """Raised by a change marked [results]: runs from before it have another identity."""
 
 Trials = Annotated[int, Domain(1, 1_000_000)]
-
-PLACES = ("root", "workers", "resident_limit_mb", "download")
-"""Keys of `data` that say where data lie or how they move, never what they are."""
 
 
 @dataclass
@@ -69,6 +67,13 @@ class Trainer:
     record: bool = True
     compile: bool = False
     cuda_graph: bool = False
+
+
+@dataclass
+class Average:
+    """The moving average of weights that players' optimisers take from the group `ema`."""
+
+    decay: Annotated[Any, Decay | None] = None
 
 
 @dataclass
@@ -116,6 +121,8 @@ class Config:
     corruption: Any = None
     weighting: Any = MISSING
     optimizer: Any = MISSING
+    schedule: Any = None
+    ema: Average = field(default_factory=Average)
     model: Any = MISSING
     budget: Budget = field(default_factory=Budget)
     selection: Selection = field(default_factory=Selection)
@@ -160,7 +167,7 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
     own = {str(key): value for key, value in plain.items() if key != "study"}
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
-    frozen = {"choices": dict(sorted(kept.items())), **with_numbers(own, Config)}
+    frozen = {"choices": dict(sorted(kept.items())), "uses": uses(cfg), **with_numbers(own, Config)}
     check_values(frozen)
     return frozen
 
@@ -182,9 +189,8 @@ def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
 
 def check_values(frozen: Mapping[str, Any]) -> None:
     """Refuse keys that nothing reads, and values that no run can mean; of components, `training.bind` knows more."""
-    errors = [
-        *refusals("", {k: v for k, v in frozen.items() if k != "choices"}, keys_of(Config), "there is no such key")
-    ]
+    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses")}
+    errors = [*refusals("", own, keys_of(Config), "there is no such key")]
     for key, known in keys_of(Config).items():
         if known is Any and isinstance(frozen.get(key), Mapping):
             errors += held(key, frozen[key], HOLDERS.get(key))
@@ -197,6 +203,7 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             f"budget: give one of epochs and images, not {' and '.join(given) or 'neither'}; "
             f"for images say budget.images=500000 budget.epochs=null"
         )
+    errors += untaken(frozen)
     for key, value, allowed in (
         ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
         ("retry", frozen["retry"], (None, "stale", "failed")),
@@ -205,6 +212,20 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             errors.append(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
     if errors:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
+    """A schedule or an average that was chosen for all players and is in none's optimiser."""
+    players = {name: tuning for name, tuning in frozen["optimizer"].items() if isinstance(tuning, Mapping)}
+    for key, source, chosen in (
+        ("schedule", "schedule", frozen.get("schedule")),
+        ("ema", "ema.decay", (frozen.get("ema") or {}).get("decay")),
+    ):
+        if chosen is not None and players and not any(tuning.get(key) for tuning in players.values()):
+            yield (
+                f"{key}: no player takes it; in your optimizer's file write {key}: ${{{source}}}, "
+                f"or set optimizer.{next(iter(players))}.{key}"
+            )
 
 
 def held(path: str, node: Mapping[str, Any], schema: type | None) -> Iterator[str]:
@@ -227,49 +248,6 @@ def held(path: str, node: Mapping[str, Any], schema: type | None) -> Iterator[st
 def is_component(value: Any) -> bool:
     """Whether it is a component, or one that was taken out (null)."""
     return value is None or (isinstance(value, Mapping) and "_target_" in value)
-
-
-def canonical(value: Any) -> Any:
-    """Integral floats as ints, nulls dropped, keys sorted: what equals stays equal."""
-    if isinstance(value, dict):
-        return {str(k): canonical(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0])) if v is not None}
-    if isinstance(value, list | tuple):
-        return [canonical(v) for v in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def identity(frozen: dict[str, Any]) -> str:
-    """Hash of the training config by allowlist, 16 hex digits; a person's own data enter by content, not by path."""
-    hashed: dict[str, Any] = {key: frozen.get(key) for key in HASHED}
-    hashed["data"] = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
-    source = dict(hashed["data"].get("source") or {})
-    if source.get("path") is not None:
-        source["path"] = content_fingerprint(Path(source["path"]))
-        hashed["data"]["source"] = source
-    text = json.dumps(canonical(hashed), sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def run_id(frozen: dict[str, Any]) -> str:
-    """A readable, unique name: `vae-mnist-s1-3f9a2c`."""
-    choices = frozen["choices"]
-    return f"{choices['model']}-{choices['data']}-s{frozen['seed']}-{identity(frozen)[:6]}".replace("/", "_")
-
-
-def content_fingerprint(path: Path) -> str:
-    """sha256 over the names and contents of a person's data. Raises PushforwardError where there is nothing."""
-    path = path.expanduser()
-    if not path.exists():
-        raise PushforwardError(f"data.source.path={path}: there is no such file or folder; give one that exists")
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else [found for found in walk(path) if found.is_file()]
-    for file in files:
-        digest.update(b"" if file == path else str(file.relative_to(path)).encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def own_modules(frozen: dict[str, Any]) -> list[str]:

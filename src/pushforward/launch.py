@@ -4,15 +4,16 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pushforward import config
+from pushforward import config, identities
 from pushforward.errors import PushforwardError
-from pushforward.runs import UNREADABLE, Run, outputs, runs_dir, write_whole
+from pushforward.runs import Run, outputs, runs_dir, write_whole
 
 CODES: list[int] = []
 """Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
@@ -42,7 +43,7 @@ def hydra_train(args: list[str]) -> int:
         try:
             if cfg.study is not None:
                 raise PushforwardError("study=…: a search is many runs: pushforward train -m study=…")
-            codes.append(start(frozen_now(cfg)))
+            codes.append(start(*frozen_now(cfg)))
         except complaints.REFUSALS as error:
             refused.append(PushforwardError(complaints.explain(error, compose_without_errors(args))))
         except PushforwardError as error:
@@ -87,11 +88,12 @@ def tidy(folder: Path | None) -> None:
             empty.rmdir()
 
 
-def frozen_now(cfg: Any) -> dict[str, Any]:
-    """The frozen config of the job that Hydra runs now."""
+def frozen_now(cfg: Any) -> tuple[dict[str, Any], list[str]]:
+    """The frozen config of the job that Hydra runs now, and its overrides."""
     from hydra.core.hydra_config import HydraConfig
 
-    return config.freeze(cfg, dict(HydraConfig.get().runtime.choices))
+    hydra = HydraConfig.get()
+    return config.freeze(cfg, dict(hydra.runtime.choices)), list(hydra.overrides.task)
 
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
@@ -139,8 +141,10 @@ def compose_without_errors(args: list[str]) -> dict[str, Any]:
     return {}
 
 
-def start(frozen: dict[str, Any]) -> int:
-    """One run: done already, or trained here and now. Returns the exit code."""
+def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
+    """One run: done already, or trained here and now; overrides: what was asked for. Returns the exit code."""
+    if said := identities.unused([frozen], [overrides]):
+        print(said, flush=True)
     path = runs_dir() / config.run_id(frozen)
     done = standing(path, frozen)
     if done is not None:
@@ -168,6 +172,7 @@ def fresh(frozen: dict[str, Any], path: Path) -> int:
 
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
     """Writes the frozen config into the run directory, where `pushforward.job` takes it from."""
+    identities.check_identity(Run(path), frozen)
     file = path / "frozen.yaml"
     write_whole(file, yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
     return file
@@ -176,10 +181,8 @@ def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
 def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     """Exit code of a run that needs no training now, having said how it stands; None where there is something to do."""
     run, retry = Run(path), frozen["retry"]
+    identities.check_identity(run, frozen)
     state = run.state
-    if state == UNREADABLE:
-        print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
-        return None
     if state == "running":
         raise PushforwardError(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
     if state in ("failed", "diverged"):

@@ -18,6 +18,7 @@ from pushforward.data import DataModule
 from pushforward.data.sources.base import Arrays, Source, Split
 from pushforward.distributions import Gaussian as GaussianLikelihood
 from pushforward.families import Tuning, VariationalAutoencoder
+from pushforward.families.family import Likelihoods
 from pushforward.launch import compose
 from pushforward.networks import MLP
 from pushforward.objectives import KL, Reconstruction
@@ -129,6 +130,32 @@ def test_training_images_unlike_the_test_images_are_a_gap() -> None:
     expected = evidence(subject.x()) - evidence(moved[rows])
     assert entry["value"] == pytest.approx(expected, abs=5 * entry["card"]["standard_error"])
     assert entry["value"] < -0.5
+
+
+class Bell:
+    """N(0, I) in the space of a model, exactly."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def can(self, name: str) -> bool:
+        return name == "log_prob"
+
+    def log_prob(self, x: torch.Tensor, _: torch.Generator) -> Likelihoods:
+        values = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
+        return Likelihoods(values, "lower bound", True, {"rate": 0 * values, "distortion": -values})
+
+
+def test_nats_of_standardised_points_are_of_their_own_unit() -> None:
+    """log p(x) = log N((x − μ)/σ; 0, I) − Σ log σ = log N(x; μ, σ²)."""
+    data = DataModule(Points(), batch_size=32, validation=100, standardize=True)
+    subject = Subject(Bell(), data)  # type: ignore[arg-type]
+    found = Likelihood()(subject)
+    x, spec = data.arrays.test.x, data.spec  # type: ignore[union-attr]
+    normal = torch.distributions.Normal(torch.tensor(spec.shift), torch.tensor(spec.scale))
+    expected = -float(normal.log_prob(x).sum(1).mean())  # type: ignore[no-untyped-call]
+    assert abs(spec.log_scale) > 0.1 and value(found, "neg_elbo") == pytest.approx(expected, abs=1e-4)
+    assert value(found, "distortion") == pytest.approx(expected, abs=1e-4) and value(found, "rate") == 0
+    assert value(found, "nll") == value(found, "neg_elbo")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 from pushforward.cli.parser import Parser
 from pushforward.runs import outputs
 
-LISTS = {"models": "model", "data": "data", "networks": "network", "metrics": "metrics"}
+LISTS = {"models": "model", "data": "data", "networks": "network", "metrics": "metrics", "schedules": "schedule"}
 
 
 def list_(args: list[str]) -> int:

@@ -97,22 +97,19 @@ class DataModule(pl.LightningDataModule):
                     f"data.limit={self.limit}: {name} has {available:,} training images; give 1 to so many."
                 )
             cut["train"] = cut["train"][: self.limit]
-        if len(cut["train"]) < max(1, self.batch_size):
-            raise PushforwardError(
-                f"{name} leaves {len(cut['train'])} of {len(arrays.train)} images for training, fewer than "
-                f"batch_size={self.batch_size}: lower batch_size, data.validation or data.test, or add images."
-            )
         if self.standardize and not math.isfinite(arrays.low):
             self._moments = moments(gather(arrays.train.x, cut["train"]), name)
         self._index = {split: index.sort().values for split, index in cut.items()}
 
     @property
     def notes(self) -> list[str]:
-        """What was understood of a person's own data, for the run's first lines; none of a public data set."""
+        """What was understood of a person's own data, and what is odd about any, for the run's first lines."""
         self.setup()
+        n, of = len(self._index["train"]), "points" if self._moments is not None else "images"
+        few = [f"few {of}: each batch of {self.batch_size} shows the {n} there are more than once; see batch_size"]
+        if not self.arrays.notes:
+            return few * (n < self.batch_size)
         notes = list(self.arrays.notes)
-        if not notes:
-            return []
         notes.append(classes_note({s: self.labels(s) for s in SPLITS}, self.arrays.class_names))
         if self._moments is not None:
             notes.append(
@@ -121,7 +118,7 @@ class DataModule(pl.LightningDataModule):
             x = self.tensor("train")
             if flat := int((x == x[0]).all(0).sum()):
                 notes.append(f"{flat} of {self.spec.dim} dimensions do not vary, where a density has no bound")
-        return notes + self._said
+        return notes + self._said + few * (n < self.batch_size)
 
     @property
     def spec(self) -> DataSpec:

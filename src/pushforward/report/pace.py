@@ -2,6 +2,7 @@
 
 import heapq
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,8 +74,8 @@ class Estimates:
 
 
 def kind(run_id: str) -> str:
-    """`vae-mnist` of `vae-mnist-s1-3f9a2c`."""
-    return run_id.rpartition("-s")[0]
+    """`vae-mnist` of `vae-mnist-s1-k3f9a2cq7x2m`."""
+    return re.sub(r"-s-?\d+-\w+$", "", run_id)
 
 
 def _cost(run: Run) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pushforward.runs import HASHED, Run, flatten
+from pushforward.runs import HASHED, TAKEN, Run, flatten
 
 # fmt: off
 FREE = frozenset({
@@ -84,12 +84,25 @@ def mixed(runs: Sequence[Run]) -> list[str]:
     if len(runs) < 2:
         return []
     found: list[str] = []
-    for group in (key for key in HASHED if key != "seed"):
-        if len({_text(run.choices.get(group)) for run in runs}) > 1:
+    trained = [_trained(run) for run in runs]
+    for group in (key for key in (*HASHED, *TAKEN) if key != "seed"):
+        if len({_text(run.choices.get(group)) for run, own in zip(runs, trained, strict=True) if group in own}) > 1:
             found.append(group)
         else:
-            found += differing([flatten({group: run.config.get(group)}) for run in runs])
+            found += differing([flatten({group: own.get(group)}) for own in trained])
     return found
+
+
+def _trained(run: Run) -> dict[str, Any]:
+    """The run's config as far as it decides what is trained; what the model repeats of a group stands there alone."""
+    own = {key: run.config.get(key) for key in HASHED}
+    own |= {key: run.config.get(key) for key in run.config.get("uses", TAKEN)}
+    repeated = [own[key] for key in TAKEN if own.get(key)]
+
+    def without(node: Any) -> Any:
+        return {k: without(v) for k, v in node.items() if v not in repeated} if isinstance(node, Mapping) else node
+
+    return {**own, "model": without(own["model"])}
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +10,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pushforward import config
+from pushforward import config, identities
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
-from pushforward.runs.sweeps import read_study
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.jobs import Job
 from pushforward.sweep.settings import Settings, settings
@@ -136,7 +136,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         batch = (how["replicas"] or BATCH) * (how["parallel"] or devices.cores())
     checked = settings(node, str(choices.get("study") or "study"), parallel=batch)
     composer = Composer(loader, master, overrides, checked.space)
-    checked.definition = {**checked.definition, "base": config.identity(composer.base)}
+    checked.definition = {**checked.definition, "base": identities.identity(composer.base)}
     if plan.ASKED.get():
         return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)
@@ -159,7 +159,8 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
 def planned(asked: Settings, base: dict[str, Any]) -> list[int]:
     """Prints what a search would do; nothing is started or written."""
-    have = read_study(outputs() / "studies" / asked.name)
+    file = outputs() / "studies" / asked.name / "status.json"
+    have = json.loads(file.read_bytes()) if file.is_file() else {}
     ended = sum(have.get(key, 0) for key in ("complete", "pruned", "failed"))
     left = max(0, asked.trials - ended)
     time = plan.trials_time(base, left, asked.parallel) if left else ""

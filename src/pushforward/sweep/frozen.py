@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pushforward import config as configuration
+from pushforward import identities
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.mirrored import mirror
 from pushforward.sweep.once import Once
@@ -54,6 +55,10 @@ class FreezingLauncher(Launcher):
         asked = [list(filter_overrides(list(o))) for o in job_overrides]
         common = set(asked[0]).intersection(*asked) if len(asked) > 1 else set()
         said = [" ".join(part for part in job if part not in common) for job in asked]
+        several = len({configuration.run_id(one) for one in frozen})
+        if unused := identities.unused(frozen, asked):
+            same = f"; {len(frozen)} jobs are {several} run{'s' * (several > 1)}" if several < len(frozen) else ""
+            print(unused + same, flush=True)
         parallel = getattr(self, "parallel", None)
         if plan.ASKED.get():
             codes = plan.show(frozen, said, parallel)

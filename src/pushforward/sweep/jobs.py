@@ -12,7 +12,6 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import standing
 from pushforward.runs import Run, runs_dir
 from pushforward.sweep.server import Process
-from pushforward.text import line
 
 ELSEWHERE = "running elsewhere"
 CODES = {"finished": 0, "failed": 1, "diverged": 1, "stopped": 130}
@@ -118,7 +117,7 @@ def last_line(path: Path) -> str:
         lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    return line(lines[-1]) if lines else ""
+    return lines[-1].strip() if lines else ""
 
 
 def memory_kills() -> int:

@@ -11,11 +11,11 @@ from pushforward.errors import PushforwardError
 from pushforward.runs import Run
 
 TRAINED = (
-    "seed", "batch_size", "precision", "budget", "selection", "weighting", "optimizer", "likelihood", "corruption",
-    "network", "data", "model",
+    "seed", "batch_size", "precision", "budget", "selection", "weighting", "schedule", "ema", "optimizer", "likelihood",
+    "corruption", "network", "data", "model",
 )  # fmt: skip
 """Keys that decide what is trained; what others take from them by interpolation comes first."""
-GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting")
+GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting", "schedule", "ema")
 
 
 def command(run: Run) -> str:
@@ -26,7 +26,9 @@ def command(run: Run) -> str:
     """
     try:
         overrides = groups(run)
-        for key in TRAINED:  # one after the other: what a later one takes from it agrees by then
+        for key in (
+            key for key in TRAINED if key in run.config
+        ):  # one after the other: what a later one takes from it agrees by then
             overrides += differing(key, run.config, launch.compose(overrides))
     except PushforwardError:
         return str(run.status.get("command") or "not known")
@@ -38,7 +40,8 @@ def groups(run: Run) -> list[str]:
     chosen = {k: v for k, v in run.choices.items() if v is not None}
     names = [k for k in GROUPS if k in chosen] + [k for k in chosen if k.startswith("optimizer@")]
     usual = launch.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
-    return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)]
+    own = [f"+{k}={chosen[k]}" for k in chosen if k.startswith("schedule@")]  # a player's, where the recipe names none
+    return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)] + own
 
 
 def differing(key: str, config: Mapping[str, Any], composed: Mapping[str, Any]) -> Iterable[str]:

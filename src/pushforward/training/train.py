@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from pushforward import config
+from pushforward import config, identities
 from pushforward.config import Trainer
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
@@ -112,12 +112,13 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     frozen = settle(frozen)
     chief = rank() == 0
     status = run.status
+    identities.check_identity(run, frozen)
     threads = int(status.get("threads") or config.threads(frozen))  # they change bits, so a resumed run keeps them
     torch.set_num_threads(threads)
     if chief:
         run = reopen(run, frozen)
         run.set_status(
-            state="running", error=None, threads=threads, identity=config.identity(frozen), commit=commit(),
+            state="running", error=None, threads=threads, identity=identities.identity(frozen), commit=commit(),
             fingerprint=config.fingerprint(frozen), command=" ".join(sys.argv),
         )  # fmt: skip
     if data is None:
@@ -266,6 +267,7 @@ def record(session: Session) -> None:
     started = time.perf_counter()
     run.write_record(
         evaluate(family, session.data, session.features, frozen["metrics"], card, run)[0],
+        identity=identities.identity(frozen),
         improving=conductor.improving,
         objective=family.describe(),
         cost={

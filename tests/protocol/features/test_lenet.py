@@ -142,3 +142,34 @@ def test_shifts_move_the_image():
     moved = classifier._shifted(x, torch.tensor([[0, 2], [1, 1]]), 1)
     assert moved.shape == x.shape
     assert moved[0, 0].nonzero().tolist() == [[2, 2]] and moved[1, 0].nonzero().tolist() == [[0, 2]]
+
+
+@dataclass(frozen=True)
+class Labelled(Source):
+    """300 digits with the labels that a test gives: of the training images, of the test images."""
+
+    train: tuple[int, ...] | None
+    test: tuple[int, ...] | None
+    name = "labelled"
+
+    def load(self) -> Arrays:
+        whole = Digits().load()
+        y, truth = (None if labels is None else torch.tensor(labels) for labels in (self.train, self.test))
+        return Arrays(Split(whole.train.x[:300], y), Split(whole.test.x[:60], truth), 17, 300)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (None, None, "the data have no labels"),
+        (None, (0, 1) * 30, "training images have no labels"),
+        ((0, 1) * 150, None, "test images have no labels"),
+        ((3,) * 300, (3,) * 60, "one class"),
+        (tuple(range(300)), tuple(range(60)), "250 classes in 250 images: these labels are no classes"),
+    ],
+)
+def test_labels_that_teach_nothing_are_known_before_training(train, test, said, monkeypatch):
+    monkeypatch.setattr(lenet, "make", lambda *_: pytest.fail("a classifier was trained"))
+    data = DataModule(Labelled(train, test), batch_size=64, validation=50)
+    with pytest.raises(NoFeatures, match=said):
+        for_data(data)
