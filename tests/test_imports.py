@@ -28,7 +28,7 @@ GROUND = {
 }
 MATHEMATICS = {"networks", "distributions"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
-FILES = {"runs", "store", "trust"}
+FILES = {"runs", "store", "trust", "text"}
 TOP = {"machine", "signals", "streams", "failures"}
 COMMANDS = {"identities", "launch", "sweep", "job", "complaints", "doctor"}
 
@@ -41,13 +41,14 @@ MAY: dict[str, set[str]] = {
     "metrics": GROUND | {"distributions"},
     "store": {"errors"},
     "trust": {"errors"},
-    "runs": {"errors", "store", "report"},  # report: only inside RunList.table
-    "report": {"errors", "store", "runs"},
+    "text": set(),
+    "runs": {"errors", "store", "report", "text"},  # report: only inside RunList.table
+    "report": {"errors", "store", "runs", "text"},
     "config": {"domains", "errors", "runs", "machine", "identities"},
     "identities": {"errors", "runs", "walk"},
     "complaints": {"errors", "config"},
     "doctor": {"errors", "config", "runs", "machine"},
-    "failures": {"errors", "runs", "signals"},
+    "failures": {"errors", "runs", "signals", "text"},
     "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
     "training": GROUND
     | MATHEMATICS
@@ -83,6 +84,7 @@ TORCHLESS = TOP | {
     "errors",
     "report",
     "trust",
+    "text",
 }
 TORCHLESS |= {"__main__"}
 

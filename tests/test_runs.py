@@ -1,6 +1,7 @@
 """The run directory: states, locks, filters, fingerprints. What is expected follows from the contract in `runs`."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -215,8 +216,12 @@ def test_a_live_run_of_another_user_is_running_though_nothing_there_may_be_writt
         ask += "from pushforward.runs import Run; print(Run(sys.argv[1]).state)"
         assert subprocess.check_output([sys.executable, "-c", ask, str(run.path)], text=True) == "running\n"
 
-    def refused(*_: object) -> int:
-        raise PermissionError(13, "Permission denied")
+    opened = os.open
+
+    def refused(path: Path, *flags: int) -> int:
+        if Path(path).name == ".lock":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *flags)
 
     monkeypatch.setattr("pushforward.store.os.open", refused)
     assert Run(run.path).state == "running", "of this process, which lives"

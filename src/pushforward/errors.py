@@ -14,6 +14,10 @@ class PushforwardError(ValueError):
     """Bad input, said in one line: what, where, and the remedy. The command line prints it and exits with 2."""
 
 
+class Unreadable(PushforwardError):
+    """A file of a run, sweep or study that is damaged, or of another version."""
+
+
 def near(word: str, known: Collection[str]) -> str:
     """`did you mean a or b?`, or all there are where nothing is near."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)

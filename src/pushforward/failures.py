@@ -12,6 +12,7 @@ from pathlib import Path
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
 from pushforward.signals import Interrupted
+from pushforward.text import line
 
 SYSTEM = 74
 """Exit code where the operating system refused: no room, no permission, a folder that is gone (EX_IOERR)."""
@@ -89,13 +90,13 @@ def guarded(action: Callable[[], int], afterwards: str = "") -> int:
         said, code = str(interruption) or "interrupted", 130
         if isinstance(interruption, Interrupted):
             code = interruption.code
-        print(f"{said}{afterwards}", file=sys.stderr)
+        print(line(f"{said}{afterwards}"), file=sys.stderr)
         return code
     except Exception as error:
         if os.environ.get("PUSHFORWARD_FULL_ERROR"):
             raise
         if isinstance(error, PushforwardError):
-            print(f"error: {error}", file=sys.stderr)
+            print(line(f"error: {error}"), file=sys.stderr)
             return 2
-        print(f"error: {explain(error)}; {keep_trace(error)}", file=sys.stderr)
+        print(line(f"error: {explain(error)}; {keep_trace(error)}"), file=sys.stderr)
         return SYSTEM if system_error(error) else 1

@@ -13,7 +13,7 @@ import yaml
 
 from pushforward import config, identities
 from pushforward.errors import PushforwardError
-from pushforward.runs import Run, outputs, runs_dir, write_whole
+from pushforward.runs import UNREADABLE, Run, outputs, runs_dir, write_whole
 
 CODES: list[int] = []
 """Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
@@ -183,6 +183,9 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     run, retry = Run(path), frozen["retry"]
     identities.check_identity(run, frozen)
     state = run.state
+    if state == UNREADABLE:
+        print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
+        return None
     if state == "running":
         raise PushforwardError(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
     if state in ("failed", "diverged"):

@@ -4,7 +4,10 @@ import csv
 import errno
 import fcntl
 import io
+import math
 import os
+import re
+import stat
 import struct
 import sys
 import time
@@ -13,10 +16,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, Unreadable
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a file or folder of ours: one path component that does not begin with a dot."""
+    return bool(re.fullmatch(r"[^\W_][\w .+=,@-]*", text)) and len(text.encode()) <= 200
+
+
+def name(text: str, key: str) -> str:
+    """`text`, the name of a file or folder of ours that `key` gives. Raises PushforwardError where it is no path component."""
+    if not is_name(text):
+        raise PushforwardError(
+            f"{key}={text[:60]!r}: give a name of letters, digits, - and _, without / and not beginning with a dot"
+        )
+    return text
+
 
 ASIDE = ".aside-"
 """Prefix of a file being written; what a killed process leaves behind is removed by `tidy`."""
@@ -162,14 +180,58 @@ class Lock:
         self.release()
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a curve file; a last line torn by a kill is left out."""
+def read_plain(path: Path, most: int = 2**26) -> bytes | None:
+    """The content of a plain file; None where there is none. Raises Unreadable for a folder, a pipe, a loop, `most` bytes."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise Unreadable(f"{path.name} is a link to nothing") from None
+        return None
+    except OSError as error:
+        raise Unreadable(f"{path.name}: {(error.strerror or str(error)).lower()}") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise Unreadable(f"{path.name} is no file")
+    with os.fdopen(descriptor, "rb") as file:
+        if found.st_size > most:
+            raise Unreadable(f"{path.name} has {found.st_size:,} bytes, more than {most:,}")
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise Unreadable(f"{path.name}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a curve file; rows that a kill or damage has torn are left out, and all of a file that is none."""
+    try:
+        text = (read_plain(path) or b"").decode(errors="replace")
+    except Unreadable:
         return [], []
-    lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
-    return (lines[0], [line for line in lines[1:] if len(line) == len(lines[0])]) if lines else ([], [])
+    lines = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
+    header: list[str] = []
+    rows: list[list[str]] = []
+    while True:
+        try:
+            row = next(lines)
+        except csv.Error:
+            continue
+        except StopIteration:
+            return header, rows
+        if header and len(row) == len(header) and row[0].isdigit() and all(map(_is_number, row)):
+            rows.append(row)
+        elif not header:
+            if row[:1] != ["images_seen"] or len(set(row)) < len(row):
+                return [], []
+            header = row
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return not cell or math.isfinite(float(cell)) or cell in ("nan", "inf", "-inf")
+    except ValueError:
+        return False
 
 
 def read_curves(path: Path) -> "dict[str, np.ndarray]":

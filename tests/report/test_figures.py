@@ -80,7 +80,7 @@ def test_no_curves_no_picture(tmp_path):
 def test_a_broken_array_file_is_named(tmp_path):
     run = RunDir.create(tmp_path / "run", {})
     (run.arrays / "samples.npz").write_bytes(b"PK half a file")
-    with pytest.raises(PushforwardError, match=r"samples\.npz cannot be read"):
+    with pytest.raises(PushforwardError, match=r"samples\.npz is damaged"):
         figures.draw_all(run.path)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
-from pushforward.runs import RunList, every_run, find, outputs, runs_dir, source_fingerprint
+from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir, source_fingerprint
+from pushforward.store import name
 from pushforward.trust import allowed
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -38,9 +39,11 @@ def table(args: list[str]) -> int:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)
     built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
+    chosen, _ = chosen.split()
     if asked.compare:
         built.notes += comparisons(built, chosen, *pair["--compare"])
     folder = asked.out or outputs() / "tables"
+    name(asked.name, "NAME")
     drawn = []
     if asked.plot:  # first, so that what it refuses stands alone
         x, y = pair["--plot"]
@@ -65,7 +68,7 @@ def why(args: list[str]) -> int:
     from pushforward.report.why import why as reasons
     from pushforward.training.command import command
 
-    for run in find(asked.run):
+    for run in map(Run.readable, find(asked.run)):
         print("\n".join(reasons(run, asked.metric)))
         print(f"  {command(run)}\nmeasured by\n  {measured_by(run, asked.metric)}")
     return 0
@@ -107,9 +110,10 @@ def show(args: list[str]) -> int:
     if asked.kind == "run":
         from pushforward.report import terminal
 
-        for run in find(asked.what):
+        found = find(asked.what)
+        for run in found:
             terminal.show_run(run)
-        return 0
+        return int(any(run.damage() for run in found))
     from pushforward.training.show import show_model
 
     print(show_model(asked.what, asked.overrides))

@@ -1,7 +1,10 @@
 """The pictures of a run, drawn from its `arrays/*.npz` and `metrics.csv` alone, and one picture of several runs."""
 
+import struct
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -48,12 +51,29 @@ DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
 """What `arrays/<name>.npz` is drawn by; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
 
 
+DAMAGED = (
+    OSError, ValueError, EOFError, BadZipFile, zlib.error, struct.error, KeyError, NotImplementedError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
+"""What reading an archive of arrays raises where its bytes are not those that were written: each has a checksum."""
+
+
 def load(path: Path) -> Arrays:
     try:
         with np.load(path) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError) as error:
-        raise PushforwardError(f"{path} cannot be read ({error}); evaluate the run again.") from None
+    except DAMAGED:
+        raise PushforwardError(
+            f"{path} is damaged; pushforward evaluate {path.parents[1].name} writes it anew"
+        ) from None
+
+
+def _kept(path: Path) -> np.ndarray | None:
+    """What a run has kept to draw; None where that is damaged: its row is missing, and the others are drawn."""
+    try:
+        return load(path).get("x")
+    except PushforwardError:
+        return None
 
 
 def draw(path: Path, out: Path) -> Path | None:
@@ -85,14 +105,15 @@ def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 2
     rows: Arrays = {}
     for run in runs:
         source = run.arrays / "reconstructions.npz"
-        if "data" not in rows and source.is_file():
-            rows["data"] = load(source)["x"]
+        if "data" not in rows and source.is_file() and (kept := _kept(source)) is not None:
+            rows["data"] = kept
     for run in sorted(runs, key=lambda run: (order(run.key("model")), run.id)):
         for path in sorted(run.arrays.glob("samples*.npz")):
             if "-" not in path.stem:  # samples-001024.npz shows a moment of training
                 prior = path.stem.removeprefix("samples").lstrip("_")
                 label = str(run.key("model") or run.id) + (f", {prior}" if prior else "")
-                rows.setdefault(label, load(path)["x"])
+                if label not in rows and (kept := _kept(path)) is not None:
+                    rows[label] = kept
     if not rows or list(rows) == ["data"]:
         raise PushforwardError("No samples to compare: none of these runs has arrays/samples.npz.")
     if all(x.ndim == 2 for x in rows.values()):

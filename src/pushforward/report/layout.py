@@ -9,8 +9,6 @@ from pushforward.runs import Run
 
 IMPROVING, STALE, MIXED = "*", "†", "‡"
 """Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
-LETTERS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"
-"""What stands at numbers of a column whose cards differ."""
 
 
 @dataclass

@@ -6,6 +6,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from pushforward.text import line as on_one_line
+
 RIGHT = ("images/s",)
 """Columns that are set to the right."""
 
@@ -16,6 +18,11 @@ def plain(*names: str) -> Table:
     for name in names:
         table.add_column(name, overflow="fold", justify="right" if name in RIGHT else "left", no_wrap=name == "state")
     return table
+
+
+def add(table: Table, *cells: RenderableType) -> None:
+    """Adds a row; text is shown as it is, on one line, whatever rich or a terminal would make of it."""
+    table.add_row(*(Text(on_one_line(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
 def say(out: Console, *parts: RenderableType) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushforward.report import protocol
-from pushforward.report.layout import LETTERS, MIXED, Cell, Column, Row, Table
+from pushforward.report.layout import MIXED, Cell, Column, Row, Table
+from pushforward.text import LETTERS
 
 FLOOR = "train vs test (floor)"
 MANY = 3

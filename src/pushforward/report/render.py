@@ -12,8 +12,10 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from pushforward.report.layout import LETTERS, Cell, Column, Row, Table
+from pushforward.report.layout import Cell, Column, Row, Table
 from pushforward.store import write_whole
+from pushforward.text import line as shown
+from pushforward.text import md, tex
 
 ARROW = {"lower": "↓", "higher": "↑", None: ""}
 
@@ -49,7 +51,7 @@ def letters(cell: Cell) -> str:
 
 def names(row: Row) -> list[str]:
     """The row's keys, its marks behind the last."""
-    parts = ["–" if part is None else str(part) for part in row.key]
+    parts = ["–" if part is None else shown(str(part)) for part in row.key]
     return [*parts[:-1], parts[-1] + row.marks]
 
 
@@ -81,52 +83,28 @@ def _notes(table: Table) -> list[str]:
 
 
 def markdown(table: Table) -> str:
-    head, body = _grid(table, lambda text: f"**{_md(text)}**", _md)
-    lines = [f"### {_md(table.title)}", ""] if table.title else []
+    head, body = _grid(table, lambda text: f"**{md(text)}**", md)
+    lines = [f"### {md(table.title)}", ""] if table.title else []
     align = [":--"] * len(table.keys) + ["--:"] * (len(head) - len(table.keys))
     lines += ["| " + " | ".join(line) + " |" for line in (head, align, *body)]
     # two spaces keep each note on its own line
-    return "\n".join([*lines, "", *(f"{_md(note)}  " for note in _notes(table))]) + "\n"
-
-
-def _md(text: str) -> str:
-    for character in "\\|*_<":
-        text = text.replace(character, "\\" + character)
-    return text.replace("\n", " ")
-
-
-_TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
-    "[": "{[}", "]": "{]}",
-    "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
-    "−": "$-$", "–": "--", "—": "---", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
-    "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$",
-    "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "μ": r"$\mu$", "²": r"$^2$", "‖": r"$\|$",
-    **{c: rf"$^\mathrm{{{unicodedata.normalize('NFKD', c)}}}$" for c in LETTERS},
-    "’": "'", "…": r"\dots{}", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "ä": r'\"a', "\n": " ",
-}  # fmt: skip
-
-
-def _tex(text: str) -> str:
-    """Text that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
-    return "".join(_TEX.get(c) or (c if c.isascii() else "?") for c in text)
+    return "\n".join([*lines, "", *(f"{md(note)}  " for note in _notes(table))]) + "\n"
 
 
 def latex(table: Table) -> str:
     r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}."""
-    head, body = _grid(table, lambda text: rf"\textbf{{{_tex(text)}}}", _tex)
+    head, body = _grid(table, lambda text: rf"\textbf{{{tex(text)}}}", tex)
     columns = "l" * len(table.keys) + "r" * (len(head) - len(table.keys))
     reference = [row.reference for row in table.rows]
     lines = [r"\begin{table}", r"\centering", r"\small"]
-    lines += [rf"\caption{{{_tex(table.title)}}}"] if table.title else []
+    lines += [rf"\caption{{{tex(table.title)}}}"] if table.title else []
     lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
     for i, line in enumerate(body):
         if reference[i] and i and not reference[i - 1]:
             lines.append(r"\midrule")
         lines.append(" & ".join(line) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip\raggedright\footnotesize {_tex(note)}" for note in _notes(table)]
+    lines += [rf"\par\smallskip\raggedright\footnotesize {tex(note)}" for note in _notes(table)]
     return "\n".join(["% needs \\usepackage{booktabs}", *lines, r"\end{table}", ""])
 
 

@@ -11,12 +11,21 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pushforward.report.lines import figure, plain, say
+from pushforward.report.lines import add, figure, plain, say
 from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
 from pushforward.report.terminal import console, progress
-from pushforward.runs import Run, Sweep
+from pushforward.runs import UNREADABLE, Run, Sweep
+from pushforward.runs.schema import moment
+from pushforward.text import line as on_one_line
 
-STYLES = {"finished": "green", "running": "cyan", "failed": "red", "diverged": "red", "stopped": "yellow"}
+STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "failed": "red",
+    "diverged": "red",
+    "stopped": "yellow",
+    UNREADABLE: "red",
+}
 MAIN = ("bpd", "nll", "fd_lenet", "mse")
 """The metric a status line shows: the first of these that the run has."""
 SECONDS = 2.0
@@ -102,7 +111,7 @@ def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Befor
             rest = "running" if seconds is None else f"about {duration(seconds)}"
         elif sweep.stopped and set(counts) & {"waiting", "stopped"}:
             rest = "stopped"
-        table.add_row(sweep.id, Text(sweep.name[:60]), age(sweep.started), jobs, rest)
+        add(table, sweep.id, sweep.name[:60], age(sweep.started), jobs, rest)
     return table
 
 
@@ -112,13 +121,13 @@ def study_table(studies: Sequence[dict[str, Any]]) -> Table:
     for study in studies:
         ends = [f"{study[key]} {key}" for key in ("complete", "pruned", "failed", "running") if study.get(key)]
         best = study.get("best") or {}
-        value = f"{' '.join(study['metric'])} {best['value']:.5g}: {best.get('run')}" if best else ""
-        table.add_row(str(study.get("name")), f"{study.get('trials')}: {', '.join(ends)}", value, age(_when(study)))
+        number = f"{best['value']:.5g}" if best.get("value") is not None else "–"
+        value = f"{' '.join(study.get('metric') or [])} {number}: {best.get('run')}" if best else ""
+        trials = f"{study.get('trials')}: {', '.join(ends)}"
+        if "unreadable" in study:
+            trials, value = "unreadable", study["unreadable"]
+        add(table, study["name"], trials, value, age(moment(study.get("updated") or "")))
     return table
-
-
-def _when(written: Mapping[str, Any]) -> datetime | None:
-    return datetime.fromisoformat(written["updated"]) if written.get("updated") else None
 
 
 def run_table(runs: Sequence[Run], before: Before) -> Table:
@@ -132,7 +141,8 @@ def run_table(runs: Sequence[Run], before: Before) -> Table:
         ]  # fmt: skip
         if alive:
             cells += motion(run, before) if run.state == "running" else ("", "", "")
-        table.add_row(*cells, age(run.when()), main_metric(run), Text(str(run.status.get("error") or "")[:80]))
+        wrong = run.damage("status.json", "record.json") if run.state == UNREADABLE else run.status.get("error")
+        add(table, *cells, age(run.when()), main_metric(run), on_one_line(wrong or "")[:80])
     return table
 
 

@@ -1,14 +1,14 @@
 """What the commands print: the table, one run's numbers. Plain where the output is no terminal."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from pushforward.report import render
 from pushforward.report.layout import Table
 from pushforward.report.lines import figure
 from pushforward.report.why import kind
-from pushforward.runs import Run
+from pushforward.runs import UNREADABLE, Run
+from pushforward.text import markup
 
 
 def console() -> Console:
@@ -33,19 +33,22 @@ def progress(run: Run) -> str:
 def show_run(run: Run) -> None:
     """A run's objective, numbers with what matters of their cards, cost, and where its files are."""
     out = console()
-    out.print(f"[bold]{run.id}[/bold]: {run.state}", f"({progress(run)})" if progress(run) else "")
+    if found := run.damage():
+        out.print(f"[bold]{markup(run.id)}[/bold]: {UNREADABLE}: {markup(found)}", soft_wrap=True)
+        return
+    out.print(f"[bold]{markup(run.id)}[/bold]: {run.state}", f"({progress(run)})" if progress(run) else "")
     for name, text in (run.record.get("objective") or {}).items():
-        out.print(f"  {name:<12}{escape(text)}")
+        out.print(f"  {markup(name):<12}{markup(text)}")
     table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2))
     for name in ("metric", "value", "unit", "how"):
         table.add_column(name, overflow="fold", justify="right" if name == "value" else "left")
     for name, metric in run.metrics.items():
         value = metric["value"]
         table.add_row(
-            name,
+            markup(name),
             "n/a" if value is None else figure(value, 5),
-            metric["unit"],
-            escape(metric["na"] or how(metric["card"])),
+            markup(metric["unit"]),
+            markup(metric["na"] or how(metric["card"])),
         )
     if run.metrics:
         out.print(table)
@@ -55,8 +58,8 @@ def show_run(run: Run) -> None:
         parts = [f"{cost.get('parameters', 0):,} parameters", f"{cost.get('train_seconds', 0):.1f} s of training"]
         out.print("  " + ", ".join(parts + ([f"{speed:,.0f} images/s"] if speed else [])))
     if run.status.get("error"):
-        out.print(f"  error: {escape(str(run.status['error']))}")
-    out.print(f"  {run.path}", soft_wrap=True)
+        out.print(f"  error: {markup(run.status['error'])}")
+    out.print(f"  {markup(run.path)}", soft_wrap=True)
 
 
 def how(card: dict[str, object]) -> str:

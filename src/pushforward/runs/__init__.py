@@ -1,7 +1,7 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
 from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
-from pushforward.runs.directory import HASHED, KILLED, TAKEN, Run, RunDir, outputs, runs_dir
+from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, outputs, runs_dir
 from pushforward.runs.sources import NOT_TRAINING, source_fingerprint
 from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
@@ -11,6 +11,7 @@ __all__ = [
     "KILLED",
     "NOT_TRAINING",
     "TAKEN",
+    "UNREADABLE",
     "CurveWriter",
     "Lock",
     "Run",

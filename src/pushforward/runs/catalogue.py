@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pushforward.errors import PushforwardError
-from pushforward.runs.directory import LOADER, Run, runs_dir
+from pushforward.errors import PushforwardError, Unreadable
+from pushforward.runs.directory import UNREADABLE, Run, runs_dir
+from pushforward.runs.schema import parse_yaml
+from pushforward.store import read_plain
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +36,11 @@ class RunList(list[Run]):
         vary = [k for k in keys if k != "seed" and len({repr(f.get(k)) for f in flat}) > 1]
         rows = []
         for run, leaves in zip(self, flat, strict=True):
-            row = {"id": run.id, "state": run.state, "seed": run.key("seed")} | run.choices
+            row = {
+                "id": run.id,
+                "state": UNREADABLE if run.damage() else run.state,
+                "seed": run.key("seed"),
+            } | run.choices
             row |= {k: leaves.get(k) for k in vary} | {name: entry["value"] for name, entry in run.metrics.items()}
             rows.append(row)
         return pandas.DataFrame(rows)
@@ -43,7 +49,17 @@ class RunList(list[Run]):
         """The comparison table of these runs (`pushforward.report.tables.build`); options: allow_mixed, title, fingerprint."""
         from pushforward.report.tables import build
 
-        return build(self, rows=tuple(rows), columns=tuple(columns), **options)
+        sound, damaged = self.split()
+        if damaged and not sound:
+            raise PushforwardError(damaged[0])
+        table = build(sound, rows=tuple(rows), columns=tuple(columns), **options)
+        table.notes += damaged
+        return table
+
+    def split(self) -> tuple["RunList", list[str]]:
+        """The runs that can be read, and a line for each other: which it is, and why."""
+        sound = RunList(run for run in self if not run.damage())
+        return sound, [f"{run.id}: unreadable: {run.damage()}" for run in self if run.damage()]
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -61,10 +77,11 @@ def every_run(root: Path | None = None) -> RunList:
     root = runs_dir() if root is None else Path(root)
     try:
         with os.scandir(root) as entries:
-            names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+            names = sorted(e.name for e in entries if not e.name.startswith("."))
     except FileNotFoundError:
         return RunList()
-    return RunList(Run(root / name) for name in names if os.access(root / name / "config.yaml", os.F_OK))
+    # what is no folder has no config.yaml; a link to nothing, or to itself, is a config.yaml that cannot be read
+    return RunList(Run(root / name) for name in names if os.path.lexists(root / name / "config.yaml"))
 
 
 def _scalar(text: Any) -> Any:
@@ -72,11 +89,11 @@ def _scalar(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return float(text) if "." in text or "e" in text.lower() else yaml.load(text, Loader=LOADER)
+        return float(text) if "." in text or "e" in text.lower() else parse_yaml(text)
     except (ValueError, yaml.YAMLError):
         try:
-            return yaml.load(text, Loader=LOADER)
-        except yaml.YAMLError:
+            return parse_yaml(text)
+        except (ValueError, yaml.YAMLError):
             return text
 
 
@@ -103,18 +120,14 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
     if "config" in run.__dict__ or "." in key:
         return False
     try:
-        text = (run.path / "config.yaml").read_text(encoding="utf-8")
-    except OSError:
+        text = (read_plain(run.path / "config.yaml") or b"").decode(errors="replace")
+    except Unreadable:
         return False
     line = re.search(rf"^{re.escape(key)}:(.*)$", text, re.MULTILINE)
     if line and not line.group(1).strip():  # a node: its group's option is meant
         line = re.search(rf"\Achoices:\n(?:  .*\n)*?  {re.escape(key)}: (.*)\n", text)
     found = line.group(1).strip() if line else ""
-    return (
-        bool(re.fullmatch(r"[\w.+-]+", found))
-        and found != "null"
-        and not _same(yaml.load(found, Loader=LOADER), wanted)
-    )
+    return bool(re.fullmatch(r"[\w.+-]+", found)) and found != "null" and not _same(found, wanted)
 
 
 def runs(root: Path | str | None = None, **filters: Any) -> RunList:
@@ -125,7 +138,7 @@ def runs(root: Path | str | None = None, **filters: Any) -> RunList:
 
 def find(spec: str, root: Path | str | None = None) -> RunList:
     """Runs meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
-    if (Path(spec) / "config.yaml").is_file():
+    if os.path.lexists(Path(spec) / "config.yaml"):
         return RunList([Run(spec)])
     where = runs_dir() if root is None else Path(root)
     known = every_run(where)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, Unreadable
+from pushforward.runs import schema
 from pushforward.store import CurveWriter, Lock, is_locked, read_curves, tidy, whole, write_whole
+from pushforward.text import line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +37,9 @@ TAKEN = ("network", "likelihood", "corruption", "weighting", "optimizer")
 """Groups that count by what the model takes of them: `${network}`. What it does not take trains nothing."""
 
 KILLED = "stopped (killed)"
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+NO_NUMBER: Mapping[str, Any] = {"value": None, "unit": "", "card": {}, "na": None}
+UNREADABLE = "unreadable"
+"""The state of a run whose status, or whose record where it is finished, is damaged: `Run.damage` says why."""
 
 
 def outputs() -> Path:
@@ -45,15 +49,6 @@ def outputs() -> Path:
 
 def runs_dir() -> Path:
     return outputs() / "runs"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_bytes() or b"{}")  # a power cut may leave an empty one
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise PushforwardError(f"{path} is not JSON ({error}); delete the run's folder to train it again.") from None
 
 
 def _plain(value: Any) -> Any:
@@ -74,10 +69,12 @@ class Run:
 
     def __init__(self, path: Path | str):
         self.path = Path(path).absolute()
+        self._damage: dict[str, str] = {}
 
     @property
     def id(self) -> str:
-        return self.path.name
+        """The folder's name, as it may be shown."""
+        return line(self.path.name)
 
     @property
     def checkpoints(self) -> Path:
@@ -96,33 +93,25 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return self._yaml("config.yaml")
+        """`config.yaml`; {} where there is none, or where it is damaged."""
+        return self._read("config.yaml", schema.CONFIG)
 
     @property
     def queued(self) -> dict[str, Any]:
         """The config that a launcher has left for a run which has not begun."""
-        return self._yaml("frozen.yaml")
-
-    def _yaml(self, name: str) -> dict[str, Any]:
-        file = self.path / name
-        try:
-            return yaml.load(file.read_bytes(), Loader=LOADER) or {}
-        except FileNotFoundError:
-            return {}
-        except yaml.YAMLError as error:
-            raise PushforwardError(
-                f"{file} is not YAML ({str(error).splitlines()[0]}); delete the run's folder."
-            ) from None
+        return self._read("frozen.yaml", schema.CONFIG)
 
     @cached_property
     def status(self) -> dict[str, Any]:
-        """`status.json` as it was last written; `state` tells how the run stands now."""
-        return read_json(self.path / "status.json")
+        """`status.json` as it was last written; `state` tells how the run stands now. {} where it is damaged."""
+        return self._read("status.json", schema.STATUS)
 
     @cached_property
     def state(self) -> str:
-        """running, finished, failed, stopped, diverged; "stopped (killed)" where a running one's process is gone."""
+        """running, finished, failed, stopped, diverged, unreadable; "stopped (killed)" of a running one without its process."""
         state = self.status.get("state", "new")
+        if self.damage("status.json") or (state == "finished" and self.damage("record.json")):
+            return UNREADABLE
         return KILLED if state == "running" and not self._alive() else state
 
     def _alive(self) -> bool:
@@ -145,14 +134,43 @@ class Run:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        return read_json(self.path / "record.json")
+        """`record.json`; {} where there is none, or where it is damaged."""
+        found = self._read("record.json", schema.RECORD)
+        metrics = {name: {**NO_NUMBER, **entry} for name, entry in (found.get("metrics") or {}).items()}
+        for entry in metrics.values():
+            entry["card"] = entry["card"] or {}
+        return {**found, "metrics": metrics} if metrics else found
+
+    def _read(self, name: str, spec: schema.Spec) -> dict[str, Any]:
+        self._damage.pop(name, None)
+        try:
+            return schema.read(self.path / name, spec)
+        except Unreadable as error:
+            self._damage[name] = str(error)
+            return {}
+
+    def damage(self, *names: str) -> str | None:
+        """Why a file of the run cannot be read: of all three, unless `names` says which; None where they can."""
+        files = {"status.json": "status", "record.json": "record", "config.yaml": "config"}
+        for name in names or files:
+            getattr(self, files[name])
+            if name in self._damage:
+                return self._damage[name]
+        return None
+
+    def readable(self, *names: str) -> "Run":
+        """This run. Raises PushforwardError where one of its files is damaged: which, why, and how it is written anew."""
+        if found := self.damage(*names):
+            anew = f"pushforward evaluate {self.id}" if "record.json" in found else "the command that trained it"
+            raise PushforwardError(f"{self.id}: unreadable: {found}; {anew} writes it anew")
+        return self
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Every number of the record by name, each with its unit and card; the cost of training last."""
         from pushforward.report.cost import columns
 
-        measured = self.record.get("metrics") or {}
+        measured: dict[str, dict[str, Any]] = self.record.get("metrics") or {}
         return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}
 
     def value(self, metric: str) -> float | None:
@@ -193,10 +211,8 @@ class Run:
         return self.status.get("fingerprint") not in (None, fingerprint)
 
     def when(self, field: str = "updated") -> datetime | None:
-        try:
-            return datetime.fromisoformat(self.status[field])
-        except (KeyError, TypeError, ValueError):
-            return None
+        text = self.status.get(field)
+        return None if text is None else schema.moment(text)
 
 
 class RunDir(Run):

@@ -6,10 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, Unreadable
+from pushforward.runs import schema
 from pushforward.runs.catalogue import RunList, every_run, find
-from pushforward.runs.directory import KILLED, Run, outputs, read_json, runs_dir
-from pushforward.store import is_locked
+from pushforward.runs.directory import KILLED, Run, outputs, runs_dir
+from pushforward.store import is_locked, is_name
+from pushforward.text import line
 
 FILE = "sweep.json"
 
@@ -27,11 +29,15 @@ class Sweep:
 
     @property
     def id(self) -> str:
-        return self.path.name
+        return line(self.path.name)
 
     @cached_property
     def written(self) -> dict[str, Any]:
-        return read_json(self.path / FILE)
+        """`sweep.json`; where it is damaged, a name that says why."""
+        try:
+            return schema.read(self.path / FILE, schema.SWEEP)
+        except Unreadable as error:
+            return {"name": f"unreadable: {error}"}
 
     @property
     def name(self) -> str:
@@ -45,11 +51,11 @@ class Sweep:
 
     @property
     def started(self) -> datetime | None:
-        return _time(self.written.get("started"))
+        return schema.moment(self.written.get("started") or "")
 
     @property
     def ended(self) -> datetime | None:
-        return _time(self.written.get("ended"))
+        return schema.moment(self.written.get("ended") or "")
 
     @property
     def stopped(self) -> bool:
@@ -67,7 +73,7 @@ class Sweep:
     @cached_property
     def run_ids(self) -> list[str]:
         jobs = self.written.get("jobs") or []
-        return list(dict.fromkeys(str(job["run"]) for job in jobs if isinstance(job, Mapping) and job.get("run")))
+        return list(dict.fromkeys(job["run"] for job in jobs if is_name(job.get("run", ""))))
 
     def runs(self, known: Mapping[str, Run] | None = None) -> list[Run]:
         """A Run for each job, `known` ones by id; a job that has not begun has a Run without files, of state new."""
@@ -82,13 +88,6 @@ class Sweep:
         return found
 
 
-def _time(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-
-
 def every_sweep(root: Path | None = None) -> list[Sweep]:
     """All sweeps in `root` (default `outputs/sweeps`) that say what they are, the latest last."""
     folder = root or sweeps_dir()
@@ -98,7 +97,15 @@ def every_sweep(root: Path | None = None) -> list[Sweep]:
 def every_study(root: Path | None = None) -> list[dict[str, Any]]:
     """How each search in `outputs/studies` stands, as it last wrote it: name, trials, complete, pruned, failed, best, …"""
     folder = root or outputs() / "studies"
-    return [read_json(file) for file in sorted(folder.glob("*/status.json"))]
+    return [read_study(file.parent) for file in sorted(folder.glob("*/status.json"))]
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """How the search in a folder stands; of a damaged one its name, and why it is `unreadable`."""
+    try:
+        return {"name": line(folder.name), **schema.read(folder / "status.json", schema.STUDY)}
+    except Unreadable as error:
+        return {"name": line(folder.name), "unreadable": str(error)}
 
 
 def find_sweep(spec: str, root: Path | None = None) -> Sweep | None:

@@ -1,7 +1,6 @@
 """The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pushforward import config, identities
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
+from pushforward.runs.sweeps import read_study
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.jobs import Job
 from pushforward.sweep.settings import Settings, settings
@@ -159,8 +159,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
 def planned(asked: Settings, base: dict[str, Any]) -> list[int]:
     """Prints what a search would do; nothing is started or written."""
-    file = outputs() / "studies" / asked.name / "status.json"
-    have = json.loads(file.read_bytes()) if file.is_file() else {}
+    have = read_study(outputs() / "studies" / asked.name)
     ended = sum(have.get(key, 0) for key in ("complete", "pruned", "failed"))
     left = max(0, asked.trials - ended)
     time = plan.trials_time(base, left, asked.parallel) if left else ""

@@ -12,6 +12,7 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import standing
 from pushforward.runs import Run, runs_dir
 from pushforward.sweep.server import Process
+from pushforward.text import line
 
 ELSEWHERE = "running elsewhere"
 CODES = {"finished": 0, "failed": 1, "diverged": 1, "stopped": 130}
@@ -117,7 +118,7 @@ def last_line(path: Path) -> str:
         lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    return lines[-1].strip() if lines else ""
+    return line(lines[-1]) if lines else ""
 
 
 def memory_kills() -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import config
-from pushforward.errors import PushforwardError
-from pushforward.runs import Run, runs_dir
+from pushforward.errors import PushforwardError, Unreadable
+from pushforward.runs import Run, runs_dir, schema
 from pushforward.runs.sweeps import FILE
 from pushforward.store import Lock, write_whole
 from pushforward.training.loggers import SWEEP
@@ -60,9 +60,8 @@ def recorded(
 
 def read(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return found
-    except OSError:
+        return schema.read(folder / FILE, schema.SWEEP)
+    except Unreadable:
         return {}
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from pushforward import config
 from pushforward.errors import PushforwardError
-from pushforward.report.lines import plain, say
+from pushforward.report.lines import add, plain, say
 from pushforward.report.pace import Estimates, duration, makespan
 from pushforward.report.terminal import console
 from pushforward.runs import Run, runs_dir
@@ -95,6 +94,8 @@ def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Pla
             kind, note = "to run", "diverged, again"
         case "failed" | "diverged" as state:
             kind, note = "refused", f"{state}: {str(run.status.get('error'))[:60]}; again with retry=failed"
+        case "unreadable":
+            kind, note = "goes on", "its status is damaged"
         case "new":
             pass
         case _:  # stopped, by a person or by kill -9
@@ -107,7 +108,7 @@ def each(jobs: Sequence[Planned]) -> Table:
     """A line a job."""
     table = plain("run", "what is asked", "stands", "about", "")
     for job in jobs:
-        table.add_row(job.path.name, Text(job.overrides), KINDS[job.kind], about(job), Text(job.note))
+        add(table, job.path.name, job.overrides, KINDS[job.kind], about(job), job.note)
     return table
 
 
@@ -120,7 +121,7 @@ def grouped(jobs: Sequence[Planned]) -> Table:
         counts = [str(sum(job.kind == kind for job in group) or "") for kind in kinds]
         known = [job.seconds for job in group if job.seconds is not None]
         time = duration(sum(known)) if any(known) else "" if len(known) == len(group) else "unknown"
-        table.add_row(model, data, str(len(group)), *counts, time)
+        add(table, model, data, str(len(group)), *counts, time)
     return table
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pushforward import config
 from pushforward.domains import keys_of, refusals
 from pushforward.errors import PushforwardError, near
+from pushforward.store import name as checked_name
 from pushforward.sweep.objective import CRITERION, Objective, objectives
 from pushforward.sweep.space import Dimension, parse
 
@@ -62,7 +63,7 @@ def settings(node: Any, name: str, base: str = "", parallel: int | None = None) 
             f"study.pruner={pruner}: runs are pruned by one metric, not {len(wanted)}; say study.pruner=none"
         )
     return Settings(
-        name=str(given.get("name", name)).replace("/", "_"),
+        name=checked_name(str(given["name"]), "study.name") if "name" in given else name.replace("/", "_"),
         trials=given["trials"],
         space=space,
         objectives=wanted,

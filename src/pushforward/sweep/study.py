@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pushforward.errors import PushforwardError
+from pushforward.runs import schema
 from pushforward.store import Lock, write_whole
 from pushforward.sweep import proposals
 from pushforward.sweep.journal import DRIVER, Driver, open_storage
@@ -76,7 +77,7 @@ class Study:
         file = self.folder / "study.json"
         wanted = json.loads(json.dumps(self.settings.definition))
         if file.is_file():
-            there = json.loads(file.read_bytes())
+            there = schema.read(file, ("any",))
             differ = [key for key in wanted if there.get(key) != wanted[key]]
             if differ and has_results(self.folder):
                 word = {"base": "configuration (" + "the same study takes the same overrides)"}.get(

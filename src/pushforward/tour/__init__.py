@@ -126,7 +126,8 @@ def draw(folder: Path, plot: Plot) -> tuple[Path, str]:
 def write_page(folder: Path, plots: Sequence[Plot] = PLOTS) -> Path:
     """Write `index.html`: the plots with their captions and the commands that train the like, in one file without others."""
     import base64
-    from html import escape
+
+    from pushforward.text import html as escape
 
     parts = []
     for plot in plots:

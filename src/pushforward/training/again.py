@@ -27,6 +27,12 @@ class Trained:
     """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
 
     def __init__(self, run: Run) -> None:
+        run.readable("config.yaml")
+        lacking = [
+            key for key in ("seed", "batch_size", "data", "model", "budget", "selection") if not run.config.get(key)
+        ]
+        if lacking and run.config.get("seed") != 0:
+            raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
         if not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
         self.run = run
@@ -80,8 +86,8 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
     wrong = [o for o in overrides if not MEASURING.match(o)]
     if wrong:
         raise PushforwardError(f"evaluate {wrong[0]}: only metrics and features can change after training")
-    measured = any(isinstance(node, dict) and "_target_" in node for node in (run.config["metrics"] or {}).values())
-    own = {"metrics": run.config["metrics"] if measured else None, "features": run.config["features"]}
+    measured = any(isinstance(node, dict) and "_target_" in node for node in (run.config.get("metrics") or {}).values())
+    own = {"metrics": run.config.get("metrics") if measured else None, "features": run.config.get("features")}
     if measured and not overrides:
         return own
     chosen = {group: run.choices.get(group) for group in own}

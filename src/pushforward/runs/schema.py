@@ -1,0 +1,182 @@
+"""What the files of runs, sweeps and studies hold: their types, and reading them whole, within bounds. Imports no torch.
+
+Whatever lists or shows runs reads them through here; what does not fit is `Unreadable`: the file, the place and the reason.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pushforward.errors import Unreadable
+from pushforward.store import read_plain
+from pushforward.text import everywhere
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DEEPEST, MOST_ALIASES = 40, 1000
+MOST_NODES = 500_000
+"""Levels, YAML aliases, and values once aliases are written out, of a file."""
+MOST_BYTES = {".yaml": 2**20, ".json": 2**26}
+LARGEST = 1e60
+"""Numbers above this are damage: a float32 ends at 3e38, and squares of squares must not overflow."""
+
+
+Spec = Any
+"""A type's name in `_SCALARS`, with `?` where it may be null; {key: spec}; [spec] for a list; (spec,) for any names."""
+
+CARD: Spec = {
+    "better": "text?", "kind": "text?", "split": "text?", "weights": "text?", "sampler": "text?", "command": "text?",
+    "chosen_by": "text?", "floor": "number?", "standard_error": "number?", "n": "number?", "references": ("number?",),
+}  # fmt: skip
+RECORD: Spec = {
+    "metrics": ({"value": "number?", "unit": "text?", "card": CARD, "na": "text?"},),
+    "improving": "flag?",
+    "objective": ("text",),
+    "cost": {
+        "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?",
+        "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
+    },
+    "execution": ("any",),
+}  # fmt: skip
+STATUS: Spec = {
+    "run_id": "text", "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",
+    "host": "text", "threads": "whole", "images_seen": "whole", "budget_images": "whole", "settled_images": "number?",
+    "identity": "text", "fingerprint": "text?", "commit": "text?", "command": "text?", "units": ("text",),
+    "latest": ("number",),
+}  # fmt: skip
+CONFIG: Spec = {
+    "choices": ("text?",), "results": "whole", "seed": "whole", "batch_size": "whole", "precision": "text",
+    "budget": {"epochs": "number?", "images": "number?"}, "selection": {"metric": "text", "every": "number"},
+    "data": ("any",), "network": ("any",), "model": ("any",), "optimizer": ("any",), "trainer": ("any",),
+    "tags": ["text"], "retry": "text?",
+}  # fmt: skip
+SWEEP: Spec = {
+    "name": "text", "started": "time?", "ended": "time?", "command": "text", "host": "text", "parallel": "whole?",
+    "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text"}],
+}  # fmt: skip
+STUDY: Spec = {
+    "name": "text", "trials": "whole", "complete": "whole", "pruned": "whole", "failed": "whole", "running": "whole",
+    "metric": ["text"], "best": {"trial": "whole", "value": "number?", "run": "text?"}, "updated": "time?",
+}  # fmt: skip
+STATES = ("new", "queued", "running", "measuring", "finished", "failed", "stopped", "diverged")
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST
+
+
+def _time(value: Any) -> bool:
+    return isinstance(value, str) and moment(value) is not None
+
+
+_SCALARS = {
+    "any": lambda value: True,
+    "number": _number,
+    "whole": lambda value: _number(value) and abs(value) < 2**63 and float(value).is_integer(),
+    "text": lambda value: isinstance(value, str),
+    "flag": lambda value: isinstance(value, bool),
+    "time": _time,
+    "state": lambda value: value in STATES if isinstance(value, str) else False,
+}
+_WORDS = {
+    "number": "a number", "whole": "a whole number", "text": "text", "flag": "true or false", "time": "a date with time",
+    "state": f"one of {', '.join(STATES)}",
+}  # fmt: skip
+
+
+def moment(text: str) -> datetime | None:
+    """A date and time as they were written; without a zone, UTC. None where the text is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def misfit(value: Any, spec: Spec, where: str = "") -> str | None:
+    """The first place where a value does not fit, and how; None where all of it does. Keys that a spec lacks are free."""
+    if isinstance(spec, str):
+        if (spec.endswith("?") and value is None) or _SCALARS[spec.removesuffix("?")](value):
+            return None
+        return f"{where} is {_short(value)}, not {_WORDS[spec.removesuffix('?')]}"
+    if isinstance(spec, list):
+        if not isinstance(value, list):
+            return f"{where} is {_short(value)}, not a list"
+        found = (misfit(item, spec[0], f"{where}[{i}]") for i, item in enumerate(value))
+        return next((wrong for wrong in found if wrong), None)
+    if value is None and where:  # a part that is not there yet
+        return None
+    if not isinstance(value, Mapping):
+        return f"{where or 'it'} is {_short(value)}, not names with values"
+    for key, item in value.items():
+        if not isinstance(key, str):
+            return f"{where} has the key {_short(key)}, not text"
+        inner = spec[0] if isinstance(spec, tuple) else spec.get(key, "any")
+        wrong = misfit(item, inner, f"{where}.{key}" if where else key) if inner != "any" else None
+        if wrong:
+            return wrong
+    return None
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "names with values"
+    if isinstance(value, list):
+        return "a list"
+    if type(value) is int and abs(value) >= 2**63:
+        return "a number of too many digits"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def too_large(value: Any) -> str | None:
+    """Why a value is no config and no record: too deep (or in itself), or too many values. None where it is neither."""
+    left = [(value, 0)]
+    seen = 0
+    while left:
+        node, depth = left.pop()
+        children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+        if depth > DEEPEST:
+            return f"it is nested more than {DEEPEST} levels deep"
+        seen += len(children)
+        if seen > MOST_NODES:
+            return f"it has more than {MOST_NODES:,} values"
+        left += [(child, depth + 1) for child in children if isinstance(child, dict | list)]
+    return None
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def read(path: Path, spec: Spec) -> dict[str, Any]:
+    """The content of a JSON or YAML file that fits `spec`; {} where there is none. Raises Unreadable."""
+    content = read_plain(path, MOST_BYTES[path.suffix])
+    if content is None:
+        return {}
+    try:
+        found = parse_yaml(content) if path.suffix == ".yaml" else json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = "it is empty" if not content.strip() else str(error) or type(error).__name__
+        raise Unreadable(f"{path.name} is damaged ({' '.join(reason.split())[:80]})") from None
+    wrong = too_large(found) or misfit(found, spec)
+    if wrong:
+        raise Unreadable(f"{path.name}: {wrong}")
+    fitting: dict[str, Any] = everywhere(found)
+    return fitting
+
+
+def parse_yaml(content: bytes | str) -> Any:
+    """What YAML says. Raises yaml.YAMLError, also where it is too deep or has too many aliases: libyaml would crash."""
+    depth = aliases = 0
+    for event in yaml.parse(content, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > DEEPEST or aliases > MOST_ALIASES:
+            raise yaml.YAMLError(
+                f"more than {DEEPEST} levels" if depth > DEEPEST else f"more than {MOST_ALIASES} aliases"
+            )
+    return yaml.load(content, Loader=LOADER)

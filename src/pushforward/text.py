@@ -1,0 +1,78 @@
+"""Text of others, such as what stands in a record, as it may be shown: in a terminal, in rich's markup, Markdown, LaTeX, HTML.
+
+Imports no torch. `visible` is taken when files are read (`runs.schema`) and when an error is printed; the other forms where
+they are written.
+"""
+
+import unicodedata
+from typing import Any
+
+_CONTROL = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "␡",
+    **dict.fromkeys([*range(0x80, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF], "�"),
+    **dict.fromkeys(range(0xD800, 0xE000), "�"),
+}
+"""Control characters by what is shown for them: a terminal obeys ESC, and text that runs the other way hides what it says."""
+
+
+def visible(text: str) -> str:
+    """The text with its control characters shown instead of obeyed; line breaks and tabs stay."""
+    return text if text.isprintable() else text.translate(_CONTROL)
+
+
+def line(text: Any) -> str:
+    """`visible` on one line."""
+    shown = visible(str(text))
+    return shown if shown.isprintable() else " ".join(shown.split())
+
+
+def everywhere(value: Any) -> Any:
+    """Plain data with every text in it, names included, `visible`."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {everywhere(key): everywhere(item) for key, item in value.items()}
+    return [everywhere(item) for item in value] if isinstance(value, list) else value
+
+
+def markup(text: Any) -> str:
+    """One line in rich's markup: `[/]` is text."""
+    from rich.markup import escape
+
+    return escape(line(text))
+
+
+def md(text: str) -> str:
+    """One line in a Markdown table."""
+    found = line(text)
+    for character in "\\|*_<`":
+        found = found.replace(character, "\\" + character)
+    return found.replace("](", "]\\(")
+
+
+def html(text: Any) -> str:
+    """Text in HTML, attributes included."""
+    from html import escape
+
+    return escape(visible(str(text)))
+
+
+LETTERS = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"
+"""What stands at numbers of a column whose cards differ."""
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
+    "[": "{[}", "]": "{]}",
+    "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+    "−": "$-$", "–": "--", "—": "---", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
+    "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$",
+    "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "μ": r"$\mu$", "²": r"$^2$", "‖": r"$\|$",
+    **{c: rf"$^\mathrm{{{unicodedata.normalize('NFKD', c)}}}$" for c in LETTERS},
+    "’": "'", "…": r"\dots{}", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "ä": r'\"a', "\n": " ",
+}  # fmt: skip
+
+
+def tex(text: str) -> str:
+    """One line that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
+    return "".join(_TEX.get(c) or (c if c.isascii() else "?") for c in line(text))
