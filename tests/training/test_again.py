@@ -95,7 +95,7 @@ def test_own_measures_and_one_that_fails(
     assert code == 1 and "metrics.wrong failed: bad is 3.0; return subject.number(" in text
     assert "bad" not in json.loads((run.path / "record.json").read_text())["metrics"]
     code, text = said(capsys, "evaluate", run.id, "metrics.probes.k=0")
-    assert code == 2 and text == "error: Probes: k=0; give 1 or more\n"
+    assert code == 2 and text == "error: metrics.probes.k=0: it must be a whole number of at least 1\n"
     code, text = said(capsys, "evaluate", run.id, "nosuch")
     assert code == 2 and "measured" not in text and text.count("\n") == 1
     assert "there is no such folder" in said(capsys, "evaluate", run.id, "--config-dir", "none")[1]

@@ -55,7 +55,7 @@ def test_a_failure_is_recorded_as_one(
     def fails(*_: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(module, "record", fails)
+    monkeypatch.setattr(module, "fit", fails)
     assert train(small("model=vae", "logger=wandb", *QUICK), tmp_path / "fails") == 1
     assert read_wandb(tmp_path / "fails").exit_code == 1
     run = Run(tmp_path / "fails")

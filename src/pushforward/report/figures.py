@@ -3,7 +3,9 @@
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -82,11 +84,17 @@ def draw(path: Path, out: Path) -> Path | None:
     return DRAW[kind](load(path), out) if kind in DRAW else None
 
 
-def draw_all(run_path: Path | str) -> list[Path]:
-    """Draws all of a run's arrays and its curves into `samples/*.png`; returns the paths."""
-    run = Run(run_path)
-    made = [draw(path, run.samples / f"{path.stem}.png") for path in sorted(run.arrays.glob("*.npz"))]
-    made.append(curves(run))
+def draw_all(run_path: Path | str, apart: Callable[[str], AbstractContextManager[Any]] = nullcontext) -> list[Path]:
+    """Draws all of a run's arrays and its curves into `samples/*.png`; returns the paths.
+
+    apart: what each picture is drawn within, given its name; it may take what one raises.
+    """
+    run, made = Run(run_path), list[Path | None]()
+    for path in sorted(run.arrays.glob("*.npz")):
+        with apart(path.stem):
+            made.append(draw(path, run.samples / f"{path.stem}.png"))
+    with apart("curves"):
+        made.append(curves(run))
     return [path for path in made if path is not None]
 
 

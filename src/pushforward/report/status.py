@@ -137,13 +137,18 @@ def run_table(runs: Sequence[Run], before: Before) -> Table:
     table = plain("run", "state", "images seen", *moving, "updated", "main metric", "error")
     for run in runs:
         cells: list[RenderableType] = [
-            run.id, Text(run.state, style=STYLES.get(run.state.split()[0], "")), progress(run)
+            run.id, Text(standing(run), style=STYLES.get(run.state.split()[0], "")), progress(run)
         ]  # fmt: skip
         if alive:
             cells += motion(run, before) if run.state == "running" else ("", "", "")
         wrong = run.damage("status.json", "record.json") if run.state == UNREADABLE else run.status.get("error")
         add(table, *cells, age(run.when()), main_metric(run), on_one_line(wrong or "")[:80])
     return table
+
+
+def standing(run: Run) -> str:
+    """How a run stands; of one that is trained and still measured, that."""
+    return str(run.status.get("phase") or run.state) if run.state == "running" else run.state
 
 
 def motion(run: Run, before: Before) -> tuple[RenderableType, str, str]:
@@ -158,7 +163,9 @@ def motion(run: Run, before: Before) -> tuple[RenderableType, str, str]:
 
 
 def main_metric(run: Run) -> str:
-    """The main number of a finished run; the terms of a running one."""
+    """The main number of a finished run; of a running one what is being measured, or its terms."""
+    if run.state == "running" and run.status.get("stage"):
+        return str(run.status["stage"])
     metrics = run.metrics
     for name in MAIN:
         if (metrics.get(name) or {}).get("value") is not None:

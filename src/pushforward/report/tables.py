@@ -86,7 +86,21 @@ def build(
     for data, group in by_data.items():
         table.rows += references(table, data, group, len(by_data) > 1)
     explain(table, notes)
+    notes += gaps(runs)
     return table
+
+
+def gaps(runs: Sequence[Run]) -> list[str]:
+    """A note for each reason for which a measure failed, with the runs that lack its numbers."""
+    lacking: dict[str, list[str]] = {}
+    for run in runs:
+        for name, why in (run.record.get("failed") or {}).items():
+            if name.startswith("metrics."):
+                lacking.setdefault(f"{name} failed: {why}", []).append(run.id)
+    return [
+        f"– {text} ({', '.join(ids[:3])}{' …' * (len(ids) > 3)}); pushforward evaluate RUN tries again"
+        for text, ids in lacking.items()
+    ]
 
 
 def _check(runs: Sequence[Run], keys: Sequence[str]) -> None:

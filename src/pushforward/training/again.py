@@ -17,7 +17,9 @@ from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
 from pushforward.training import build
 from pushforward.training.bind import check_targets
-from pushforward.training.evaluate import choose, evaluate, features_for
+from pushforward.training.evaluate import choose, evaluate, features_for, measures
+from pushforward.training.gaps import apart, remedy
+from pushforward.training.pictures import draw
 
 MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
 """Overrides that change what is measured, and nothing that was trained."""
@@ -142,10 +144,18 @@ def evaluate_again(run: Run, overrides: list[str], config_dir: Path | None = Non
         features = features_for(trained.data, settings["features"])
         started = time.perf_counter()
         card = {**trained.weights, "command": command}
-        found, failed = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
+        found, gaps = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
         cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
-        writer.update_record(found, cost=cost)
-        draw_all(run.path)
-        return summary(writer), failed
+        before = run.record.get("failed") or {}
+        if not run.record or any(name.startswith("pictures.") for name in before):
+            draw(writer, trained.family, trained.data, gaps)
+        else:
+            draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))
+        tried = {f"metrics.{name}" for name in measures(settings["metrics"])} | set(found)
+        left = {name: why for name, why in before.items() if name.startswith("metrics.") and name not in tried}
+        writer.update_record(found, cost=cost, failed=left | gaps, objective=trained.family.describe())
+        if run.state == "finished" and run.status.get("error"):
+            writer.set_status(error=None)  # it had no record
+        return "\n".join([summary(writer), *remedy(writer, gaps, command)]), list(gaps)
     finally:
         writer.lock.release()

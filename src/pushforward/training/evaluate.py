@@ -1,7 +1,6 @@
 """Which weights of a run are measured, and the measures that its config asks for: at the end, and while it trains."""
 
 import math
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from pushforward.protocol.features import Features, NoFeatures
 from pushforward.protocol.subject import Entries, Measure, Subject
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
+from pushforward.training.gaps import Gaps, Stages, apart
 
 __all__ = ["choose", "during", "evaluate", "features_for"]
 
@@ -67,27 +67,36 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
 
 @torch.no_grad()
 def evaluate(
-    family: Family, data: DataModule, features: Any, settings: Settings | None, card: dict[str, Any], run: RunDir
-) -> tuple[Entries, list[str]]:
+    family: Family, data: DataModule, features: Any, settings: Settings | None, card: dict[str, Any], run: RunDir,
+    training: bool = False,
+) -> tuple[Entries, Gaps]:  # fmt: skip
     """Every number that the metrics of a config ask for; a measure that fails is said and leaves out its own numbers.
 
-    Returns them, and the names of measures that failed.
+    training: the run's status says what is being measured. Returns the numbers, and why measures failed.
     """
     family.eval()
-    again = card.get("command") or f"pushforward evaluate {run.id}"
-    subject = subject_of(family, data, features, settings or {}, card=card, keep=keeper(run))
     entries: Entries = {}
-    failed: list[str] = []
-    for name, measure in measures(settings).items():
-        try:
-            entries.update(checked(measure(subject)))
-        except Exception as error:
-            line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            failed.append(name)
-            print(f"metrics.{name} failed: {line}; {again} measures it again", flush=True)
-            with (run.path / "console.log").open("a", encoding="utf-8") as log:
-                log.write(traceback.format_exc())
-    return entries, failed
+    gaps: Gaps = {}
+    subject = subject_of(family, data, features, settings or {}, card=card, keep=keeper(run))
+    known = measures(settings)
+    with Stages(run, list(known), training) as stages:
+        for name, measure in known.items():
+            with apart(run, gaps, f"metrics.{name}"):
+                stages.begin(name)
+                entries.update(checked(measured(measure, subject)))
+    return entries, gaps
+
+
+def measured(measure: Measure, subject: Subject) -> Entries:
+    """What a measure gives. Raises PushforwardError where it fails for want of images."""
+    try:
+        return measure(subject)
+    except Exception as error:
+        if subject.size(subject.split) == 0:
+            raise PushforwardError(
+                f"there are no {subject.split} images to measure on; see data.{subject.split}"
+            ) from error
+        raise
 
 
 def checked(entries: Any) -> Entries:
@@ -111,8 +120,13 @@ def measures(settings: Settings | None) -> dict[str, Measure]:
     }
 
 
-def during(settings: Settings | None, features: Any) -> Callable[[Family, DataModule], dict[str, float]] | None:
-    """What `metrics.during` asks for at each validation, on the validation split; None where it asks for nothing."""
+def during(
+    settings: Settings | None, features: Any, run: RunDir
+) -> Callable[[Family, DataModule], dict[str, float]] | None:
+    """What `metrics.during` asks for at each validation, on the validation split; None where it asks for nothing.
+
+    A measure that fails is said, and not tried again.
+    """
     wanted, known = (settings or {}).get("during") or [], measures(settings)
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -121,10 +135,14 @@ def during(settings: Settings | None, features: Any) -> Callable[[Family, DataMo
         )
     if not wanted:
         return None
+    gaps: Gaps = {}
 
     def measured(family: Family, data: DataModule) -> dict[str, float]:
-        subject = subject_of(family, data, features, settings or {}, split="val")
-        entries = {key: entry for name in wanted for key, entry in known[name](subject).items()}
+        subject, entries = subject_of(family, data, features, settings or {}, split="val"), Entries()
+        for name in wanted:
+            if f"metrics.during.{name}" not in gaps:
+                with apart(run, gaps, f"metrics.during.{name}"):
+                    entries.update(checked(known[name](subject)))
         return {key: entry["value"] for key, entry in entries.items() if entry["value"] is not None}
 
     return measured

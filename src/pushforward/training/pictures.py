@@ -1,5 +1,8 @@
 """What pictures are drawn from: arrays of samples, reconstructions, interpolations and codes, in the run directory."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,69 +15,115 @@ from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
 from pushforward.training.build import as_precise_as
+from pushforward.training.gaps import Gaps, apart
 
 GRID, PAIRS, STEPS, POINTS = 64, 16, 11, 2000
+PIXELS = 2**20
+"""Pixels of an array of images, at the most: beyond, fewer images are shown. 64 images of 128×128, 16 of 256×256."""
+
+Arrays = dict[str, Tensor]
 
 
-def draw(run: RunDir, family: Family, data: DataModule) -> list[Path]:
-    """Writes the arrays of what the family can show, and draws them. Returns the pictures."""
+def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path]:
+    """Writes the arrays of what the family can show, and draws them. Returns the pictures.
+
+    Each fails alone: `gaps` has it under `pictures.NAME`.
+    """
     training = family.training
     family.eval()
-    with torch.no_grad(), as_precise_as(family):
-        found = points(family, data) if not data.spec.is_image else images(family, data)
+    for name, make in (images if data.spec.is_image else points)(family, data).items():
+        with apart(run, gaps, f"pictures.{name}"):
+            with torch.no_grad(), as_precise_as(family):
+                arrays = make()
+            run.write_arrays(name, **{key: value.float().cpu().numpy() for key, value in arrays.items()})
     family.train(training)
-    for name, arrays in found.items():
-        run.write_arrays(name, **{key: value.float().cpu().numpy() for key, value in arrays.items()})
-    return draw_all(run.path)
+    return draw_all(run.path, lambda name: apart(run, gaps, f"pictures.{name}"))
 
 
-def images(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
-    """Arrays for images: each only where the family is capable of it."""
-    g = generator(family.device, 0, "pictures")
-    found: dict[str, dict[str, Tensor]] = {}
+def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
+    """What makes the arrays of each picture of images that the family is capable of."""
     f: Any = family
-    x = next(iter(data.batches("test", size=PAIRS, limit=PAIRS))).x.to(family.device, family.dtype)  # type: ignore[arg-type]
+    shown: dict[str, Callable[[], Arrays]] = {}
     if family.can("sample"):
-        found["samples"] = {"x": f.sample(GRID, g)}
-    if family.can("denoise"):
-        corrupted, restored = f.denoise(x, g)
-        found["reconstructions"] = {"x": x, "corrupted": corrupted, "reconstruction": restored}
-    elif family.can("reconstruct"):
-        found["reconstructions"] = {"x": x, "reconstruction": f.reconstruct(x)}
+        shown["samples"] = lambda: {"x": f.sample(min(GRID, affordable(data)), generator(f.device, 0, "pictures"))}
+    if family.can("denoise") or family.can("reconstruct"):
+        shown["reconstructions"] = partial(reconstructions, f, data)
     if family.can("encode") and family.can("decode"):
-        z = f.encode(x)
-        a, b = z[: PAIRS // 2], z[PAIRS // 2 :]
-        shares = torch.linspace(0, 1, STEPS, device=z.device)
-        path = torch.lerp(a[:, None], b[:, None], shares.view(1, -1, *[1] * (a.ndim - 1)))
-        found["interpolation"] = {"x": f.decode(path.flatten(0, 1)).unflatten(0, (len(a), STEPS))}
-        if family.can("reconstruct"):
-            found.update(codes(f, data))
-    return found
+        if size(data) > 1:  # one code has no way to another, and no directions
+            shown["interpolation"] = partial(interpolation, f, data)
+        if size(data) > 1 and family.can("reconstruct"):
+            shown |= {"latent": partial(latent, f, data), "traversal": partial(traversal, f, data)}
+    return shown
 
 
-def codes(f: Any, data: DataModule) -> dict[str, dict[str, Tensor]]:
-    """A map of the code's two widest directions by class; for few dimensions, what each does on its own."""
-    batch = next(iter(data.batches("test", size=POINTS, limit=POINTS)))
+def split_of(data: DataModule) -> str:
+    """The split that is shown: test, or the first that has images where the data keep none for it."""
+    sizes = data.card["splits"]
+    return next((split for split in ("test", "val", "train") if sizes[split]), "test")
+
+
+def size(data: DataModule) -> int:
+    """Images that can be shown."""
+    return int(data.card["splits"][split_of(data)])
+
+
+def affordable(data: DataModule) -> int:
+    """How many images of this size an array may hold: at 256×256 compressing 64 would take longer than training."""
+    return max(1, PIXELS // math.prod(data.spec.shape[1:]))
+
+
+def some(f: Any, data: DataModule, n: int) -> Tensor:
+    """The first images of the split that is shown, at most n, on the family's device."""
+    return next(iter(data.batches(split_of(data), size=n, limit=n))).x.to(f.device, f.dtype)
+
+
+def reconstructions(f: Any, data: DataModule) -> Arrays:
+    x = some(f, data, min(PAIRS, affordable(data)))
+    if not f.can("denoise"):
+        return {"x": x, "reconstruction": f.reconstruct(x)}
+    corrupted, restored = f.denoise(x, generator(f.device, 0, "pictures"))
+    return {"x": x, "corrupted": corrupted, "reconstruction": restored}
+
+
+def interpolation(f: Any, data: DataModule) -> Arrays:
+    """Lines of decoded codes between two images' codes."""
+    z = f.encode(some(f, data, PAIRS))
+    lines = max(1, min(len(z) // 2, affordable(data) // STEPS))
+    a, b = z[:lines], z[len(z) // 2 :][:lines]
+    shares = torch.linspace(0, 1, STEPS, device=z.device)
+    path = torch.lerp(a[:, None], b[:, None], shares.view(1, -1, *[1] * (a.ndim - 1)))
+    return {"x": f.decode(path.flatten(0, 1)).unflatten(0, (lines, STEPS))}
+
+
+def latent(f: Any, data: DataModule) -> Arrays:
+    """A map of the code's two widest directions by class; of a code of one unit, of that and nothing."""
+    batch = next(iter(data.batches(split_of(data), size=POINTS, limit=POINTS)))
     z = f.encode(batch.x.to(f.device, f.dtype))
-    centre = z.mean(0)
-    flat = z if z.shape[1] == 2 else (z - centre) @ torch.linalg.svd(z - centre, full_matrices=False)[2][:2].T
-    found = {
-        "latent": {"z": flat, "dimensions": torch.tensor(z.shape[1]), **({} if batch.y is None else {"y": batch.y})}
-    }
-    spread = z.std(0)
-    widest = spread.argsort(descending=True)[: min(8, z.shape[1])]
+    centred = z - z.mean(0)
+    flat = z if z.shape[1] == 2 else centred @ torch.linalg.svd(centred, full_matrices=False)[2][:2].T
+    flat = torch.nn.functional.pad(flat, (0, 2 - flat.shape[1]))
+    return {"z": flat, "dimensions": torch.tensor(z.shape[1]), **({} if batch.y is None else {"y": batch.y})}
+
+
+def traversal(f: Any, data: DataModule) -> Arrays:
+    """What each of the code's widest units does on its own, from two standard deviations below its mean to two above."""
+    z = f.encode(some(f, data, POINTS))
+    centre, spread = z.mean(0), z.std(0)
+    widest = spread.argsort(descending=True)[: max(1, min(8, z.shape[1], affordable(data) // STEPS))]
     shares = torch.linspace(-2, 2, STEPS, device=z.device)
     steps = centre + shares[None, :, None] * torch.diag(spread)[widest][:, None]
-    found["traversal"] = {"x": f.decode(steps.flatten(0, 1)).unflatten(0, (len(widest), STEPS))}
-    return found
+    return {"x": f.decode(steps.flatten(0, 1)).unflatten(0, (len(widest), STEPS))}
 
 
-def points(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
+def points(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
+    """What makes the arrays of the one picture of points in the plane."""
+    return {"points": partial(cloud, family, data)} if family.can("sample") and data.spec.shape == (2,) else {}
+
+
+def cloud(f: Any, data: DataModule) -> Arrays:
     """Samples of a plane over the data, and over the true density where it is known."""
-    if not family.can("sample") or data.spec.shape != (2,):
-        return {}
-    x: Tensor = family.sample(POINTS, generator(family.device, 0, "pictures"))  # type: ignore[operator]
-    x, real = data.spec.original(x), data.spec.original(data.tensor("test", limit=POINTS))
+    x, real = f.sample(POINTS, generator(f.device, 0, "pictures")), data.tensor(split_of(data), limit=POINTS)
+    x, real = data.spec.original(x), data.spec.original(real)
     found = {"x": x, "data": real}
     low, high = real.min(0).values - 0.5, real.max(0).values + 0.5
     axes = [torch.linspace(float(a), float(b), 120) for a, b in zip(low, high, strict=True)]
@@ -83,4 +132,4 @@ def points(family: Family, data: DataModule) -> dict[str, dict[str, Tensor]]:
     if log_density is not None:
         extent = torch.tensor([float(low[0]), float(high[0]), float(low[1]), float(high[1])])
         found |= {"log_density": log_density(grid.reshape(-1, 2)).reshape(120, 120), "extent": extent}
-    return {"points": found}
+    return found

@@ -35,7 +35,7 @@ class Selector:
 
     def measure(self, family: Family, data: DataModule) -> dict[str, float]:
         """Validation terms, with EMA weights where there are any; `criterion` is what chooses, where anything does."""
-        chooses = self.chooses(family)
+        chooses = self.chooses(family, data)
         if not chooses and self.during is None:
             return {}
         assert family.stepper is not None
@@ -50,9 +50,17 @@ class Selector:
         family.train(was_training)
         return values
 
-    def chooses(self, family: Family) -> bool:
-        """Whether any value chooses the weights of such a family."""
-        return not (self.metric == "none" or (self.metric == "auto" and family.criterion == ()))
+    def chooses(self, family: Family, data: DataModule) -> bool:
+        """Whether any value chooses the weights of such a family. Raises PushforwardError where a named one has no images."""
+        if self.metric == "none" or (self.metric == "auto" and family.criterion == ()):
+            return False
+        there = bool(data.card["splits"]["val"])
+        if not there and self.metric != "auto":
+            raise PushforwardError(
+                f"selection.metric={self.metric} needs validation images, and data.validation leaves none; "
+                "raise it, or use selection.metric=auto"
+            )
+        return there
 
     def terms(self, family: Family, data: DataModule) -> dict[str, float]:
         """Each term's mean over the validation split; nothing waits for the device before the end."""

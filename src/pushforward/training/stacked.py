@@ -18,7 +18,7 @@ from pushforward.runs import RunDir
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Block
 from pushforward.training import build, loggers
-from pushforward.training.train import Session, conclude, fail, interrupted, prepare, told
+from pushforward.training.train import Session, conclude, fail, finish, interrupted, prepare, told
 
 
 def main(files: Sequence[str]) -> int:
@@ -54,8 +54,7 @@ def train(runs: list[tuple[dict[str, Any], RunDir]]) -> None:
                 ended.add(id(session))
                 conclude(session)
                 told(session)
-                for mirror in session.mirrors:
-                    loggers.finish(mirror, session.conductor.outcome.state in ("failed", "diverged"))
+                finish(session, session.conductor.outcome.state in ("failed", "diverged"))
     except BaseException as error:
         for session in sessions:
             if id(session) not in ended:
@@ -203,7 +202,7 @@ class Together:
             return [
                 s.measure(session.family, session.data) for s, session in zip(selectors, self.sessions, strict=True)
             ]
-        if not selectors[0].chooses(base):
+        if not selectors[0].chooses(base, self.sessions[0].data):
             return [{} for _ in selectors]
         player, count, sums = base.players[0].name, 0, dict[str, torch.Tensor]()
         base.eval()

@@ -28,6 +28,7 @@ from pushforward.training.bind import settle
 from pushforward.training.conductor import Conductor, Plan
 from pushforward.training.console import note, opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
+from pushforward.training.gaps import Gaps, apart, remedy
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
 from pushforward.training.selection import Selector
@@ -86,8 +87,7 @@ def _train(frozen: dict[str, Any], run: RunDir) -> int:
         conclude(session)
         failed = session.conductor.outcome.state in ("failed", "diverged")
     finally:
-        for mirror in session.mirrors:
-            loggers.finish(mirror, failed)
+        finish(session, failed)
     return told(session) if rank() == 0 else EXIT[session.conductor.outcome.state]
 
 
@@ -104,6 +104,8 @@ class Session:
     conductor: Conductor
     execution: dict[str, Any] = field(default_factory=lambda: {"executed": "alone"})
     """How it was trained, for the record."""
+    gaps: Gaps = field(default_factory=dict)
+    """What could not be measured or drawn."""
 
 
 def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:
@@ -118,8 +120,9 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     if chief:
         run = reopen(run, frozen)
         run.set_status(
-            state="running", error=None, threads=threads, identity=identities.identity(frozen), commit=commit(),
-            fingerprint=config.fingerprint(frozen), command=" ".join(sys.argv),
+            state="running", error=None, phase=None, stage=None, threads=threads,
+            identity=identities.identity(frozen), fingerprint=config.fingerprint(frozen), commit=commit(),
+            command=" ".join(sys.argv),
         )  # fmt: skip
     if data is None:
         data = build.build_data(frozen)
@@ -141,11 +144,11 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
 
     wanted = frozen["selection"]["metric"]
     features = features_for(data, frozen["features"]) if chief or wanted.startswith("fd_") else None
-    selector = Selector(wanted, features, during(frozen["metrics"], features) if chief else None)
+    selector = Selector(wanted, features, during(frozen["metrics"], features, run) if chief else None)
     mirrors = make_mirrors(frozen, run) if chief else []
     conductor = Conductor(
         run, data, plan(frozen, family, cycles, images), selector, mirrors, restored,
-        lambda family, seen: mirror_pictures(mirrors, draw(run, family, data), seen),
+        lambda family, seen: mirror_pictures(mirrors, draw(run, family, data, {}), seen),
     )  # fmt: skip
     return Session(frozen, run, data, family, features, mirrors, conductor)
 
@@ -155,24 +158,41 @@ def conclude(session: Session) -> None:
     run, family, data, outcome = session.run, session.family, session.data, session.conductor.outcome
     if rank() != 0 or outcome.state != "finished":
         return
-    say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s; measuring …")
-    record(session)
-    mirror_pictures(session.mirrors, draw(run, family, data), outcome.images)
+    say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s")
+    gaps = session.gaps
+    with apart(run, gaps, "record.json"):
+        record(session)
+    pictures = draw(run, family, data, gaps)
     for mirror in session.mirrors:
-        loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
-        numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
-        loggers.log_numbers(mirror, numbers, outcome.images)
+        with apart(run, gaps, "logger"):
+            mirror_pictures([mirror], pictures, outcome.images)
+            loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
+            numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
+            loggers.log_numbers(mirror, numbers, outcome.images)
+    if gaps and "record.json" not in gaps:
+        with apart(run, gaps, "record.json"):
+            run.update_record({}, failed=gaps)
+
+
+def finish(session: Session, failed: bool) -> None:
+    """Closes the loggers: what they raise is a gap, and ends no run."""
+    for mirror in session.mirrors:
+        with apart(session.run, session.gaps, "logger"):
+            loggers.finish(mirror, failed)
 
 
 def told(session: Session) -> int:
     """Writes and says how the run ended. Returns its exit code."""
     run, outcome = session.run, session.conductor.outcome
     latest = session.conductor.closing() or run.status.get("latest")
+    unwritten = session.gaps.get("record.json")
+    error = outcome.reason or (unwritten and f"record.json: {unwritten}")
     run.set_status(
-        state=outcome.state, error=outcome.reason, images_seen=session.family.progress.images_seen, latest=latest
-    )
+        state=outcome.state, error=error, images_seen=session.family.progress.images_seen, latest=latest,
+        phase=None, stage=None,
+    )  # fmt: skip
     if outcome.state == "finished":
-        say(run, summary(run))
+        say(run, summary(run), *remedy(run, session.gaps))
     else:
         goes_on = "; the same command goes on" if outcome.state == "stopped" else ""
         say(run, f"{outcome.state}: {outcome.reason}{goes_on}")
@@ -260,13 +280,12 @@ def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
 
 
 def record(session: Session) -> None:
-    """Measures the chosen weights and writes record.json."""
+    """Measures the chosen weights and writes record.json: first how it was trained, which no failure of a measure loses."""
     frozen, run, family, conductor = session.frozen, session.run, session.family, session.conductor
     outcome = conductor.outcome
     card = choose(run, family, frozen)
-    started = time.perf_counter()
     run.write_record(
-        evaluate(family, session.data, session.features, frozen["metrics"], card, run)[0],
+        {},
         identity=identities.identity(frozen),
         improving=conductor.improving,
         objective=family.describe(),
@@ -274,7 +293,6 @@ def record(session: Session) -> None:
             "parameters": sum(p.numel() for p in family.parameters()),
             "images_per_second": outcome.images / outcome.seconds if outcome.seconds else None,
             "train_seconds": outcome.seconds,
-            "evaluate_seconds": time.perf_counter() - started,
             "images_seen": outcome.images,
             "steps": dict(family.progress.steps),
         },
@@ -285,6 +303,11 @@ def record(session: Session) -> None:
             "torch": torch.__version__, "lightning": pl.__version__, "python": platform.python_version(),
         },
     )  # fmt: skip
+    started = time.perf_counter()
+    found, gaps = evaluate(family, session.data, session.features, frozen["metrics"], card, run, training=True)
+    session.gaps |= gaps
+    cost = {**run.record["cost"], "evaluate_seconds": time.perf_counter() - started}
+    run.update_record(found, cost=cost, failed=session.gaps)
 
 
 def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Any]:
