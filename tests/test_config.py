@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pushforward import config
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.training.bind import check_targets, nodes
 
 CONF = config.conf_dir()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pushforward import config, identities, launch
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.runs import Run, every_run, runs_dir
 
 

@@ -30,7 +30,18 @@ MATHEMATICS = {"networks", "distributions"}
 PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion"}
 FILES = {"runs", "store", "trust", "text"}
 TOP = {"machine", "signals", "streams", "failures"}
-COMMANDS = {"identities", "launch", "sweep", "job", "complaints", "doctor"}
+COMMANDS = {
+    "identities",
+    "command_line",
+    "composition",
+    "config_files",
+    "overrides",
+    "launch",
+    "sweep",
+    "job",
+    "complaints",
+    "doctor",
+}
 
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -47,6 +58,9 @@ MAY: dict[str, set[str]] = {
     "config": {"domains", "errors", "runs", "machine", "identities"},
     "identities": {"errors", "runs", "walk"},
     "complaints": {"errors", "config"},
+    "config_files": {"errors"},
+    "overrides": {"errors", "config"},
+    "composition": {"errors", "config", "complaints", "config_files"},
     "doctor": {"errors", "config", "runs", "machine"},
     "failures": {"errors", "runs", "signals", "text"},
     "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
@@ -54,24 +68,52 @@ MAY: dict[str, set[str]] = {
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "config", "identities", "launch", "failures"},
+    | {
+        "families",
+        "data",
+        "metrics",
+        "protocol",
+        "report",
+        "config",
+        "identities",
+        "composition",
+        "overrides",
+        "launch",
+        "failures",
+    },
     **dict.fromkeys(
-        ("launch", "sweep", "job"), FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"}
+        ("command_line", "launch", "sweep", "job"),
+        FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"},
     ),
     "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour"},
     "tour": GROUND
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "launch", "training"},
-    "__init__": FILES | {"errors", "config", "launch", "training"},
+    | {"families", "data", "metrics", "protocol", "report", "composition", "training"},
+    "__init__": FILES | {"errors", "composition", "overrides", "config", "launch", "training"},
     "__main__": {"cli"},
 }
 """What each module or folder of the package may import of it, besides itself."""
 
-CONFIGURED = {"cli", "config", "identities", "launch", "complaints", "sweep", "training"}
+CONFIGURED = {
+    "cli",
+    "config",
+    "identities",
+    "composition",
+    "overrides",
+    "command_line",
+    "launch",
+    "complaints",
+    "sweep",
+    "training",
+}
 TORCHLESS = TOP | {
     "domains",
+    "command_line",
+    "composition",
+    "config_files",
+    "overrides",
     "cli",
     "config",
     "identities",

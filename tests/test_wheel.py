@@ -49,7 +49,7 @@ def test_the_config_tree_is_found_in_the_wheel(wheel: Path, tmp_path: Path) -> N
 from pathlib import Path
 import pushforward
 from pushforward import config
-from pushforward.launch import compose
+from pushforward.composition import compose
 import hydra_plugins.pushforward_launchers.process as launcher
 site = Path.cwd() / "site"
 assert Path(pushforward.__file__).is_relative_to(site), pushforward.__file__

@@ -142,7 +142,7 @@ def child(up: float, arguments: Sequence[str]) -> None:
     born, file, *command = arguments
     clock = Clock(float(born))
     clock.mark("python", up)
-    from pushforward import config, launch
+    from pushforward import command_line, config, launch
 
     clock.mark("imports: hydra's config, pushforward's")
     start = launch.start
@@ -188,4 +188,4 @@ def child(up: float, arguments: Sequence[str]) -> None:
         return start(frozen, overrides)
 
     launch.start = timed_start
-    launch.hydra_train(command)
+    command_line.hydra_train(command)

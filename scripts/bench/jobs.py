@@ -31,7 +31,8 @@ def product(args: list[str]) -> int:
 
 def measure(kind: str, jobs: int, out: Path) -> None:
     from pushforward import config
-    from pushforward.launch import compose, freeze_to
+    from pushforward.composition import compose
+    from pushforward.launch import freeze_to
     from pushforward.runs import Run, runs_dir
     from pushforward.sweep.server import BASE, Server, targets
 

@@ -161,7 +161,7 @@ def write_images(arguments: Sequence[str]) -> int:
     """`python scripts/bench images FILE OVERRIDES…`: the training images of a command line, as a file."""
     import numpy as np
 
-    from pushforward.launch import compose
+    from pushforward.composition import compose
     from pushforward.training.build import build_data
 
     path, *command = arguments

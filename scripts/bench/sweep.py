@@ -79,7 +79,7 @@ def job(kind: str, seed: int, epochs: int, outputs: Path) -> None:
 
     from bench import lightning
     from bench.written import gan, vae
-    from pushforward.launch import compose
+    from pushforward.composition import compose
     from pushforward.training.build import build_data
 
     torch.set_num_threads(1)

@@ -55,11 +55,11 @@ def another(case: Case, channel: Channel, asked: argparse.Namespace) -> None:
 
 
 def pushforward(case: Case, channel: Channel, asked: argparse.Namespace) -> None:
-    from pushforward import config, launch
+    from pushforward import composition, config
 
     trainer = ["trainer=gpu", "trainer.devices=1"] if asked.device == "cuda" else ["trainer=cpu"]
     endless = [f"trainer.threads={asked.threads}", "budget.epochs=1000000", "features=none"]
-    frozen = launch.compose([*trainer, *case.command, *endless])
+    frozen = composition.compose([*trainer, *case.command, *endless])
     config.calm(frozen)  # as the command line does, before torch is imported
     import numpy as np
 

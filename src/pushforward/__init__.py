@@ -6,6 +6,7 @@ pf.runs(model="vae").frame()                # what there is
 pf.load("latest").sample(64)                # a trained model
 """
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from pushforward.trust import allowed
 
 if TYPE_CHECKING:
     from pushforward.training.again import Trained
+
+_TURN = threading.RLock()
+"""Runs of this process are trained one after the other: the generators and the default precision are the process's."""
 
 __all__ = ["PushforwardError", "Run", "RunList", "find", "load", "runs", "train"]
 
@@ -39,16 +43,18 @@ def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
 def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Run:
     """Trains one run as `pushforward train OVERRIDES` does, or finds it finished; returns it.
 
-    allow_modules: modules of your own that the overrides may name in a `_target_`.
+    more: values by key, as they are: `seed=3`, `**{"data.source.path": Path("it's mine.npz"), "network.hidden": (64, 32)}`.
+    allow_modules: modules of your own that the overrides may name in a `_target_`. Threads take turns.
 
     Raises PushforwardError for bad input, and where training ended otherwise than finished.
     """
-    from pushforward import config, launch
+    from pushforward import composition, config, launch
+    from pushforward.overrides import override, read
     from pushforward.runs import runs_dir
 
-    asked = [*overrides, *(f"{key}={value}" for key, value in more.items())]
-    frozen = launch.compose(asked)
-    with allowed(allow_modules):
+    asked = read([*overrides, *(override(key, value) for key, value in more.items())])
+    frozen = composition.compose(asked)
+    with _TURN, allowed(allow_modules):
         code = launch.start(frozen, asked)
     run = Run(runs_dir() / config.run_id(frozen))
     if code:

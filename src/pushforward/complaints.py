@@ -1,7 +1,7 @@
 """What Hydra and OmegaConf refuse, said in one line that names the nearest valid choices. Imports no torch."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,20 @@ def missing_key(text: str, composed: Mapping[str, Any]) -> str | None:
 
 
 def key_line(key: str, composed: Mapping[str, Any]) -> str:
+    whole = [other for other in dotted(composed) if other.endswith(f".{key}")]
+    if whole:
+        return f"{key}: there is no such key; did you mean {' or '.join(whole[:3])}?"
     head, last = deepest(key, composed)
     known = siblings(head, composed)
     hint = near(last, known) if known else "see the whole with --cfg job"
     return f"{key}: there is no such key; {hint}" + (f" (in {head})" if head and known else "")
+
+
+def dotted(node: Any, path: str = "") -> Iterator[str]:
+    """The keys of a config, in full."""
+    for key, value in node.items() if isinstance(node, Mapping) else ():
+        yield f"{path}{key}"
+        yield from dotted(value, f"{path}{key}.")
 
 
 def deepest(key: str, composed: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
@@ -141,7 +142,7 @@ HOLDERS: dict[str, type] = {"metrics": Metrics}
 
 def register() -> None:
     """Make the root schema and the resolvers known to Hydra."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    ConfigStore.instance().store(name="pushforward_schema", node=Config)
     OmegaConf.register_new_resolver("outputs", lambda: str(outputs()), replace=True)
 
 
@@ -158,6 +159,19 @@ def conf_dir() -> Path:
 def options(group: str) -> list[str]:
     """The options of a config group that come with the package."""
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """The config groups that come with the package."""
+    return sorted(path.name for path in conf_dir().iterdir() if any(path.glob("*.yaml")))
+
+
+def none_of(group: str) -> str | None:
+    """What chooses nothing of a group: its option `none`, `null` where that is the default, None where one is needed."""
+    if "none" in options(group):
+        return "none"
+    defaults = yaml.safe_load((conf_dir() / "train.yaml").read_text(encoding="utf-8"))["defaults"]
+    return "null" if {group: None} in defaults else None
 
 
 def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import torch
 
 from bench import lightning, rows
 from bench.cases import CASES, ROWS, Case, absent, chosen
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.spec import DataSpec
 from pushforward.training import build
 

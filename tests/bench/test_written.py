@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.written import diffusion, flow, gan, vae
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.families import Family
-from pushforward.launch import compose
 from pushforward.spec import Batch, DataSpec
 from pushforward.training import build
 

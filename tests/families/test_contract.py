@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from pushforward import config
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.families import Family, Loss
-from pushforward.launch import compose
 from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective
 from pushforward.spec import Batch, DataSpec

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from pushforward import config
+from pushforward.composition import compose
 from pushforward.families import Family
-from pushforward.launch import compose
 from pushforward.training import build
 
 FILE = Path(__file__).with_name("golden.json")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.families import Family, VariationalAutoencoder, moves
 from pushforward.families.updates import Update
-from pushforward.launch import compose
 from pushforward.training import build
 
 Trained = Callable[..., Family]

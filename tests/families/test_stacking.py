@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.composition import compose
 from pushforward.families import Family, Tuning
 from pushforward.families.stacking import Stack
-from pushforward.launch import compose
 from pushforward.spec import BLOCK, Block, DataSpec
 from pushforward.training.build import build_family
 

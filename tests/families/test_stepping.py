@@ -2,7 +2,7 @@
 
 import torch
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.spec import Batch
 from pushforward.training import build
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.protocol import Subject
 from pushforward.protocol.aggregate import Aggregate
 from pushforward.report.tables import relation

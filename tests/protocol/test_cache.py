@@ -103,7 +103,7 @@ def test_features_of_real_images_are_computed_once_for_their_content(outputs: Pa
             return images.flatten(1)[:, ::7] * 1.1
 
     def seen(*overrides: str, features: Fake | None = None) -> Seen:
-        from pushforward.launch import compose
+        from pushforward.composition import compose
         from pushforward.training.build import build_data, build_family
 
         frozen = compose(["data=digits", "model=ae", "network.hidden=[4]", *overrides])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.protocol import Subject
 from pushforward.protocol.denoising import Denoising
 from pushforward.training import build

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from pushforward.composition import compose
 from pushforward.families import Family
-from pushforward.launch import compose
 from pushforward.protocol import Subject
 from pushforward.protocol.disentanglement import Disentanglement
 from pushforward.training import build

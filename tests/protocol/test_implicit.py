@@ -11,11 +11,11 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from pushforward.bottlenecks import Deterministic
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.data.sources.base import Arrays, Source, Split
 from pushforward.distributions import Gaussian as GaussianLikelihood
 from pushforward.families import GAN, PlainAutoencoder, Tuning
-from pushforward.launch import compose
 from pushforward.networks import MLP
 from pushforward.objectives import NonSaturatingCritic, NonSaturatingGenerator, Reconstruction
 from pushforward.priors import FittedGaussian, FittedMixture

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.metrics import compressors
 from pushforward.protocol.information import Information, compressor_references, levels_of
 from pushforward.protocol.subject import NotApplicable, Subject

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pushforward import priors
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol import Subject
 from pushforward.protocol.interpolation import Interpolation

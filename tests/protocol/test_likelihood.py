@@ -14,12 +14,12 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from pushforward.bottlenecks import Gaussian
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.data.sources.base import Arrays, Source, Split
 from pushforward.distributions import Gaussian as GaussianLikelihood
 from pushforward.families import Tuning, VariationalAutoencoder
 from pushforward.families.family import Likelihoods
-from pushforward.launch import compose
 from pushforward.networks import MLP
 from pushforward.objectives import KL, Reconstruction
 from pushforward.protocol import Subject
@@ -248,7 +248,7 @@ def test_nats_that_are_no_bits_say_so(make: Callable[..., Subject]) -> None:
 
 MEMORY = """
 import resource, torch
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.protocol import Subject
 from pushforward.protocol.likelihood import Likelihood
 from pushforward.training import build

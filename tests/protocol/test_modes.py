@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.data.sources import Toy2d
 from pushforward.data.sources.densities import DENSITIES
 from pushforward.families.family import Likelihoods
-from pushforward.launch import compose
 from pushforward.protocol.modes import Modes
 from pushforward.protocol.subject import Subject
 from pushforward.training import build

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.metrics import perceptual
 from pushforward.metrics.reconstruction import mse, ssim
 from pushforward.protocol import Subject

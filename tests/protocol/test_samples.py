@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from pushforward import priors
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.protocol import Subject, references, seen
 from pushforward.protocol.samples import Samples
 from pushforward.training import build

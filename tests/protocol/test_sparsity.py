@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.metrics import sparsity
 from pushforward.protocol import Subject
 from pushforward.protocol.sparsity import ANY, Sparsity

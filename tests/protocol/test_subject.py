@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.priors import StandardNormal
 from pushforward.protocol import NotApplicable, Subject
 from pushforward.protocol.subject import CHUNK

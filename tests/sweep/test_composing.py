@@ -1,16 +1,13 @@
 """What a proposal is composed to, and what a search refuses before anything is run."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pushforward import config, launch
+from pushforward import composition, config
 from pushforward.complaints import REFUSALS, explain
 from pushforward.errors import PushforwardError
 from pushforward.sweep.composing import Composer
@@ -21,15 +18,9 @@ BASE = ["model=vae", "budget.epochs=2"]
 
 
 @pytest.fixture
-def loader() -> Iterator[tuple[Any, DictConfig]]:
-    config.register()
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        yield (
-            hydra.config_loader,
-            hydra.config_loader.load_configuration("train", [], run_mode=RunMode.RUN),
-        )
+def loader() -> tuple[Any, DictConfig]:
+    loader = composition.Loader()
+    return loader, loader.load_configuration("train", [], run_mode=RunMode.RUN)
 
 
 def composer(loader: tuple[Any, DictConfig], space: Any, *overrides: str) -> Composer:
@@ -46,8 +37,7 @@ def test_a_proposal_is_the_run_that_its_overrides_make(loader: tuple[Any, DictCo
     }
     params = {"network": "conv", "weighting.beta": 0.1 + 0.2, "model.code_dim": 7, "optimizer.model.lr": 1e-3 / 3}
     found = composer(loader, space, "seed=3")(params)
-    GlobalHydra.instance().clear()
-    wanted = launch.compose([*BASE, "seed=3", *(f"{key}={value}" for key, value in params.items())])
+    wanted = composition.compose([*BASE, "seed=3", *(f"{key}={value}" for key, value in params.items())])
     assert config.run_id(found) == config.run_id(wanted)
     assert found == wanted
     assert found["model"]["objective"]["kl"]["weight"]["beta"] == 0.1 + 0.2, "interpolated after it was set"
@@ -83,7 +73,7 @@ def test_what_is_wrong_is_said_before_any_run(
         try:
             composer(loader, space, *overrides)
         except REFUSALS as error:
-            raise PushforwardError(explain(error, launch.compose_without_errors(BASE))) from None
+            raise PushforwardError(explain(error, loader[0].without_errors(BASE))) from None
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.runs import Sweep
 from pushforward.sweep import ledger
 from pushforward.training.loggers import SWEEP

@@ -8,7 +8,7 @@ import pytest
 
 from pushforward import config
 from pushforward.cli import main
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.runs import RunDir, runs_dir
 
 TINY = [

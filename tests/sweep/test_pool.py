@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pushforward import config
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose, freeze_to
+from pushforward.launch import freeze_to
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep import devices
 from pushforward.sweep import pool as sweep

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.runs import every_run, runs_dir
 from pushforward.sweep import child, ray, remote
 from pushforward.sweep.jobs import Job

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.runs import Run, RunDir
 from pushforward.sweep import screen
 from pushforward.sweep.jobs import Job

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from pushforward import config
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import CODES, compose
+from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir, every_run, runs_dir
 from pushforward.sweep import remote, slurm
 

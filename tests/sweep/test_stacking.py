@@ -60,7 +60,7 @@ def test_how_a_replica_ended(
     code: int, state: str, expected: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One process for all: each run's status tells, and where it is killed, what had ended before is not lost."""
-    from pushforward.launch import compose
+    from pushforward.composition import compose
     from pushforward.runs import Run
 
     class Over:

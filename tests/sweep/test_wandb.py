@@ -11,8 +11,8 @@ import yaml
 
 from pushforward import config
 from pushforward.cli import main, run
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.runs import RunDir, every_run, every_sweep, runs_dir
 from pushforward.sweep import ledger, sync
 from pushforward.sweep.mirrored import mirror, table

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pushforward import tour
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.tour import codes, information, models
 from pushforward.training import build
 

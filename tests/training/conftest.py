@@ -14,7 +14,7 @@ Compose = Callable[..., dict[str, Any]]
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compose:
     """overrides -> the frozen config of a small run on digits whose directory lies in this test's folder."""
-    from pushforward.launch import compose
+    from pushforward.composition import compose
 
     monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path / "outputs"))
     for name in ("WANDB_API_KEY", "WANDB_MODE"):

@@ -9,8 +9,8 @@ import pytest
 
 from pushforward import config
 from pushforward.cli import main
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.training.again import changed, settings_of
 from pushforward.training.train import train

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushforward import config
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.runs import RunDir
 from pushforward.training.command import command
 

@@ -68,7 +68,7 @@ def free_ports(n: int) -> list[int]:
 
 
 def frozen_of(case: str, *more: str) -> dict[str, Any]:
-    from pushforward.launch import compose
+    from pushforward.composition import compose
 
     quiet = ("features=none", "metrics=none", "logger=none", "trainer.threads=1", "trainer.progress=false")
     hidden = () if "network=conv" in CASES[case] else ("network.hidden=[32]",)

@@ -121,7 +121,7 @@ CASES = [
 
 
 def frozen_of(family: str, *more: str) -> dict[str, Any]:
-    from pushforward.launch import compose
+    from pushforward.composition import compose
 
     quiet = ("features=none", "metrics=none", "trainer.threads=1", "trainer.progress=false")
     return compose(["data=digits", "network.hidden=[16]", *quiet, *PLAN, *FAMILIES[family], *more])
@@ -328,7 +328,7 @@ def test_a_finished_run_returns_its_numbers_without_torch(small: Compose, tmp_pa
 
     overrides = ["model=vae", "budget.images=1024", "budget.epochs=null", "metrics=default", "trainer.threads=1"]
     overrides += ["network.hidden=[32]", "features=none", "logger=none", "data=digits", "trainer.progress=false"]
-    from pushforward.launch import compose
+    from pushforward.composition import compose
 
     frozen = compose(overrides)
     assert train_quietly(frozen, tmp_path / "outputs" / "runs" / run_id(frozen)) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pushforward.launch import compose
+from pushforward.composition import compose
 from pushforward.runs import Run, RunDir
 from pushforward.sweep.objective import validations, value
 from pushforward.training import build

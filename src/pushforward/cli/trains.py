@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pushforward.cli.parser import Parser, add_allow_modules, words
 from pushforward.errors import PushforwardError
+from pushforward.overrides import read
 from pushforward.runs import find
 from pushforward.streams import steady
 from pushforward.trust import allowed, beside
@@ -18,11 +19,11 @@ def train(args: list[str]) -> int:
         if "--plan" in args:
             from pushforward.sweep.plan import plan
 
-            return plan([expand(a) for a in args if a != "--plan"])
-        from pushforward.launch import hydra_train
+            return plan([a for a in args if a != "--plan"])
+        from pushforward.command_line import hydra_train
 
         with steady():
-            return hydra_train([expand(a) for a in args])
+            return hydra_train(args)
 
 
 def config_dir(args: list[str]) -> Path | None:
@@ -35,17 +36,6 @@ def config_dir(args: list[str]) -> Path | None:
     return None
 
 
-def expand(argument: str) -> str:
-    """`seed=0..4` as Hydra's `seed=0,1,2,3,4`; anything else as it is."""
-    found = re.fullmatch(r"([\w.@/+]+)=(-?\d+)\.\.(-?\d+)", argument)
-    if not found:
-        return argument
-    key, first, last = found.group(1), int(found.group(2)), int(found.group(3))
-    if last < first:
-        raise PushforwardError(f"{argument}: a range a..b runs upwards; write {key}={last}..{first}")
-    return f"{key}={','.join(map(str, range(first, last + 1)))}"
-
-
 def evaluate(args: list[str]) -> int:
     """pushforward evaluate RUN...: measures trained runs again, without training."""
     parser = Parser("pushforward evaluate", description=evaluate.__doc__)
@@ -53,17 +43,17 @@ def evaluate(args: list[str]) -> int:
     parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
     add_allow_modules(parser)
     asked = parser.parse_intermixed_args(args)
-    overrides = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
+    measuring = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     if asked.config_dir is not None and not asked.config_dir.is_dir():
         raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
     # all are found before the first is measured
-    runs = [run for spec in asked.run if spec not in overrides for run in find(spec)]
+    runs = [run for spec in asked.run if spec not in measuring for run in find(spec)]
     from pushforward.training.again import evaluate_again
 
     failed = False
     with allowed([*beside(asked.config_dir), *words(asked.allow_modules)]):
         for run in {run.id: run for run in runs}.values():
-            said, failures = evaluate_again(run, overrides, asked.config_dir)
+            said, failures = evaluate_again(run, read(measuring), asked.config_dir)
             print(said)
             failed |= bool(failures)
     return int(failed)

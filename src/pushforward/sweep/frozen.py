@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pushforward import config as configuration
-from pushforward import identities
+from pushforward import composition, identities
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.mirrored import mirror
 from pushforward.sweep.once import Once
@@ -51,11 +49,11 @@ class FreezingLauncher(Launcher):
             with open_dict(cfg):
                 cfg.hydra.job.id, cfg.hydra.job.num = f"{number}", number
             configs.append(cfg)
-            frozen.append(freeze(cfg))
+            frozen.append(composition.frozen(cfg))
         asked = [list(filter_overrides(list(o))) for o in job_overrides]
         common = set(asked[0]).intersection(*asked) if len(asked) > 1 else set()
         said = [" ".join(part for part in job if part not in common) for job in asked]
-        several = len({configuration.run_id(one) for one in frozen})
+        several = len({identities.run_id(one) for one in frozen})
         if unused := identities.unused(frozen, asked):
             same = f"; {len(frozen)} jobs are {several} run{'s' * (several > 1)}" if several < len(frozen) else ""
             print(unused + same, flush=True)
@@ -72,12 +70,3 @@ class FreezingLauncher(Launcher):
             done.status, done.return_value = JobStatus.COMPLETED, code
             returns.append(done)
         return returns
-
-
-def freeze(cfg: DictConfig) -> dict[str, Any]:
-    """A job's frozen config, without the node `hydra` that it was composed with."""
-    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    state = Singleton.get_state()
-    frozen = configuration.freeze(plain, dict(cfg.hydra.runtime.choices))
-    Singleton.set_state(state)
-    return frozen

@@ -27,13 +27,12 @@ ASKED: ContextVar[str] = ContextVar("ASKED", default="")
 
 def plan(args: list[str]) -> int:
     """`pushforward train ARGS --plan`: Hydra composes all jobs, a single run like a sweep of one. Returns the exit code."""
-    from pushforward.launch import hydra_train
+    from pushforward.command_line import hydra_train, several
 
-    several = bool({"-m", "--multirun"} & set(args))
     folder = tempfile.mkdtemp(prefix="pushforward-plan-")  # where Hydra notes down a sweep
-    asked = ASKED.set("many" if several else "one")
+    asked = ASKED.set("many" if several(args) else "one")
     try:
-        return hydra_train([*([] if several else ["-m"]), *args, f"hydra.sweep.dir='{folder}'"])
+        return hydra_train([*args, *([] if several(args) else ["-m"])], Path(folder))
     finally:
         ASKED.reset(asked)
         shutil.rmtree(folder)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.families import Family
-from pushforward.launch import compose
 from pushforward.protocol.features import lenet
 from pushforward.protocol.subject import Subject
 from pushforward.seeds import generator

@@ -83,7 +83,7 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
 
     Raises PushforwardError where an override is of anything else, or cannot be composed.
     """
-    from pushforward import config, launch
+    from pushforward import composition, config
 
     wrong = [o for o in overrides if not MEASURING.match(o)]
     if wrong:
@@ -95,7 +95,7 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
     chosen = {group: run.choices.get(group) for group in own}
     anew = {group: any(o.startswith(f"{group}=") for o in overrides) for group in own}
     kept = [f"{group}={chosen[group]}" for group in own if chosen[group] and own[group] is not None and not anew[group]]
-    usual = launch.compose(kept, config_dir)["choices"]
+    usual = composition.compose(kept, config_dir)["choices"]
     kept += [
         f"+{where}={option}"  # a measure or density that the run was trained with beside those of its group
         for where, option in run.choices.items()
@@ -105,7 +105,7 @@ def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) 
         and not any(f"{where}=" in o for o in overrides)
         and option in config.options(group)
     ]
-    before, after = (launch.compose([*kept, *more], config_dir) for more in ([], overrides))
+    before, after = (composition.compose([*kept, *more], config_dir) for more in ([], overrides))
     check_targets({group: after[group] for group in own})
     return {
         group: after[group] if anew[group] or node is None else changed(node, before[group], after[group])

@@ -1,12 +1,12 @@
 """The command line that trains a run again, from the config it froze: groups chosen, then what differs from their files."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pushforward import launch
+from pushforward import composition
+from pushforward import overrides as grammar
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
 
@@ -29,7 +29,7 @@ def command(run: Run) -> str:
         for key in (
             key for key in TRAINED if key in run.config
         ):  # one after the other: what a later one takes from it agrees by then
-            overrides += differing(key, run.config, launch.compose(overrides))
+            overrides += differing(key, run.config, composition.compose(overrides))
     except PushforwardError:
         return str(run.status.get("command") or "not known")
     return shlex.join(["pushforward", "train", *overrides])
@@ -39,7 +39,7 @@ def groups(run: Run) -> list[str]:
     """`model=vae`, …: the options chosen; each player's optimiser; what only measures is left out."""
     chosen = {k: v for k, v in run.choices.items() if v is not None}
     names = [k for k in GROUPS if k in chosen] + [k for k in chosen if k.startswith("optimizer@")]
-    usual = launch.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
+    usual = composition.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
     own = [f"+{k}={chosen[k]}" for k in chosen if k.startswith("schedule@")]  # a player's, where the recipe names none
     return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)] + own
 
@@ -69,11 +69,5 @@ def leaves(key: str, node: Any) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """A value as Hydra reads it; text with signs of its grammar in quotes."""
-    if isinstance(value, str):
-        return value if re.fullmatch(r"[\w./-]+", value) else "'" + value.replace("'", "\\'") + "'"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{written(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(written, value)) + "]"
-    return json.dumps(value)
+    """A value as Hydra reads it; only text with signs of its grammar in quotes."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w./-]+", value) else grammar.written(value)

@@ -2,8 +2,9 @@
 
 import time
 
+from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
+from pushforward.overrides import read
 from pushforward.spec import BLOCK
 from pushforward.training import build
 from pushforward.training.train import quiet
@@ -14,7 +15,7 @@ def show_model(name: str, overrides: list[str]) -> str:
     quiet()
     if name.startswith("model="):
         raise PushforwardError(f"show model {name}: give the name alone, such as show model {name.partition('=')[2]}")
-    frozen = compose([f"model={name}", *overrides])
+    frozen = compose([f"model={name}", *read(overrides)])
     data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
     lines = [f"{name} on {frozen['choices']['data']} with network={frozen['choices']['network']}"]

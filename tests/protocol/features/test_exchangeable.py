@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.data.sources import Digits, Toy2d
 from pushforward.errors import PushforwardError
-from pushforward.launch import compose
 from pushforward.metrics.baselines import principal_components
 from pushforward.protocol.features import Features, NoFeatures, inception, pixels, random
 from pushforward.training.evaluate import features_for

@@ -1,0 +1,163 @@
+"""`pushforward train …` by Hydra's command line: its flags, one run, or with -m a sweep. Imports no torch."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pushforward import complaints, composition, config, launch
+from pushforward.errors import PushforwardError
+from pushforward.overrides import override, read
+from pushforward.runs import outputs
+
+NOT_OURS = {
+    "experimental_rerun": "--experimental-rerun: what it reads may run any code; the same command resumes a run",
+    "config_path": "--config-path: name the folder of your own groups with --config-dir",
+    "config_name": "--config-name: everything is composed from train; choose with experiment=NAME from --config-dir",
+}
+"""Flags of Hydra's that are refused, with the remedy."""
+
+
+def hydra_train(args: list[str], sweep_folder: Path | None = None) -> int:
+    """`pushforward train ARGS`: Hydra composes and, with -m, its launcher starts the jobs. Returns the exit code.
+
+    sweep_folder: where Hydra writes what it composed a sweep from. Raises PushforwardError, in one line, for whatever is
+    refused; nothing has been written then.
+    """
+    parser, asked = flags(args)
+    before, sys.argv = sys.argv, ["pushforward train", *args]
+    try:
+        if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+            return show(parser, asked)
+        loader = composition.Loader(asked.config_dir)
+        overrides = read(asked.overrides, several=asked.multirun)
+        if asked.multirun:
+            return sweep(loader, overrides, sweep_folder)
+        cfg = loader.load_configuration(composition.ROOT, overrides, composition.RunMode.RUN)
+        if cfg.hydra.mode == composition.RunMode.MULTIRUN:
+            return sweep(loader, overrides, sweep_folder)
+        if cfg.study is not None:
+            raise PushforwardError("study=…: a search is many runs: pushforward train -m study=…")
+        return launch.start(composition.frozen(cfg), list(cfg.hydra.overrides.task))
+    finally:
+        sys.argv = before
+
+
+def flags(args: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """Hydra's flags and the overrides. Raises PushforwardError for what does not go together."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.prog = "pushforward train"
+
+    def refuse(message: str) -> NoReturn:
+        raise PushforwardError(f"pushforward train: {message}; see pushforward train --help")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    asked = parser.parse_intermixed_args(args)
+    for flag, why in NOT_OURS.items():
+        if getattr(asked, flag) is not None:
+            raise PushforwardError(why)
+    shown = [name for name in ("cfg", "info", "shell_completion", "hydra_help", "help") if getattr(asked, name)]
+    if asked.cfg and asked.run:  # Hydra's -r is --run, and beside --cfg a person means --resolve
+        asked.resolve, asked.run = True, False
+    if len(shown) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in shown)
+        raise PushforwardError(f"{names}: give one of them")
+    if asked.multirun and (asked.run or shown):
+        other = "--run" if asked.run else f"--{shown[0].replace('_', '-')}"
+        raise PushforwardError(f"--multirun and {other}: give one of them; {other} is of one configuration")
+    if asked.resolve and not (asked.cfg or asked.help):
+        raise PushforwardError("--resolve: it belongs to --cfg, such as --cfg job --resolve")
+    if asked.package and not asked.cfg:
+        raise PushforwardError("--package: it belongs to --cfg, such as --cfg job --package model")
+    return parser, asked
+
+
+def hydra_app(loader: composition.Loader) -> Any:
+    """Hydra's application, without the instance that is the process's own."""
+    from hydra._internal.hydra import Hydra
+
+    return Hydra(task_name="train", config_loader=loader)
+
+
+def show(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
+    """Prints what Hydra shows of a configuration, or of itself. Returns 0."""
+    app, name = hydra_app(composition.Loader(asked.config_dir)), composition.ROOT
+    overrides = asked.overrides if asked.shell_completion else read(asked.overrides)
+    with composition.hydras_own(), explained(app.config_loader, overrides):
+        if asked.help:
+            app.app_help(config_name=name, args_parser=parser, args=asked)
+        elif asked.hydra_help:
+            app.hydra_help(config_name=name, args_parser=parser, args=asked)
+        elif asked.shell_completion:
+            app.shell_completion(config_name=name, overrides=overrides)
+        elif asked.info:
+            app.show_info(asked.info, config_name=name, overrides=overrides)
+        else:
+            if asked.package:
+                check_package(app, asked.package, overrides)
+            app.show_cfg(name, overrides, asked.cfg, asked.package, asked.resolve)
+    return 0
+
+
+def check_package(app: Any, package: str, overrides: list[str]) -> None:
+    """Refuses a part of the config that is not there."""
+    from omegaconf import OmegaConf
+
+    cfg = app.config_loader.load_configuration(composition.ROOT, overrides, composition.RunMode.RUN)
+    if package != "_global_" and OmegaConf.select(cfg, package) is None:
+        plain: Any = OmegaConf.to_container(cfg, resolve=False)
+        raise PushforwardError(complaints.key_line(package, plain))
+
+
+@contextlib.contextmanager
+def explained(loader: composition.Loader, overrides: list[str]) -> Iterator[None]:
+    """Within it, what Hydra and OmegaConf refuse is said in one line."""
+    try:
+        yield
+    except complaints.REFUSALS as error:
+        raise PushforwardError(complaints.explain(error, loader.without_errors(overrides))) from error
+
+
+def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None) -> int:
+    """A grid or a search. Returns the exit code."""
+    own = next((o for o in overrides if o.startswith("hydra.sweep.dir=")), None)
+    if own is None:
+        folder = folder or outputs() / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
+        overrides = [*overrides, override("hydra.sweep.dir", folder)]
+    launch.CODES.clear()
+    try:
+        with explained(loader, overrides):
+            hydra_app(loader).multirun(composition.ROOT, task, [*overrides, "hydra.mode=MULTIRUN"])
+    except PushforwardError:
+        tidy(folder if own is None else None)
+        raise
+    return max((int(code != 0) for code in launch.CODES), default=0)
+
+
+def task(cfg: Any) -> int:
+    """A job, for launchers that are not ours."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    return launch.start(config.freeze(cfg, dict(hydra.runtime.choices)), list(hydra.overrides.task))
+
+
+def tidy(folder: Path | None) -> None:
+    """A sweep that was refused leaves nothing behind."""
+    if folder is None:
+        return
+    (folder / "multirun.yaml").unlink(missing_ok=True)
+    for empty in (folder, folder.parent, folder.parent.parent):
+        with contextlib.suppress(OSError):
+            empty.rmdir()
+
+
+def several(args: Sequence[str]) -> bool:
+    """Whether a command line asks for a sweep."""
+    return bool({"-m", "--multirun"} & set(args))

@@ -1,0 +1,148 @@
+"""Compose configs by Hydra's loader, from the package's tree and a person's own folder. Imports no torch.
+
+Nothing of Hydra's that is global is changed for longer than it lasts: it works inside another Hydra application, and in
+threads.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from pushforward import complaints, config
+from pushforward.config_files import check_file, circle
+from pushforward.errors import PushforwardError
+
+ROOT = "train"
+"""The name of the config that everything is composed from."""
+TURN = threading.RLock()
+"""Hydra's singletons are for one thread at a time."""
+
+
+class OwnFiles(FileConfigSource):
+    """A person's own config files: each is checked before Hydra reads it."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = Path(os.path.realpath(Path(self.path) / self._normalize_file_name(config_path)))
+        if path.exists():
+            check_file(path)
+        return super().load_config(config_path)
+
+
+class Repository(ConfigRepository):
+    """Where config files are looked for."""
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        super().initialize_sources(config_search_path)
+        self.sources = [
+            OwnFiles(source.provider, source.path)
+            if isinstance(source, FileConfigSource) and source.provider != "main"
+            else source
+            for source in self.sources
+        ]
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader. Raises PushforwardError, in one line, for whatever cannot be composed."""
+
+    def __init__(self, config_dir: Path | None = None) -> None:
+        config.register()
+        self.folder = None if config_dir is None else Path(os.path.abspath(config_dir))  # noqa: PTH100 (links stay)
+        if self.folder is not None and not self.folder.is_dir():
+            raise PushforwardError(f"--config-dir {config_dir}: there is no such folder")
+        path = ConfigSearchPathImpl()
+        path.append("hydra", "pkg://hydra.conf")
+        path.append("main", f"file://{config.conf_dir()}")
+        if self.folder is not None:
+            path.append("command-line", f"file://{self.folder}")
+        path.append("schema", "structured://")
+        self.config_search_path = path
+        with hydras_own():
+            Plugins.instance()  # where config sources make themselves known
+            self.repository = Repository(path)
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        try:
+            with hydras_own():
+                return super().load_configuration(
+                    config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+                )
+        except PushforwardError:
+            raise
+        except RecursionError:
+            raise PushforwardError(self.without_end()) from None
+        except Exception as error:  # Hydra raises what its parts raise: ValueError, AttributeError, AssertionError, …
+            raise PushforwardError(complaints.explain(error, self.without_errors(overrides))) from error
+
+    def without_end(self) -> str:
+        """What is to be said of defaults lists that lead back to themselves."""
+        for file in sorted(self.folder.rglob("*.yaml")) if self.folder else ():
+            name = file.relative_to(self.folder).with_suffix("").as_posix()  # type: ignore[arg-type]
+            if found := circle(self.folder, name):  # type: ignore[arg-type]
+                return f"{file}: its defaults lists lead in a circle: {' → '.join(found)}"
+        return "the config refers to itself without end: look at its defaults lists and at ${…}"
+
+    def without_errors(self, overrides: list[str]) -> dict[str, Any]:
+        """What composes of overrides, what is refused left out: for naming what was meant."""
+        choices = [a for a in overrides if "=" in a and "." not in a.split("=")[0] and a[0] not in "-+~"]
+        data = [a for a in overrides if a.startswith("data.source.path=")]
+        models = [c for c in choices if c.startswith("model=")]
+        for kept in ([*choices, *data], models, []):
+            try:
+                with hydras_own():
+                    cfg = super().load_configuration(ROOT, [k.split(",")[0] for k in kept], RunMode.RUN)
+                found: Any = OmegaConf.to_container(cfg, resolve=False)
+                return {key: value for key, value in found.items() if key != "hydra"}
+            except Exception:
+                continue
+        return {}
+
+
+@contextmanager
+def hydras_own() -> Iterator[None]:
+    """Within it, this thread alone uses Hydra, and Hydra behaves as in 1.3 whatever another application in it has set."""
+    with TURN:
+        before = version.VersionBase.instance().version_base
+        version.setbase("1.3")
+        try:
+            yield
+        finally:
+            version.VersionBase.instance().version_base = before
+
+
+def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
+    """The frozen config of these overrides; config_dir: a person's own groups beside ours.
+
+    Raises PushforwardError like the command line.
+    """
+    loader = Loader(config_dir)
+    return frozen(loader.load_configuration(ROOT, overrides, RunMode.RUN, from_shell=False))
+
+
+def frozen(cfg: DictConfig) -> dict[str, Any]:
+    """The frozen config of a composed one, without the node `hydra` that it was composed with."""
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    try:
+        return config.freeze(plain, dict(cfg.hydra.runtime.choices))
+    except complaints.REFUSALS as error:
+        raise PushforwardError(complaints.explain(error, OmegaConf.to_container(plain, resolve=False))) from None  # type: ignore[arg-type]
