@@ -40,6 +40,8 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("train budget.images=100", ["epochs and images", "budget.epochs=null"]),
     ("train budget.epochs=null", ["neither"]),
     ("train budget.epochs=0", ["above 0"]),
+    ("train budget.epochs=0.0001", ["budget.epochs=0.0001", "less than one image"]),
+    ("train model=gan network.depth=4", ["network.depth=4", "choose 1 to 3"]),
     (f"train|model=ae|{KL_ON_AE}", ["KL", "posterior", "~model.objective.kl"]),
     ("train model._target_=pushforward.families.VariationalAutoencodr", ["did you mean VariationalAutoencoder"]),
     ("train model._target_=nothing.VAE", ["the module nothing is not allowed", "PUSHFORWARD_ALLOW_MODULES=nothing"]),

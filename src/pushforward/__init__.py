@@ -6,9 +6,14 @@ pf.runs(model="vae").frame()                # what there is
 pf.load("latest").sample(64)                # a trained model
 """
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+# OpenMP reads it when torch is imported: threads that spin while they wait made a run of two threads twenty to a hundred
+# times slower beside another job
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunList, find, runs

@@ -304,9 +304,5 @@ def threads(frozen: dict[str, Any]) -> int:
 
 
 def calm(frozen: dict[str, Any]) -> None:
-    """Tells OpenMP, before torch is imported, how many threads to use and that waiting ones sleep.
-
-    Threads that spin while they wait made a run of two threads up to a hundred times slower beside another job.
-    """
+    """Tells OpenMP, before torch is imported, how many threads to use; that waiting ones sleep the package says itself."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads(frozen)))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -109,3 +109,21 @@ def test_comparison_of_points_and_of_nothing(make, tmp_path):
         figures.comparison([run], tmp_path / "none.png")
     RunDir(run.path).write_arrays("samples", x=RNG.normal(size=(100, 2)))
     assert picture(figures.comparison([run], tmp_path / "points.png")).std() > 0
+
+
+@pytest.mark.parametrize(("n", "d"), [(50, 1), (50, 2), (50, 3), (50, 7), (1, 1), (1, 2), (1, 5), (2, 64)])
+def test_points_of_any_dimension_are_drawn(tmp_path, n, d):
+    x = RNG.normal(size=(n, d)).astype(np.float32)
+    assert picture(figures.samples({"x": x}, tmp_path / "points.png")).ndim == 3
+    flat = plots.in_a_plane({"data": x, "samples": x + 1})
+    assert all(cloud.shape == (n, 2) for cloud in flat.values())
+
+
+def test_points_of_several_dimensions_share_the_principal_plane_of_the_first():
+    """Data that lie in a plane of ℝ⁵ keep their distances, to rounding in float64."""
+    x = RNG.normal(size=(40, 2)) @ np.linalg.qr(RNG.normal(size=(5, 2)))[0].T
+    flat = plots.in_a_plane({"data": x, "samples": x[:1]})
+    np.testing.assert_allclose(
+        np.linalg.norm(flat["data"][1:] - flat["data"][:1], axis=1), np.linalg.norm(x[1:] - x[:1], axis=1), rtol=1e-9
+    )
+    np.testing.assert_allclose(flat["samples"], flat["data"][:1], atol=1e-9)

@@ -15,7 +15,7 @@ from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
-from pushforward.networks import Network
+from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.objectives import Objective, Term
 from pushforward.priors import StandardNormal
 from pushforward.spec import Batch, DataSpec
@@ -59,10 +59,10 @@ class Autoencoder(Family):
     ) -> None:
         super().__init__(spec, optimizers)
         self.corruption = None
-        self.encoder = network.encoder(spec.shape)
+        self.encoder = encoder_of(network, spec.shape)
         self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
         self.likelihood = likelihood(spec=spec)
-        self.decoder = network.decoder(code_dim, spec.shape, self.likelihood.n_parameters)
+        self.decoder = decoder_of(network, code_dim, spec.shape, self.likelihood.n_parameters)
         self.prior = StandardNormal(code_dim) if self.has_prior else None
         given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
         self.objective = Objective(objective, self.bottleneck.gives | given)

@@ -11,7 +11,7 @@ from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
-from pushforward.networks import Network
+from pushforward.networks import Network, field_of
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
@@ -39,7 +39,7 @@ class Diffusion(Family):
         super().__init__(spec, optimizers)
         if evaluations < 1:
             raise PushforwardError(f"model.evaluations={evaluations}: sampling takes at least one call of the field")
-        self.field = network.field(spec.shape)
+        self.field = field_of(network, spec.shape)
         self.process = process(spec=spec)
         self.evaluations = evaluations
         self.objective = Objective(objective, self.process.gives)

@@ -16,6 +16,7 @@ from pushforward.domains import Domain
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods, Loss, Noise
 from pushforward.families.players import Player, Tuning
+from pushforward.networks.network import ROWS, check_shape
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
@@ -50,6 +51,7 @@ class Flow(Family):
         self.logit = Logit(spec, alpha)
         built = bijection(features=spec.dim)
         self.bijection = transform_of(built) if isinstance(built, ZukoFlow) else built
+        check_shape("model.bijection", lambda: self.bijection()(torch.zeros(ROWS, spec.dim)), (spec.dim,), spec.shape)
         self.objective = Objective(objective, frozenset({"density"}))
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:

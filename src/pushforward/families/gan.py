@@ -13,7 +13,7 @@ from pushforward.domains import Count, keys_of, refusals, settled
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Loss, Noise
 from pushforward.families.players import Player, Tuning
-from pushforward.networks import Network
+from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective, Term
 from pushforward.objectives.adversarial import CRITIC, GENERATOR
@@ -63,7 +63,7 @@ class GAN(Family):
         super().__init__(spec, optimizers)
         self.prior = StandardNormal(code_dim)
         self.centre = Centre(spec)
-        self.generator = Generator(network.decoder(code_dim, spec.shape, 1), self.centre.bounded)
+        self.generator = Generator(decoder_of(network, code_dim, spec.shape), self.centre.bounded)
         self.critic = Critic(altered(network, critic), spec)
         if set(objective) != {"critic", "generator"}:
             raise PushforwardError(
@@ -126,7 +126,7 @@ class Critic(nn.Module):
 
     def __init__(self, network: Network, spec: DataSpec) -> None:
         super().__init__()
-        self.encoder = network.encoder(spec.shape)
+        self.encoder = encoder_of(network, spec.shape)
         self.score = nn.Linear(self.encoder.out_features, 1)
 
     def forward(self, x: Tensor) -> Tensor:

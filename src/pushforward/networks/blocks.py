@@ -22,7 +22,7 @@ class BatchNorm(nn.Module):
 
     In training the moments are those of all processes' slices together (of equal size), and their gradient reaches all
     of them. Running statistics move in place, when `training` and `track`; whoever runs a network for another player's
-    step sets `track = False`.
+    step sets `track = False`. Raises PushforwardError in training on a batch of one image, which has no variance.
     """
 
     running_mean: Tensor
@@ -37,8 +37,15 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Float[Tensor, "n c *hw"]) -> Float[Tensor, "n c *hw"]:
-        if self.training and world()[1] > 1:
-            return self._over_processes(x)
+        if self.training:
+            processes = world()[1]
+            if len(x) * processes == 1:
+                raise PushforwardError(
+                    "norm=batch takes its moments over a batch, and this batch is one image; "
+                    "take a larger batch_size, or network.norm=layer (model.critic.norm=layer in a GAN's critic)"
+                )
+            if processes > 1:
+                return self._over_processes(x)
         # without running statistics F.batch_norm takes the batch's and moves nothing
         known = not self.training or self.track
         mean, var = (self.running_mean, self.running_var) if known else (None, None)

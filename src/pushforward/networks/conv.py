@@ -56,7 +56,7 @@ class Conv:
         layers += [dense, nn.Unflatten(1, (c0, h0, w0)), *rest]
         layers += then(partial(nn.Conv2d, c0, c0, 3, padding=1), c0, self.norm, self.activation)
         for i in range(len(channels) - 1, 0, -1):
-            up = partial(_double, channels[i], channels[i - 1], sizes[i], sizes[i - 1])
+            up = partial(_double, channels[i], channels[i - 1], sizes[i + 1], sizes[i])
             layers += then(up, channels[i - 1], self.norm, self.activation)
         layers += [_double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
         return nn.Sequential(*layers)
@@ -70,7 +70,10 @@ class Conv:
         while len(sizes) <= self.depth if self.depth is not None else len(sizes) == 1 or min(sizes[-1]) >= 8:
             sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
         if len(sizes) == 1 or min(sizes[-1]) < 1:
-            raise PushforwardError(f"network.depth={self.depth} does not fit images of {h}×{w}. Leave it out.")
+            raise PushforwardError(
+                f"network.depth={self.depth} does not fit images of {h}×{w}: "
+                f"choose 1 to {min(h, w).bit_length() - 1}, or leave it out"
+            )
         return sizes, [self.width * 2**i for i in range(len(sizes) - 1)]
 
 

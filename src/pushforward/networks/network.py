@@ -1,9 +1,10 @@
 """What every network offers: three roles, of which it may lack some."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from pushforward.errors import PushforwardError
 
@@ -52,3 +53,63 @@ def image_shape(network: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
             f"network={network} reads images (c, h, w) with h, w ≥ 4; these are {tuple(shape)}. Use network=mlp."
         )
     return shape[0], shape[1], shape[2]
+
+
+ROWS = 2
+"""Images that a new module is tried on."""
+
+
+def encoder_of(network: Network, shape: tuple[int, ...]) -> Encoder:
+    """The network's encoder. Raises PushforwardError where it does not give (n, out_features) on data of this shape."""
+    encoder = network.encoder(shape)
+    if not isinstance(getattr(encoder, "out_features", None), int):
+        raise PushforwardError(
+            f"network: the encoder of {type(network).__name__} does not say how many features it gives; "
+            "set its attribute out_features, or return a pushforward.networks.Encoder"
+        )
+    _try(network, "encoder", encoder, (torch.zeros(ROWS, *shape),), (encoder.out_features,), shape)
+    return encoder
+
+
+def decoder_of(network: Network, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+    """The network's decoder. Raises PushforwardError where it does not give (n, parameters, *shape)."""
+    decoder = network.decoder(in_features, shape, parameters)
+    _try(network, "decoder", decoder, (torch.zeros(ROWS, in_features),), (parameters, *shape), shape)
+    return decoder
+
+
+def field_of(network: Network, shape: tuple[int, ...]) -> nn.Module:
+    """The network's field. Raises PushforwardError where it does not give (n, *shape)."""
+    field = network.field(shape)
+    _try(network, "field", field, (torch.zeros(ROWS, *shape), torch.zeros(ROWS)), shape, shape)
+    return field
+
+
+def _try(
+    network: Network, role: str, module: nn.Module, given: tuple[Tensor, ...], wanted: tuple[int, ...],
+    shape: tuple[int, ...],
+) -> None:  # fmt: skip
+    modes = {part: part.training for part in module.modules()}
+    module.eval()  # batch norms must not learn from it
+    check_shape(f"the {role} of network {type(network).__name__}", lambda: module(*given), wanted, shape)
+    for part, mode in modes.items():
+        part.training = mode
+
+
+def check_shape(what: str, give: Callable[[], Tensor], wanted: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raises PushforwardError unless `give()` is of shape (ROWS, *wanted) on data of `shape`; no random number is used up."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            found = give()
+    except PushforwardError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise PushforwardError(f"{what} fails on data of shape {shape}: {type(error).__name__}: {reason}") from error
+    got = tuple(found.shape) if isinstance(found, Tensor) else None
+    if got != (ROWS, *wanted):
+        gives = f"{ROWS} images as {got}" if got is not None else f"a {type(found).__name__}"
+        raise PushforwardError(
+            f"{what} gives {gives}, where data of shape {shape} need {(ROWS, *wanted)}; "
+            "make its layers from the shape that it is given"
+        )

@@ -19,7 +19,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def samples(a: Arrays, out: Path, most: int = 64) -> Path:
-    """The first `most` images x (n, c, h, w) in a grid, or all points x (n, 2)."""
+    """The first `most` images x (n, c, h, w) in a grid, or all points x (n, d) in a plane."""
     return plots.clouds({"samples": a["x"]}, out) if a["x"].ndim == 2 else images.save(images.grid(a["x"], most), out)
 
 

@@ -184,19 +184,39 @@ def _extent(arrays: Mapping[str, np.ndarray], cloud: np.ndarray) -> tuple[float,
         left, right, bottom, top = map(float, arrays["extent"])
         return left, right, bottom, top
     low, high = np.nanmin(cloud, 0), np.nanmax(cloud, 0)
+    high = np.where(high > low, high, low + 1)  # a single point has a room around it
     (left, bottom), (right, top) = low - 0.1 * (high - low), high + 0.1 * (high - low)
     return left, right, bottom, top
 
 
 def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
-    """Several point sets {label: (n, 2)} in one picture, a panel each, on the axes of the first."""
+    """Several point sets {label: (n, d)} in one picture, a panel each, on the axes of the first; see `in_a_plane`."""
     with _styled():
         across = min(6, len(named))
         figure, axes = _panels(math.ceil(len(named) / across), across, 1.6, 1.8)
-        extent = _extent({}, next(iter(named.values())))
+        flat = in_a_plane(named)
+        extent = _extent({}, next(iter(flat.values())))
         for ax in axes[len(named) :]:
             ax.set_visible(False)
-        for ax, (label, cloud) in zip(axes, named.items(), strict=False):
+        for ax, (label, cloud) in zip(axes, flat.items(), strict=False):
             ax.scatter(*columns(cloud[:1500]), s=1.5, color=BLUE, linewidths=0, alpha=0.6)
-            ax.set(title=label, xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
+            ax.set(title=label, xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[])
+            ax.set_aspect("equal" if next(iter(named.values())).shape[1] > 1 else "auto")
         return _save(figure, path)
+
+
+def in_a_plane(named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Point sets (n, d) as (n, 2): of more dimensions the two principal directions of the first set, which all share; of
+    one dimension each point against the share of points below it."""
+    first = next(iter(named.values()))
+    if first.shape[1] == 2:
+        return dict(named)
+    if first.shape[1] == 1:
+        return {
+            label: np.column_stack((np.sort(x[:, 0]), np.linspace(0, 1, len(x), endpoint=False)))
+            for label, x in named.items()
+        }
+    centre = first.mean(0)
+    across = np.linalg.svd(first - centre, full_matrices=False)[2][:2]
+    across = np.pad(across, ((0, 2 - len(across)), (0, 0)))  # a single point has one direction at the most
+    return {label: (x - centre) @ across.T for label, x in named.items()}

@@ -69,9 +69,17 @@ def as_precise_as(family: Family) -> Iterator[None]:
 
 
 def budget_images(frozen: Mapping[str, Any], spec: DataSpec) -> int:
-    """Real images that the run may see."""
+    """Real images that the run may see. Raises PushforwardError where there are none."""
     budget = frozen["budget"]
-    return int(budget["images"]) if budget["images"] is not None else round(float(budget["epochs"]) * spec.n_train)
+    if budget["images"] is not None:
+        images, given = int(budget["images"]), f"budget.images={budget['images']}"
+    else:
+        images, given = round(float(budget["epochs"]) * spec.n_train), f"budget.epochs={budget['epochs']}"
+    if images < 1:
+        raise PushforwardError(
+            f"{given} of {spec.n_train:,} training images is less than one image, so nothing would be trained; raise it"
+        )
+    return images
 
 
 def budget_cycles(frozen: Mapping[str, Any], family: Family) -> int:
