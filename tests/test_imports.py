@@ -47,7 +47,8 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     **dict.fromkeys(MATHEMATICS, GROUND | MATHEMATICS),
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
-    "families": GROUND | MATHEMATICS | PARTS,
+    "engine": GROUND | {"networks"},
+    "families": GROUND | MATHEMATICS | PARTS | {"engine"},
     "data": {"domains", "spec", "seeds", "errors", "machine", "walk"},
     "metrics": GROUND | {"distributions"},
     "store": {"errors"},
@@ -63,7 +64,7 @@ MAY: dict[str, set[str]] = {
     "composition": {"errors", "config", "complaints", "config_files"},
     "doctor": {"errors", "config", "runs", "machine"},
     "failures": {"errors", "runs", "signals", "text"},
-    "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "data", "metrics"},
+    "protocol": GROUND | MATHEMATICS | PARTS | FILES | {"families", "engine", "data", "metrics"},
     "training": GROUND
     | MATHEMATICS
     | PARTS
@@ -90,7 +91,7 @@ MAY: dict[str, set[str]] = {
     | MATHEMATICS
     | PARTS
     | FILES
-    | {"families", "data", "metrics", "protocol", "report", "composition", "training"},
+    | {"families", "engine", "data", "metrics", "protocol", "report", "composition", "training"},
     "__init__": FILES | {"errors", "composition", "overrides", "config", "launch", "training"},
     "__main__": {"cli"},
 }

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from pushforward.composition import compose
+from pushforward.engine.stack import Stack
 from pushforward.families import Family
-from pushforward.families.stacking import Stack
+from pushforward.composition import compose
 from pushforward.report import render, terminal
 from pushforward.runs import RunDir, every_run
 from pushforward.spec import BLOCK, Block, DataSpec
@@ -59,7 +59,7 @@ def step(overrides: Sequence[str], side: int, batch: int) -> float:
 
 def replicas(k: int) -> float:
     """Seconds of one step of k replicas as one."""
-    stack = Stack([family(SMALL, 8, seed=seed) for seed in range(k)])
+    stack = Stack([family(SMALL, 8, seed=seed).get_stepper() for seed in range(k)])
     x = torch.rand(BLOCK, k, 64, 1, 8, 8)
     return timed(lambda: stack.block(Block(0, x))) / BLOCK
 

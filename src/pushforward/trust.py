@@ -23,7 +23,7 @@ ENVIRONMENT = "PUSHFORWARD_ALLOW_MODULES"
 
 _OURS = (
     "networks", "distributions", "bottlenecks", "priors", "corruption", "objectives", "bijections",
-    "diffusion", "families", "data", "metrics", "protocol", "schedules",
+    "diffusion", "engine", "families", "data", "metrics", "protocol", "schedules",
 )  # fmt: skip
 FAMILIES = (
     *(f"pushforward.{name}" for name in _OURS),
@@ -31,8 +31,8 @@ FAMILIES = (
 )  # fmt: skip
 """Modules and packages whose classes may be named."""
 INTERNAL = (
-    "pushforward.data.prepare", "pushforward.data.sources.download", "pushforward.families.recording",
-    "pushforward.families.graphs", "pushforward.protocol.cache",
+    "pushforward.data.prepare", "pushforward.data.sources.download", "pushforward.engine.traced_replay",
+    "pushforward.engine.cuda_graph", "pushforward.protocol.cache",
     # these load models of others by a name
     "torchmetrics.text", "torchmetrics.multimodal", "torchmetrics.audio",
     "torchmetrics.functional.text", "torchmetrics.functional.multimodal", "torchmetrics.functional.audio",

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from pushforward.engine.player_step import RECORDED_AT
 from pushforward.errors import PushforwardError
-from pushforward.families.moves import RECORDED_AT
 from pushforward.runs import Run
 from pushforward.training.train import train
 

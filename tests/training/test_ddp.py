@@ -30,7 +30,7 @@ CYCLES = 100
 
 def recorded(frozen: dict[str, Any], folder: Path) -> dict[str, torch.Tensor]:
     """Trains the run; `player/term` -> (steps,): every term of every step, averaged over processes."""
-    from pushforward.families.stepping import History
+    from pushforward.engine.stepper import History
     from pushforward.training import train as module
 
     steps: dict[str, list[torch.Tensor]] = {}

@@ -31,7 +31,7 @@ KILLED_AT = 300
 
 def in_mid_epoch(marker: Path) -> None:
     """The first player's step number `KILLED_AT` never ends."""
-    from pushforward.families.stepping import Stepper
+    from pushforward.engine.stepper import Stepper
 
     step = Stepper.step
 
@@ -59,7 +59,7 @@ def in_mid_checkpoint(marker: Path) -> None:
 
 def slowly(marker: Path) -> None:
     """From step `KILLED_AT` on each step takes 20 ms, so that a signal comes between two."""
-    from pushforward.families.stepping import Stepper
+    from pushforward.engine.stepper import Stepper
 
     step = Stepper.step
 
@@ -195,7 +195,7 @@ def test_goes_on_and_equals_an_uninterrupted_run(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Bit for bit: weights, averages, optimisers, counters, the best weights, the curves."""
-    from pushforward.families.stepping import Stepper
+    from pushforward.engine.stepper import Stepper
     from pushforward.runs import Run
 
     folder, killed = interrupted[family, spot], spot in ("epoch", "checkpoint")
@@ -290,8 +290,8 @@ def test_divergence_leaves_the_last_good_checkpoint(
     small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: str, why: str
 ) -> None:
     """The second checkpoint is due after step 319: what spoils the weights there leaves every term finite."""
+    from pushforward.engine.stepper import Stepper
     from pushforward.families import VariationalAutoencoder
-    from pushforward.families.stepping import Stepper
     from pushforward.runs import Run
 
     step, loss = Stepper.step, VariationalAutoencoder.loss

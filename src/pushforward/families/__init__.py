@@ -1,5 +1,6 @@
 """The families of generative models; each final class is a LightningModule."""
 
+from pushforward.engine import Loss, Player, Progress, Tuning
 from pushforward.families.autoencoder import (
     Autoencoder,
     DenoisingAutoencoder,
@@ -8,10 +9,9 @@ from pushforward.families.autoencoder import (
     VariationalAutoencoder,
 )
 from pushforward.families.diffusion import Diffusion
-from pushforward.families.family import Family, Likelihoods, Loss, Progress
+from pushforward.families.family import Family, Likelihoods
 from pushforward.families.flow import Flow
 from pushforward.families.gan import GAN
-from pushforward.families.players import Player, Tuning
 
 __all__ = [
     "GAN",

@@ -12,9 +12,9 @@ from pushforward.bottlenecks import Bottleneck, Code, Posterior
 from pushforward.distributions.bounds import importance_weighted_bound
 from pushforward.distributions.gaussian import kl_standard_normal, log_normal, sample_normal
 from pushforward.domains import Count
+from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.family import Family, Likelihoods, Loss, Noise
-from pushforward.families.players import Player, Tuning
+from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.objectives import Objective, Term
 from pushforward.priors import StandardNormal

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from pushforward.diffusion import Process
 from pushforward.domains import Count
+from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.family import Family, Likelihoods, Loss, Noise
-from pushforward.families.players import Player, Tuning
+from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, field_of
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec

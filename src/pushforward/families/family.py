@@ -1,34 +1,17 @@
-"""The contract of every family: its players, all randomness of a step as tensors, a loss that is a function of them."""
+"""What every family of models is: a LightningModule that the engine can train, with capabilities that measures ask for."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.players import Player, Tuning
-from pushforward.families.stepping import Stepper
 from pushforward.objectives import Objective, Term, Weight
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
-
-Noise = dict[str, Tensor]
-
-
-class Loss(NamedTuple):
-    """What one player minimises, and what is reported of it.
-
-    total: the scalar that is differentiated, or a surrogate with the gradient wanted.
-    terms: the unweighted terms, (n,) per image, or () where a term couples the batch; never the surrogate.
-    stats: what `absorb` wants to know after the step.
-    """
-
-    total: Tensor
-    terms: dict[str, Tensor]
-    stats: dict[str, Tensor] = {}  # noqa: RUF012 - NamedTuple default, never written to
 
 
 class Likelihoods(NamedTuple):
@@ -44,16 +27,7 @@ class Likelihoods(NamedTuple):
     evaluations: int = 1
 
 
-@dataclass
-class Progress:
-    """Counters of a run: real images shown to any player, cycles of all players, optimiser steps of each."""
-
-    images_seen: int = 0
-    cycles: int = 0
-    steps: dict[str, int] = field(default_factory=dict)
-
-
-class Family(pl.LightningModule, ABC):
+class Family(pl.LightningModule, Trainable):
     """A family of generative models on the bench. Abstract.
 
     A final family sets `players`, `draw` and `loss`, and has those of `sample`, `encode`, `decode`, `reconstruct`
@@ -62,14 +36,8 @@ class Family(pl.LightningModule, ABC):
     Raises PushforwardError where the tunings do not fit the players.
     """
 
-    players: tuple[Player, ...]
     criterion: ClassVar[tuple[str, ...] | None] = None
     """Validation terms whose sum chooses the best weights; None: the weighted total; (): nothing does."""
-    stackable: ClassVar[bool | str] = True
-    """True, or the reason why replicas cannot be trained as one."""
-    seed: int = 0
-    horizon: float = 1.0
-    """Epochs in the run's budget: where a schedule without an end of its own ends."""
     hosted: bool = False
     """Logging and validation are done by pushforward's callbacks, not by stock Lightning."""
 
@@ -80,7 +48,6 @@ class Family(pl.LightningModule, ABC):
         self.tunings = dict(optimizers)
         self.progress = Progress()
         self.stepper: Stepper | None = None
-        self.epochs: Tensor
         self.register_buffer("epochs", torch.zeros(()), persistent=False)
         names = {player.name for player in self.players}
         if names != set(self.tunings):
@@ -91,34 +58,11 @@ class Family(pl.LightningModule, ABC):
             )
 
     @abstractmethod
-    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
-        """All randomness of `n` images' step, each tensor with leading n."""
-
-    @abstractmethod
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """What `player` minimises: a deterministic function of parameters, buffers, batch and noise.
-
-        Its operations may be recorded and replayed: what Python decides in it, it decides once.
-        """
-
-    @abstractmethod
     def describe(self) -> dict[str, str]:
         """The objective of each player as an equation, and what it is read with (likelihood, σ)."""
 
-    def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
-        """Take in what a step learned beside gradients: in-place writes to the player's own buffers, after its step."""
-
-    def forward(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """`loss`, where `torch.func.functional_call` finds it."""
-        return self.loss(player, batch, noise)
-
     def can(self, capability: str) -> bool:
         return callable(getattr(self, capability, None))
-
-    @property
-    def batches_per_cycle(self) -> int:
-        """Fresh batches that a cycle of all players draws from the data."""
-        return sum(player.steps for player in self.players if player.sees_data)
 
     def units(self) -> dict[str, str]:
         """The unit of each term that is not in nats, under the term's name, or `player/term` where there are several."""
@@ -136,6 +80,12 @@ class Family(pl.LightningModule, ABC):
         return max((weight.settled() for weight in self.modules() if isinstance(weight, Weight)), default=0.0)
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
+
+    def get_stepper(self) -> Stepper:
+        """Return the stepper; it is made where there is none."""
+        if self.stepper is None:
+            self.stepper = Stepper(self)
+        return self.stepper
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         self.stepper = Stepper(self)
@@ -217,17 +167,3 @@ class Family(pl.LightningModule, ABC):
                 f"beside the path; pushforward.load(run) builds the model from its run directory"
             )
         return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
-
-    # What players own ------------------------------------------------------------------------------------------------
-
-    def modules_of(self, player: Player) -> list[nn.Module]:
-        return [self.get_submodule(name) for name in player.modules]
-
-    def parameters_of(self, player: Player) -> dict[str, nn.Parameter]:
-        """The player's trained parameters under their full names."""
-        return {
-            f"{name}.{key}" if key else name: parameter
-            for name in player.modules
-            for key, parameter in self.get_submodule(name).named_parameters()
-            if parameter.requires_grad
-        }

@@ -13,9 +13,9 @@ from zuko.lazy import LazyTransform
 from pushforward.bijections import Logit, quantize
 from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Domain
+from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.family import Family, Likelihoods, Loss, Noise
-from pushforward.families.players import Player, Tuning
+from pushforward.families.family import Family, Likelihoods
 from pushforward.networks.network import ROWS, check_shape
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec

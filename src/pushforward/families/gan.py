@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pushforward.bijections import Centre
 from pushforward.domains import Count, keys_of, refusals, settled
+from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.family import Family, Loss, Noise
-from pushforward.families.players import Player, Tuning
+from pushforward.families.family import Family
 from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective, Term

@@ -1,7 +1,8 @@
 """Layers that the networks are made of."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -69,6 +70,18 @@ class BatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}"
+
+
+@contextmanager
+def frozen_statistics(norms: Sequence[BatchNorm]) -> Iterator[None]:
+    """Within it these batch norms keep their running statistics: it is another player's step."""
+    for norm in norms:
+        norm.track = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track = True
 
 
 class TimeFeatures(nn.Module):

@@ -13,9 +13,10 @@ import pytorch_lightning as pl
 import torch
 
 from pushforward import config
+from pushforward.engine.cuda_graph import GraphedStep
+from pushforward.engine.player_step import PlayerStep
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.families.graphs import Graphed
 from pushforward.training.console import say
 
 if TYPE_CHECKING:
@@ -70,18 +71,17 @@ class Acceleration(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
         assert family.stepper is not None
-        for name, move in family.stepper.moves.items():
-            move.records = self.on["record"]
+        for name, step in self.player_steps(family).items():
+            step.records = self.on["record"]
             if self.on["compile"]:
-                move.compile()
+                step.compile()
             if self.on["cuda_graph"]:
-                family.stepper.moves[name] = Graphed(move)  # type: ignore[assignment]
+                family.stepper.player_steps[name] = GraphedStep(step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
         if not self.told:
             self.told = True
-            assert family.stepper is not None
-            seconds = {name: getattr(move, "move", move).compiled for name, move in family.stepper.moves.items()}
+            seconds = {name: step.compiled for name, step in self.player_steps(family).items()}
             self.session.execution["compile_seconds"] = seconds
             if self.session.conductor.chief:
                 say(self.session.run, "compiled " + ", ".join(f"{name} {took:.1f} s" for name, took in seconds.items()))
@@ -92,5 +92,11 @@ class Acceleration(pl.Callback):
             family.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         execution = self.session.execution
         execution.update({name: self.on[name] for name in SWITCHES if name != "record"})
-        moves = family.stepper.moves.items() if family.stepper is not None else ()
-        execution["recorded"] = [name for name, move in moves if getattr(move, "recording", None) is not None]
+        steps = self.player_steps(family) if family.stepper is not None else {}
+        execution["recorded"] = [name for name, step in steps.items() if step.recording is not None]
+
+    @staticmethod
+    def player_steps(family: Family) -> dict[str, PlayerStep]:
+        """Return each player's step, without a CUDA graph around it."""
+        steps = family.get_stepper().player_steps
+        return {name: step.step if isinstance(step, GraphedStep) else step for name, step in steps.items()}

@@ -12,10 +12,10 @@ import torch
 
 from pushforward import config, machine
 from pushforward.data import DataModule
+from pushforward.engine import Stack, Trainable
+from pushforward.engine.stack_structure import difference, structure
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.families.stacking import Stack
-from pushforward.families.structure import difference, structure
 from pushforward.spec import BLOCK, Block
 from pushforward.training import build
 from pushforward.training.stacked import device_of
@@ -157,7 +157,7 @@ def worthwhile(kinds: Kinds, members: Sequence[int], share: int, most: int | Non
     best, fastest = 1, alone
     sizes = [min(PROBE, largest), *(largest // part for part in (1, 2, 4) if largest // part > PROBE)]
     for size in sizes if largest > 1 else ():
-        seconds = timed(Stack([copy.deepcopy(some[0]) for _ in range(size)]), x, batch) / size
+        seconds = timed(Stack([copy.deepcopy(some[0]).get_stepper() for _ in range(size)]), x, batch) / size
         if seconds < fastest:
             best, fastest = size, seconds
         if best == 1:  # what a few don't gain, many won't
@@ -202,9 +202,9 @@ def compared(families: list[Family], x: torch.Tensor) -> tuple[float, float]:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             family.stepper.block(Block(0, x))
         wanted.append(family.stepper.history.take()[0])
-    stack = Stack(families)
+    stack = Stack([family.get_stepper() for family in families])
     stack.block(Block(0, x.unsqueeze(1).expand(-1, 2, *x.shape[1:])))
-    order = [families.index(family) for family in stack.families]
+    order = [list[Trainable](families).index(family) for family in stack.families]
     for k, (found, _) in zip(order, stack.take(), strict=True):
         for name, value in wanted[k].items():
             if not math.isclose(found[name], value, rel_tol=CLOSE, abs_tol=CLOSE):

@@ -13,9 +13,9 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from pushforward.data import DataModule
+from pushforward.engine.players import TOTAL
 from pushforward.errors import described
 from pushforward.families import Family
-from pushforward.families.players import TOTAL
 from pushforward.parallel import world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.training import checkpoints, loggers

@@ -13,7 +13,7 @@ import yaml
 from pushforward import config
 from pushforward.data import DataModule
 from pushforward.data.stacked import side_by_side
-from pushforward.families.stacking import Stack
+from pushforward.engine.stack import Stack
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Block
@@ -143,7 +143,7 @@ class Together:
     """A stack of runs that have come equally far: what a conductor does between blocks, for all of them."""
 
     def __init__(self, sessions: list[Session], signals: Signals) -> None:
-        self.stack, self.signals = Stack([session.family for session in sessions]), signals
+        self.stack, self.signals = Stack([session.family.get_stepper() for session in sessions]), signals
         by_family = {id(session.family): session for session in sessions}
         self.sessions = [by_family[id(family)] for family in self.stack.families]
         self.lead = self.sessions[0].conductor
@@ -202,7 +202,7 @@ class Together:
             return [
                 s.measure(session.family, session.data) for s, session in zip(selectors, self.sessions, strict=True)
             ]
-        if not selectors[0].chooses(base, self.sessions[0].data):
+        if not selectors[0].chooses(self.sessions[0].family, self.sessions[0].data):
             return [{} for _ in selectors]
         player, count, sums = base.players[0].name, 0, dict[str, torch.Tensor]()
         base.eval()

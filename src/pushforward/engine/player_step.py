@@ -1,43 +1,50 @@
-"""One player's move: its gradient, averaged over processes and clipped, and its optimiser's step."""
+"""One player's step: its gradient, averaged over processes and clipped, and its optimiser's step."""
 
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
+from pushforward.engine.contract import Trainable
+from pushforward.engine.optimizer_update import OptimizerUpdate
+from pushforward.engine.players import TOTAL, Player
+from pushforward.engine.traced_replay import Recording
 from pushforward.errors import PushforwardError
-from pushforward.families.players import TOTAL, Player
-from pushforward.families.recording import Recording
-from pushforward.families.updates import Update
+from pushforward.networks.blocks import BatchNorm, frozen_statistics
 from pushforward.parallel import world
 from pushforward.spec import Batch
 
-if TYPE_CHECKING:
-    from pushforward.families.stepping import Stepper
-
 RECORDED_AT = 64
-"""Moves after which one is recorded: short runs don't pay for it."""
+"""Steps after which one is recorded: short runs don't pay for it."""
 SLOW = 0.1
-"""Seconds of a move that leave nothing to gain."""
+"""Seconds of a step that leave nothing to gain."""
 
-Moved = tuple[dict[str, Tensor], dict[str, Tensor]]
+Stepped = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
-class Move:
-    """A player's move, and how its gradient is had: by autograd, or from a recording once that has given the same.
+class PlayerStep:
+    """A player's step, whose gradient comes from autograd, or from a recording once that has given the same.
 
+    own: the player's parameters, in the order of its optimizer. others: batch norms of other players, which it may not move.
     records: whether it may be recorded. why_not: the reason where it was tried in vain.
-    The recording is compared again at every doubling of the moves: a loss that Python changes on its way is an error.
+    The recording is compared again at every doubling of the steps: a loss that Python changes on its way is an error.
     """
 
-    def __init__(self, stepper: "Stepper", player: Player) -> None:
-        family, name = stepper.family, player.name
-        self.stepper, self.family, self.name = stepper, family, name
-        self.own, self.clip = stepper.parameters[name], family.tunings[name].clip
-        self.update = Update(stepper.optimizers[name], self.own)
+    def __init__(
+        self,
+        family: Trainable,
+        player: Player,
+        own: list[nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        others: list[BatchNorm],
+    ) -> None:
+        name = player.name
+        self.family, self.name, self.own, self.optimizer, self.others = family, name, own, optimizer, others
+        self.clip = family.tunings[name].clip
+        self.update = OptimizerUpdate(optimizer, own)
         trained = sum(parameter.requires_grad for parameter in family.parameters())
         self.inputs = None if len(family.players) == 1 and len(self.own) == trained else self.own
         """Whose gradient is wanted; None where the loss reaches no other's parameters."""
@@ -47,12 +54,12 @@ class Move:
         self.records = True
         self.why_not: str | None = None
         self.recording: Recording | None = None
-        self.moves, self.due, self.began = 0, RECORDED_AT, 0.0
+        self.count, self.due, self.began = 0, RECORDED_AT, 0.0
 
-    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
-        """Moves the player. Returns its terms with the total, which may still have a graph, and stats."""
-        self.moves += 1
-        if self.moves >= self.due and self.records:
+    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+        """Take the step. Return its terms with the total, which may still have a graph, and stats."""
+        self.count += 1
+        if self.count >= self.due and self.records:
             return self._compared(batch, noise)
         if self.recording is None or not self.recording.fits(batch, noise):
             return self._derived(batch, noise)
@@ -62,9 +69,9 @@ class Move:
             self.apply(grads)
         return terms, stats
 
-    def _derived(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+    def _derived(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
         """By autograd."""
-        if self.moves == self.due // 2:
+        if self.count == self.due // 2:
             self.began = time.perf_counter()
         began = time.perf_counter()
         grads, terms, stats = self.gradient(batch, noise)
@@ -76,13 +83,13 @@ class Move:
         return terms, stats
 
     def compile(self) -> None:
-        """Has loss and gradient compiled at the next move, as `torch.compile` does by default."""
+        """Has loss and gradient compiled at the next step, as `torch.compile` does by default."""
         self.loss, self.records, self.compiled = torch.compile(self.loss, dynamic=False), False, 0.0
 
     def gradient(
         self, batch: Batch, noise: dict[str, Tensor]
     ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
-        with self.stepper.tracking(self.name) if self.stepper.others[self.name] else nullcontext():
+        with frozen_statistics(self.others) if self.others else nullcontext():
             loss = self.loss(self.name, batch, noise)
         for parameter in self.own:
             parameter.grad = None
@@ -98,7 +105,7 @@ class Move:
 
     # Recording ---------------------------------------------------------------------------------------------------------
 
-    def _compared(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+    def _compared(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
         """By autograd, beside a recording that is new or has been used for as long as all before."""
         new, self.due = self.recording is None, 2 * self.due
         if new and not self._record(batch, noise):
@@ -127,11 +134,11 @@ class Move:
         return found[1:]
 
     def _record(self, batch: Batch, noise: dict[str, Tensor]) -> bool:
-        seconds = (time.perf_counter() - self.began) / (self.moves - self.moves // 2)
+        seconds = (time.perf_counter() - self.began) / (self.count - self.count // 2)
         if world()[1] > 1 or seconds > SLOW:
             return False
         try:
-            with self.stepper.tracking(self.name), forked(batch.x.device):
+            with frozen_statistics(self.others), forked(batch.x.device):
                 self.recording = Recording(self.family, self.name, batch, noise)
         except Exception as error:  # whatever tracing cannot do, autograd can
             self.why_not = (str(error).splitlines() or [type(error).__name__])[0]

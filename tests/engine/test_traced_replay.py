@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.composition import compose
+from pushforward.engine import player_step
+from pushforward.engine.optimizer_update import OptimizerUpdate
 from pushforward.errors import PushforwardError
-from pushforward.families import Family, VariationalAutoencoder, moves
-from pushforward.families.updates import Update
+from pushforward.families import Family, VariationalAutoencoder
+from pushforward.composition import compose
 from pushforward.training import build
 
 Trained = Callable[..., Family]
@@ -23,8 +24,10 @@ FAR = 10**9
 def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
     def train(overrides: str, at: int, blocks: int = 3, cast: bool = False) -> Family:
         """The family after so many blocks, its moves recorded at the move `at`."""
-        monkeypatch.setattr(moves, "RECORDED_AT", at)
-        monkeypatch.setattr(moves, "SLOW", math.inf)  # on a loaded machine a step takes long, and would not be recorded
+        monkeypatch.setattr(player_step, "RECORDED_AT", at)
+        monkeypatch.setattr(
+            player_step, "SLOW", math.inf
+        )  # on a loaded machine a step takes long, and would not be recorded
         frozen = compose(["data=digits", *overrides.split()])
         data = build.build_data(frozen)
         family = build.build_family(frozen, data.spec)
@@ -59,7 +62,7 @@ def test_a_recorded_run_is_the_run_bit_for_bit(trained: Trained, overrides: str)
         assert torch.equal(a, b)
     steppers = alone.stepper, recorded.stepper
     assert steppers[0] is not None and steppers[1] is not None
-    assert all(move.recording for move in steppers[1].moves.values())
+    assert all(move.recording for move in steppers[1].player_steps.values())
     histories = [stepper.history.steps() for stepper in steppers if stepper is not None]
     assert histories[0].keys() == histories[1].keys()
     assert all(torch.equal(histories[0][key], histories[1][key]) for key in histories[0])
@@ -71,7 +74,7 @@ def test_a_recorded_run_is_the_run_bit_for_bit(trained: Trained, overrides: str)
 def test_casts_to_bf16_are_recorded_too(trained: Trained) -> None:
     overrides = "model=vae network.hidden=[32]"
     alone, recorded = trained(overrides, FAR, cast=True), trained(overrides, 8, cast=True)
-    assert recorded.stepper is not None and recorded.stepper.moves["model"].recording
+    assert recorded.stepper is not None and recorded.stepper.player_steps["model"].recording
     for a, b in zip(alone.state_dict().values(), recorded.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
@@ -84,7 +87,7 @@ def test_a_loss_that_looks_at_values_is_left_to_autograd(trained: Trained, monke
         return found._replace(total=found.total * 2) if found.total > 0 else found
 
     monkeypatch.setattr(VariationalAutoencoder, "loss", looks)
-    move = trained("model=vae network.hidden=[8]", 8).stepper.moves["model"]  # type: ignore[union-attr]
+    move = trained("model=vae network.hidden=[8]", 8).stepper.player_steps["model"]  # type: ignore[union-attr]
     assert move.recording is None and not move.records and move.why_not
 
 
@@ -102,7 +105,7 @@ def test_a_loss_with_randomness_of_its_own_draws_the_same(trained: Trained, monk
     alone = trained(overrides, FAR)
     torch.manual_seed(0)
     recorded = trained(overrides, 8)
-    assert recorded.stepper is not None and recorded.stepper.moves["model"].recording
+    assert recorded.stepper is not None and recorded.stepper.player_steps["model"].recording
     for a, b in zip(alone.state_dict().values(), recorded.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
@@ -131,7 +134,7 @@ def test_an_update_is_the_optimizers_step(rule: Any) -> None:
 
     ours, theirs = weights(), weights()
     one, other = (rule(own, lr=0.01, weight_decay=0.1, fused=True) for own in (ours, theirs))
-    update = Update(one, ours)
+    update = OptimizerUpdate(one, ours)
     assert update.direct
     for step in range(6):
         if step == 3:  # given other states, as by a checkpoint

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.composition import compose
+from pushforward.engine.stack import Stack
 from pushforward.families import Family, Tuning
-from pushforward.families.stacking import Stack
+from pushforward.composition import compose
 from pushforward.spec import BLOCK, Block, DataSpec
 from pushforward.training.build import build_family
 
@@ -74,7 +74,7 @@ def train(families: list[Family], blocks: range) -> list[dict[str, float]]:
 
 
 def train_stacked(families: list[Family], blocks: range) -> list[dict[str, float]]:
-    stack = Stack(families)
+    stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
     for i in blocks:
         stack.block(Block(i, block(families, i)[:, order]))
@@ -118,7 +118,7 @@ def test_a_stack_trains_what_each_trains_alone(case: str) -> None:
 
 def test_replicas_of_one_tuning_share_a_group() -> None:
     families = [family_of("model=vae", f"seed={s}", f"optimizer.model.lr={lr}") for s, lr in ((1, 1), (2, 2), (3, 1))]
-    stack = Stack(families)
+    stack = Stack([family.get_stepper() for family in families])
     assert [group.stop - group.start for group in stack.optimizers["model"].groups] == [2, 1]
     assert [family.tunings["model"].lr for family in stack.families] == [1, 1, 2]
 
@@ -128,7 +128,7 @@ def test_an_optimiser_that_sees_whole_tensors_has_a_group_for_each() -> None:
     for family in [*families, *alone]:
         family.tunings = {"model": Tuning(functools.partial(torch.optim.Adafactor), lr=0.01)}
         family.configure_optimizers()
-    assert len(Stack(families).optimizers["model"].groups) == 2
+    assert len(Stack([family.get_stepper() for family in families]).optimizers["model"].groups) == 2
     train_stacked(families, range(2))
     train(alone, range(2))
     assert close([f.state_dict() for f in families], [f.state_dict() for f in alone]) > 3
@@ -138,7 +138,7 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     bad = "optimizer.model.lr=1e30"
     families = [family_of("model=vae", f"seed={s}", *([bad] if s == 2 else [])) for s in (1, 2, 3)]
     alone = [family_of("model=vae", f"seed={s}") for s in (1, 3)]
-    stack = Stack(families)
+    stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
     stack.block(Block(0, block(families, 0)[:, order]))
     told = {families[order[k]].seed: bad for k, (_, bad) in enumerate(stack.take())}

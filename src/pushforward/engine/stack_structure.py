@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from pushforward.families.family import Family
-from pushforward.families.players import Tuning
+from pushforward.engine.contract import Trainable
+from pushforward.engine.players import Tuning
 
 OWN = ("seed", "progress", "stepper", "tunings", "hosted", "training")
 """Attributes of a family in which replicas differ, or that are not the model's."""
 
 
-def difference(a: Family, b: Family) -> str | None:
+def difference(a: Trainable, b: Trainable) -> str | None:
     """Why the two cannot be trained as one, on one line; None where they can."""
     for family in (a, b):
         if family.stackable is not True:
@@ -28,7 +28,7 @@ def difference(a: Family, b: Family) -> str | None:
     return None
 
 
-def structure(family: Family) -> dict[str, str]:
+def structure(family: Trainable) -> dict[str, str]:
     """All that is built into the computation, by dotted name: classes, plain attributes, shapes of tensors."""
     found: dict[str, str] = {}
     for path, module in family.named_modules():

@@ -10,7 +10,7 @@ from torch.optim.adam import adam
 PLAIN = {"amsgrad": False, "maximize": False, "differentiable": False, "fused": True}
 
 
-class Update:
+class OptimizerUpdate:
     """`optimizer.step()` with these gradients, None for a parameter that has none; bit for bit the same.
 
     Fused Adam and AdamW as they come are called directly; any other optimiser, one with hooks or of several groups, and

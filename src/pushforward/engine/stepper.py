@@ -3,21 +3,20 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pushforward.families.moves import Move
-from pushforward.families.players import TOTAL, Player
+from pushforward.engine.contract import Trainable
+from pushforward.engine.cuda_graph import GraphedStep
+from pushforward.engine.player_step import PlayerStep
+from pushforward.engine.players import TOTAL, Player
 from pushforward.networks.blocks import BatchNorm
 from pushforward.parallel import world
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Batch, Block
-
-if TYPE_CHECKING:
-    from pushforward.families.family import Family
 
 
 class History:
@@ -73,7 +72,7 @@ class History:
 class Stepper:
     """The optimisers, averages and counters of a family's players."""
 
-    def __init__(self, family: "Family") -> None:
+    def __init__(self, family: Trainable) -> None:
         self.family = family
         self.history = History()
         self.owned = {player.name: family.parameters_of(player) for player in family.players}
@@ -98,7 +97,12 @@ class Stepper:
             for name in self.norms
         }
 
-        self.moves = {player.name: Move(self, player) for player in family.players}
+        self.player_steps: dict[str, PlayerStep | GraphedStep] = {
+            player.name: PlayerStep(
+                family, player, self.parameters[player.name], self.optimizers[player.name], self.others[player.name]
+            )
+            for player in family.players
+        }
 
     def block(self, block: Block) -> None:
         """Train on one block: its batches in order, each player's noise drawn once for the whole of it."""
@@ -150,7 +154,7 @@ class Stepper:
                     group["lr"].fill_(tuning.lr * factor)
                 else:
                     group["lr"] = tuning.lr * factor
-        terms, stats = self.moves[name](batch, noise)
+        terms, stats = self.player_steps[name](batch, noise)
         family.absorb(name, stats)
         if tuning.ema is not None:
             steps = progress.steps.get(name, 0)
@@ -159,17 +163,6 @@ class Stepper:
                 torch._foreach_lerp_(self.averages[name], list[Tensor](self.parameters[name]), 1 - decay)
         progress.steps[name] = progress.steps.get(name, 0) + 1
         return terms
-
-    @contextmanager
-    def tracking(self, name: str) -> Iterator[None]:
-        """Only the own player's batch statistics move."""
-        for norm in self.others[name]:
-            norm.track = False
-        try:
-            yield
-        finally:
-            for norm in self.others[name]:
-                norm.track = True
 
     @contextmanager
     def averaged(self) -> Iterator[bool]:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.families.family import Family
-from pushforward.families.stepping import Stepper
-from pushforward.families.structure import tuned
+from pushforward.engine.contract import Trainable
+from pushforward.engine.stack_structure import tuned
+from pushforward.engine.stepper import Stepper
 
 ELEMENTWISE = (
     torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad,
@@ -27,7 +27,9 @@ class StackedOptimizer:
     each has a group of its own.
     """
 
-    def __init__(self, player: str, families: Sequence[Family], steppers: list[Stepper], stacks: list[Tensor]) -> None:
+    def __init__(
+        self, player: str, families: Sequence[Trainable], steppers: list[Stepper], stacks: list[Tensor]
+    ) -> None:
         self.player, self.families, self.steppers = player, families, steppers
         self.groups = self._groups()
         tunings: list[Any] = [families[group.start].tunings[player] for group in self.groups]

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
-from pushforward.families.family import Family
-from pushforward.families.players import TOTAL, Player
-from pushforward.families.stacked_optimizer import StackedOptimizer
-from pushforward.families.stepping import Stepper
-from pushforward.families.structure import tuned
-from pushforward.families.tracing import Traced
+from pushforward.engine.contract import Trainable
+from pushforward.engine.players import TOTAL, Player
+from pushforward.engine.stack_structure import tuned
+from pushforward.engine.stacked_optimizer import StackedOptimizer
+from pushforward.engine.stepper import Stepper
+from pushforward.engine.traced_replay import TracedFunction
+from pushforward.networks.blocks import frozen_statistics
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Batch, Block
 
@@ -21,16 +22,18 @@ Given = dict[str, Tensor]
 
 
 class Stack:
-    """K families trained as one, which have steppers, the same structure (`structure.difference`) and progress.
+    """K families trained as one, by their steppers, which have the same structure (`structure.difference`) and progress.
 
     Parameters, float buffers, optimiser states and averages are stacked, and the families' own become views of the
     stacks: each is evaluated and saved as if it were trained alone. `families` is their order: replicas of one tuning
     stand side by side and share an optimiser group.
     """
 
-    def __init__(self, families: Sequence[Family]) -> None:
-        self.families = sorted(families, key=lambda f: [tuned(f.tunings[player.name]) for player in f.players])
-        self.steppers = [stepper_of(family) for family in self.families]
+    def __init__(self, steppers: Sequence[Stepper]) -> None:
+        self.steppers = sorted(
+            steppers, key=lambda s: [tuned(s.family.tunings[player.name]) for player in s.family.players]
+        )
+        self.families: list[Trainable] = [stepper.family for stepper in self.steppers]
         self.base = self.families[0]
         players = [player.name for player in self.base.players]
         with torch.no_grad():
@@ -47,7 +50,7 @@ class Stack:
         self.pending: dict[str, list[Tensor]] = {}
         self.since = dict(self.base.progress.steps)
         self.gradients = {
-            name: Traced(vmap(grad_and_value(partial(self._loss, name), has_aux=True), in_dims=(0, 0, 0, 0)))
+            name: TracedFunction(vmap(grad_and_value(partial(self._loss, name), has_aux=True), in_dims=(0, 0, 0, 0)))
             for name in players
         }
         self.judge: Callable[..., dict[str, Tensor]] = vmap(self._judged, in_dims=(0, 0, None, 0))
@@ -148,7 +151,7 @@ class Stack:
         done = base.progress.steps.get(name, 0)
         self.buffers["epochs"].fill_(epochs)
         own, others = self.given[name]
-        with self.steppers[0].tracking(name):
+        with frozen_statistics(self.steppers[0].others[name]):
             found, (_, (terms, stats)) = self.gradients[name](own, others, batch, noise)
         # as optimisers want them: in the layout of what they are gradients of
         grads = [g if g.stride() == own[key].stride() else g.contiguous() for key, g in found.items()]
@@ -217,10 +220,3 @@ class Stack:
                 sound = torch.stack([part.isfinite().all(1) for part in flat]).all(0)
             found[name] = (~sound).tolist()
         return found
-
-
-def stepper_of(family: Family) -> Stepper:
-    if family.stepper is None:
-        family.configure_optimizers()
-    assert family.stepper is not None
-    return family.stepper

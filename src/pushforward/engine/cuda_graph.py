@@ -1,68 +1,67 @@
-"""A move as a CUDA graph: captured once on memory that stays, then replayed with one launch."""
+"""A player's step as a CUDA graph: captured once on memory that stays, then replayed with one launch."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.families.moves import Move, Moved
+from pushforward.engine.player_step import PlayerStep, Stepped
 from pushforward.spec import Batch
 
 WARM = 3
-"""Moves on a stream of their own before one is captured, as capture asks: optimiser states and workspaces are made there."""
+"""Steps on a stream of their own before one is captured, as capture asks: optimiser states and workspaces are made there."""
 
 
-class Graphed:
-    """`Move` on a GPU, from gradient to optimiser step; its batch and noise are copied to where the graph reads them.
+class GraphedStep:
+    """`PlayerStep` on a GPU, from gradient to optimiser step; its batch and noise are copied to where the graph reads them.
 
     Noise is drawn outside, and what changes from step to step is a tensor: the epochs seen, a scheduled learning rate.
     """
 
-    def __init__(self, move: Move) -> None:
-        self.move, self.moves = move, 0
+    def __init__(self, step: PlayerStep) -> None:
+        self.step, self.count = step, 0
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: list[Tensor] = []
-        self.found: Moved = ({}, {})
-        move.records = False
-        stepper, name = move.stepper, move.name
-        if move.family.tunings[name].schedule is not None:
-            for group in stepper.optimizers[name].param_groups:
-                group["lr"] = torch.as_tensor(float(group["lr"]), device=move.own[0].device)
+        self.found: Stepped = ({}, {})
+        step.records = False
+        if step.family.tunings[step.name].schedule is not None:
+            for group in step.optimizer.param_groups:
+                group["lr"] = torch.as_tensor(float(group["lr"]), device=step.own[0].device)
 
-    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
-        self.moves += 1
-        if self.moves <= WARM:
+    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+        self.count += 1
+        if self.count <= WARM:
             return self._beside(batch, noise)
         if self.graph is None:
             self._capture(batch, noise)
         given = tensors(batch, noise)
         if [t.shape for t in given] != [t.shape for t in self.inputs]:
-            return self.move(batch, noise)
+            return self.step(batch, noise)
         torch._foreach_copy_(self.inputs, given, non_blocking=True)
         assert self.graph is not None
         self.graph.replay()
-        # the graph writes to the same memory again at the next move
+        # the graph writes to the same memory again at the next step
         terms, stats = ({key: value.clone() for key, value in part.items()} for part in self.found)
         return terms, stats
 
-    def _beside(self, batch: Batch, noise: dict[str, Tensor]) -> Moved:
+    def _beside(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
         beside, here = torch.cuda.Stream(), torch.cuda.current_stream()
         beside.wait_stream(here)
         with torch.cuda.stream(beside):
-            moved = self.move(batch, noise)
+            done = self.step(batch, noise)
         here.wait_stream(beside)
-        return moved
+        return done
 
     def _capture(self, batch: Batch, noise: dict[str, Tensor]) -> None:
-        """Nothing moves by it: kernels are put down and not run."""
+        """Nothing is trained by it: kernels are put down and not run."""
         held = Batch(batch.x.clone(), None if batch.y is None else batch.y.clone())
         drawn = {key: value.clone() for key, value in noise.items()}
         self.inputs, self.graph = tensors(held, drawn), torch.cuda.CUDAGraph()
-        for parameter in self.move.own:
+        for parameter in self.step.own:
             parameter.grad = None
         with torch.cuda.graph(self.graph):
-            grads, terms, stats = self.move.gradient(held, drawn)
-            self.move.apply(grads)
+            grads, terms, stats = self.step.gradient(held, drawn)
+            self.step.apply(grads)
             self.found = ({key: value.detach() for key, value in terms.items()}, stats)
 
 
