@@ -81,7 +81,7 @@ def test_model_checkpoint_writes_and_resumes(small: Compose, tmp_path: Path) -> 
 
 
 def test_early_stopping_stops(small: Compose, tmp_path: Path) -> None:
-    family, data = built(small("model=vae", "optimizer.model.lr=0"))
+    family, data = built(small("model=vae", "optimizer.model.lr=1e-30"))
     host = trainer(tmp_path, max_epochs=50, callbacks=[EarlyStopping("val/criterion", patience=2)])
     host.fit(family, data)
     assert host.current_epoch == 3  # one that sets the value, two without gain
