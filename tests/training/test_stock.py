@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.training.build import build_data, build_family, make
+from pushforward.training.build import build_data, build_family
 
 Compose = Callable[..., dict[str, Any]]
 
@@ -110,7 +111,7 @@ def test_load_from_checkpoint(small: Compose, tmp_path: Path) -> None:
         type(family).load_from_checkpoint(path)
     assert "\n" not in str(e.value)
     node = {k: v for k, v in frozen["model"].items() if k not in ("_target_", "_convert_")}
-    parts: dict[str, Any] = make({"_target_": "builtins.dict", "_convert_": "all", **node})
+    parts: dict[str, Any] = instantiate({"_target_": "builtins.dict", "_convert_": "all", **node})
     again = type(family).load_from_checkpoint(path, spec=data.spec, **parts)
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in family.state_dict().items())
     assert again.progress == family.progress
