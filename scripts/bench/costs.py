@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from pushforward.composition import compose
 from pushforward.engine.stack import Stack
 from pushforward.families import Family
-from pushforward.composition import compose
 from pushforward.report import render, terminal
 from pushforward.runs import RunDir, every_run
 from pushforward.spec import BLOCK, Block, DataSpec

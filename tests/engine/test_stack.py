@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.composition import compose
 from pushforward.engine.stack import Stack
 from pushforward.families import Family, Tuning
-from pushforward.composition import compose
 from pushforward.spec import BLOCK, Block, DataSpec
 from pushforward.training.build import build_family
 

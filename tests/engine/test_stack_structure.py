@@ -2,9 +2,9 @@
 
 import pytest
 
+from pushforward.composition import compose
 from pushforward.engine.stack_structure import difference, tuned
 from pushforward.families import Family
-from pushforward.composition import compose
 from pushforward.spec import DataSpec
 from pushforward.training.build import build_family
 

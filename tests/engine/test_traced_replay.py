@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.composition import compose
 from pushforward.engine import player_step
 from pushforward.engine.optimizer_update import OptimizerUpdate
 from pushforward.errors import PushforwardError
 from pushforward.families import Family, VariationalAutoencoder
-from pushforward.composition import compose
 from pushforward.training import build
 
 Trained = Callable[..., Family]
