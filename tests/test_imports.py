@@ -71,6 +71,7 @@ MAY: dict[str, set[str]] = {
     | FILES
     | {
         "families",
+        "engine",
         "data",
         "metrics",
         "protocol",
