@@ -127,3 +127,11 @@ def test_points_of_several_dimensions_share_the_principal_plane_of_the_first():
         np.linalg.norm(flat["data"][1:] - flat["data"][:1], axis=1), np.linalg.norm(x[1:] - x[:1], axis=1), rtol=1e-9
     )
     np.testing.assert_allclose(flat["samples"], flat["data"][:1], atol=1e-9)
+
+
+def test_points_of_unlike_units_fill_their_panel(tmp_path):
+    """Seconds beside millimetres: with equal scales the plane would be a line."""
+    for stretch in (1.0, 1e6):
+        x = RNG.normal(size=(400, 2)) * [1.0, stretch]
+        drawn = picture(plots.points({"x": x, "data": x}, tmp_path / "points.png"))
+        assert (drawn < 0.9 * drawn.max()).any(-1).any(0).mean() > 0.5

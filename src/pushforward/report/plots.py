@@ -5,7 +5,7 @@ import operator
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -173,7 +173,7 @@ def points(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
             ax.set_title(title)
             ax.set_xlim(extent[:2])
             ax.set_ylim(extent[2:])
-            ax.set_aspect("equal")
+            ax.set_aspect(_aspect(extent))
             ax.set_xlabel("$x_1$")
         axes[0].set_ylabel("$x_2$")
         return _save(figure, path)
@@ -189,6 +189,12 @@ def _extent(arrays: Mapping[str, np.ndarray], cloud: np.ndarray) -> tuple[float,
     return left, right, bottom, top
 
 
+def _aspect(extent: tuple[float, float, float, float]) -> Literal["equal", "auto"]:
+    """Equal scales on both axes, but where one axis is many times as long: its units are others."""
+    left, right, bottom, top = extent
+    return "equal" if 1 / 3 < (right - left) / max(top - bottom, 1e-300) < 3 else "auto"
+
+
 def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
     """Several point sets {label: (n, d)} in one picture, a panel each, on the axes of the first; see `in_a_plane`."""
     with _styled():
@@ -201,7 +207,7 @@ def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
         for ax, (label, cloud) in zip(axes, flat.items(), strict=False):
             ax.scatter(*columns(cloud[:1500]), s=1.5, color=BLUE, linewidths=0, alpha=0.6)
             ax.set(title=label, xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[])
-            ax.set_aspect("equal" if next(iter(named.values())).shape[1] > 1 else "auto")
+            ax.set_aspect(_aspect(extent) if next(iter(named.values())).shape[1] > 1 else "auto")
         return _save(figure, path)
 
 
