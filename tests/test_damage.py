@@ -63,6 +63,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
                     {"nll": entry(1.0, card={"floor": "0"})},
                     {"nll": entry(1.0, card={"references": [1]})}, {"nll": entry(1.0, card={"x": deep(60)})}],
         "cost": [[], {"train_seconds": "3"}], "objective": [{"min": []}, []], "improving": ["no"], "execution": [[]],
+        "failed": [[], {"x": 3}],
     },
 }  # fmt: skip
 WHOLE: dict[str, bytes] = {

@@ -11,6 +11,7 @@ import stat
 import struct
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -256,6 +257,14 @@ class CurveWriter:
         write_whole(self.path, text.getvalue())
         self._file = self.path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
+        self.checksum = 0
+        """CRC-32 of the rows: of what they say, whatever columns have been added since."""
+        for row in rows:
+            self._count(row)
+
+    def _count(self, row: list[str]) -> None:
+        said = [f"{name}={cell}" for name, cell in zip(self.header, row, strict=True) if cell]
+        self.checksum = zlib.crc32(",".join(said).encode(), self.checksum)
 
     def append(self, images_seen: int, values: Mapping[str, Any]) -> None:
         new = [name for name in values if name not in self.header]
@@ -264,7 +273,9 @@ class CurveWriter:
             _, rows = _rows(self.path)
             self._start(self.header + new, [row + [""] * len(new) for row in rows])
         cells = {"images_seen": int(images_seen)} | {k: repr(float(v)) for k, v in values.items() if v is not None}
-        self._writer.writerow([cells.get(name, "") for name in self.header])
+        row = [str(cells.get(name, "")) for name in self.header]
+        self._count(row)
+        self._writer.writerow(row)
         self._file.flush()
 
     def cut(self, images_seen: int) -> None:

@@ -58,9 +58,9 @@ def show_run(run: Run) -> None:
         parts = [f"{cost.get('parameters', 0):,} parameters", f"{cost.get('train_seconds', 0):.1f} s of training"]
         out.print("  " + ", ".join(parts + ([f"{speed:,.0f} images/s"] if speed else [])))
     for name, why in (run.record.get("failed") or {}).items():
-        out.print(f"  {escape(name)} failed: {escape(str(why))}")
+        out.print(f"  {markup(name)} failed: {markup(why)}")
     if run.record.get("failed"):
-        out.print(f"  pushforward evaluate {run.id} tries again", soft_wrap=True)
+        out.print(f"  pushforward evaluate {markup(run.id)} tries again", soft_wrap=True)
     if run.status.get("error"):
         out.print(f"  error: {markup(run.status['error'])}")
     out.print(f"  {markup(run.path)}", soft_wrap=True)

@@ -39,13 +39,13 @@ RECORD: Spec = {
         "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?",
         "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
-    "execution": ("any",),
+    "execution": ("any",), "failed": ("text",),
 }  # fmt: skip
 STATUS: Spec = {
     "run_id": "text", "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",
     "host": "text", "threads": "whole", "images_seen": "whole", "budget_images": "whole", "settled_images": "number?",
     "identity": "text", "fingerprint": "text?", "commit": "text?", "command": "text?", "units": ("text",),
-    "latest": ("number",),
+    "latest": ("number",), "phase": "text?", "stage": "text?",
 }  # fmt: skip
 CONFIG: Spec = {
     "choices": ("text?",), "results": "whole", "seed": "whole", "batch_size": "whole", "precision": "text",

@@ -19,6 +19,7 @@ from pushforward.families import Family
 from pushforward.parallel import world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.training import checkpoints, loggers
+from pushforward.training.console import say
 from pushforward.training.selection import Selector
 
 STATUS_SECONDS = 1.0
@@ -108,6 +109,11 @@ class Conductor(pl.Callback):
         if self.chief:
             self.curves = self.run.curve_writer()
             self.curves.cut(family.progress.images_seen)
+            if self.restored is not None and self.restored.get("curves") not in (None, self.curves.checksum):
+                say(
+                    self.run,
+                    "metrics.csv is damaged: curves up to here lack rows or are wrong; the weights are not concerned",
+                )
 
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
         """Signals are taken here because Lightning sets its own handlers before."""
@@ -249,15 +255,18 @@ class Conductor(pl.Callback):
         began = time.perf_counter()
         self.keep_best()  # first: a kill in between leaves better ones than `last` knows, which it will find again
         seconds = self.outcome.seconds + self.share * (began - self.clock)
-        path = self.run.checkpoints / "last.ckpt"
-        checkpoints.save(path, family, best=asdict(self.best), seconds=seconds)
+        assert self.curves is not None
+        checkpoints.save(
+            self.run.checkpoints / checkpoints.LAST, family,
+            best=asdict(self.best), seconds=seconds, curves=self.curves.checksum,
+        )  # fmt: skip
         self.saved = time.perf_counter()
         self.cost = self.saved - began
 
     def keep_best(self) -> None:
         """Writes the best weights where they are better than those on disk."""
         if self.kept is not None:
-            checkpoints.write(self.run.checkpoints / "best.ckpt", self.kept)
+            checkpoints.write(self.run.checkpoints / checkpoints.BEST, self.kept)
             self.kept = None
 
     def write(self, row: dict[str, float], seen: int) -> None:

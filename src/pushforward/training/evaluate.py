@@ -1,13 +1,14 @@
 """Which weights of a run are measured, and the measures that its config asks for: at the end, and while it trains."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.protocol.features import Features, NoFeatures
 from pushforward.protocol.subject import Entries, Measure, Subject
@@ -27,10 +28,13 @@ def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, 
 
     Returns what the card says of them.
     """
-    best = run.checkpoints / "best.ckpt"
-    chosen = best if best.is_file() else run.checkpoints / "last.ckpt"
-    state = checkpoints.load(chosen, family.device)
-    family.load_state_dict(checkpoints.weights(state))
+    best, last = run.checkpoints / checkpoints.BEST, run.checkpoints / checkpoints.LAST
+    chosen = best if os.path.lexists(best) else last
+    try:
+        state = checkpoints.put(family, chosen)
+    except Unreadable as error:
+        other = f"remove it to measure the last weights ({last.name})" if chosen == best else "train the run again"
+        raise PushforwardError(f"{error}; {other}") from None
     metric, settled = frozen["selection"]["metric"], family.settled()
     by = f"validation {'+'.join(family.criterion or ['total']) if metric == 'auto' else metric}"
     if settled:

@@ -9,7 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ import torch
 from pushforward import config, identities
 from pushforward.config import Trainer
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError, described
+from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import Family
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
 from pushforward.training.bind import settle
-from pushforward.training.conductor import Conductor, Plan
+from pushforward.training.conductor import Best, Conductor, Plan
 from pushforward.training.console import note, opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
 from pushforward.training.gaps import Gaps, apart, remedy
@@ -192,6 +192,7 @@ def told(session: Session) -> int:
         phase=None, stage=None,
     )  # fmt: skip
     if outcome.state == "finished":
+        (run.checkpoints / checkpoints.BEFORE).unlink(missing_ok=True)
         say(run, summary(run), *remedy(run, session.gaps))
     else:
         goes_on = "; the same command goes on" if outcome.state == "stopped" else ""
@@ -268,13 +269,26 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
 
 
 def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
-    """The state to go on from, or None at the start."""
+    """The state to resume from, or None at the start. Best weights that are damaged are set aside and chosen anew.
+
+    Raises PushforwardError where there are checkpoints and all are damaged.
+    """
     from pushforward.spec import BLOCK
 
-    path = run.checkpoints / "last.ckpt"
-    if not path.is_file():
+    state, said = checkpoints.latest(run.checkpoints)
+    if state is None:
         return None
-    state = checkpoints.load(path)
+    best = run.checkpoints / checkpoints.BEST
+    try:
+        if os.path.lexists(best):
+            checkpoints.load(best)
+    except Unreadable as error:
+        said = f"{said}; {error}: weights are chosen anew" if said else f"{error}: weights are chosen anew"
+        state["best"] = asdict(Best())
+        if rank() == 0:
+            best.rename(best.with_suffix(".damaged"))
+    if said and rank() == 0:
+        say(run, said)
     done = state["progress"]["cycles"]
     return {**state, "blocks": -(-done // BLOCK)}
 
