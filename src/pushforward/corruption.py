@@ -19,7 +19,7 @@ class Corruption(nn.Module, ABC):
         """Noise for x of `shape`, (n, …)."""
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"], noise: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         """The corrupted x̃."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class GaussianNoise(Corruption):
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.randn(shape, generator=generator, device=generator.device)
 
-    def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"], noise: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         return x + self.sigma * noise
 
     def describe(self) -> str:
@@ -68,7 +68,7 @@ class Fraction(Corruption):
 class Masking(Fraction):
     """x̃ = 0 in a random fraction p of the dimensions. Vincent et al. 2010, sec. 3.3."""
 
-    def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"], noise: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         return torch.where(noise < self.p, 0.0, x)
 
     def describe(self) -> str:
@@ -78,7 +78,7 @@ class Masking(Fraction):
 class SaltAndPepper(Fraction):
     """x̃ = 0 or 1, by a fair coin, in a random fraction p of the dimensions. Vincent et al. 2010, sec. 3.3."""
 
-    def forward(self, x: Float[Tensor, "n *shape"], noise: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"], noise: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         # given noise < p, noise < p/2 is the coin
         return torch.where(noise < self.p, (noise < self.p / 2).to(x.dtype), x)
 

@@ -29,7 +29,7 @@ class CouplingTransform(Transform):
     codomain = constraints.real_vector
     bijective = True
 
-    def __init__(self, given: Callable[[Tensor], Transform], order: Int[Tensor, "d"], kept: int) -> None:
+    def __init__(self, given: Callable[[Tensor], Transform], order: Int[Tensor, " d"], kept: int) -> None:
         super().__init__()
         self.given, self.order, self.back, self.kept = given, order, order.argsort(), kept
 
@@ -65,7 +65,7 @@ class Coupling(LazyTransform):
 
     def __init__(
         self,
-        order: Int[Tensor, "d"],
+        order: Int[Tensor, " d"],
         univariate: Callable[..., Transform],
         shapes: Sequence[tuple[int, ...]],
         hidden: Sequence[int],

@@ -22,10 +22,10 @@ class Centre(nn.Module):
         self.log_det = -spec.dim * math.log(self.half_width)
         """log |det ∂v/∂x|, nats per image: the same everywhere."""
 
-    def forward(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         return (x - self.middle) / self.half_width
 
-    def inverse(self, v: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+    def inverse(self, v: Float[Tensor, " n *shape"]) -> Float[Tensor, " n *shape"]:
         return v * self.half_width + self.middle
 
 
@@ -43,7 +43,7 @@ class Logit(nn.Module):
         self.low, self.width = (spec.low, spec.high - spec.low) if spec.bounded else (0.0, 1.0)
         number(self, "alpha", alpha)
 
-    def forward(self, x: Float[Tensor, "n *shape"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n"]]:
+    def forward(self, x: Float[Tensor, " n *shape"]) -> tuple[Float[Tensor, " n d"], Float[Tensor, " n"]]:
         """y and log |det ∂y/∂x|, nats per image."""
         flat = x.flatten(1)
         if not self.bounded:
@@ -54,13 +54,13 @@ class Logit(nn.Module):
         # dy/ds = 1/(s(1 − s)) = 1/(σ(y)σ(−y))
         return y, (slope - F.logsigmoid(y) - F.logsigmoid(-y)).sum(-1)
 
-    def inverse(self, y: Float[Tensor, "n d"]) -> Float[Tensor, "n *shape"]:
+    def inverse(self, y: Float[Tensor, " n d"]) -> Float[Tensor, " n *shape"]:
         if self.bounded:
             y = (y.sigmoid() - self.alpha) / (1 - 2 * self.alpha) * self.width + self.low
         return y.reshape(-1, *self.shape)
 
 
-def quantize(x: Float[Tensor, "n *shape"], spec: DataSpec) -> Float[Tensor, "n *shape"]:
+def quantize(x: Float[Tensor, " n *shape"], spec: DataSpec) -> Float[Tensor, " n *shape"]:
     """The level k/(levels − 1) whose bin [k, k + 1)/levels holds x: undoes `DataSpec.dequantize`.
 
     Real-valued data are clamped to their range.

@@ -28,7 +28,7 @@ class Chain(NamedTuple):
         return beta * torch.expm1(self.log_before) / torch.expm1(self.log_alpha_bar)
 
 
-def chain_of(betas: Float[Tensor, "T"], t: Int[Tensor, "s"], *, wide: bool = False) -> Chain:
+def chain_of(betas: Float[Tensor, " T"], t: Int[Tensor, " s"], *, wide: bool = False) -> Chain:
     """The chain through the noise levels t of 1 … T, a diffusion of its own. Nichol & Dhariwal 2021, sec. 4.
 
     Its p has the variance β̃, best where x₀ is nearly known, or, `wide`, β, best where x₀ is spread. Ho et al. 2020, sec. 3.2.
@@ -43,18 +43,18 @@ def chain_of(betas: Float[Tensor, "T"], t: Int[Tensor, "s"], *, wide: bool = Fal
     return Chain(t, log_alpha_bar, log_before, F.pad(drop, (1, 0)), F.pad(spare, (1, 0)))
 
 
-def evenly(betas: Float[Tensor, "T"], steps: int) -> Int[Tensor, "s"]:
+def evenly(betas: Float[Tensor, " T"], steps: int) -> Int[Tensor, " s"]:
     """`steps` of the T levels in equal strides, the last among them."""
     return torch.linspace(len(betas), 1, steps, dtype=torch.float64, device=betas.device).round().long().flip(0)
 
 
-def finest(betas: Float[Tensor, "T"], least: float) -> int:
+def finest(betas: Float[Tensor, " T"], least: float) -> int:
     """The level of 1 … T with the largest noise σ ≤ `least`; 1 where all have more."""
     sigma = torch.sqrt(-torch.expm1(torch.log1p(-betas.double()).cumsum(0)))
     return int((sigma <= least).sum().clamp(min=1))
 
 
-def by_log_snr(betas: Float[Tensor, "T"], steps: int, least: float = 0.0) -> Int[Tensor, "s"]:
+def by_log_snr(betas: Float[Tensor, " T"], steps: int, least: float = 0.0) -> Int[Tensor, " s"]:
     """At most `steps` of the T levels in nearly equal strides of log SNR, from the largest noise σ ≤ `least` to the last.
 
     A step from SNR s to SNR t costs ½(s − t)·‖x₀ − x̂₀‖² nats, and ‖x₀ − x̂₀‖² is about D/t where there is little noise:

@@ -64,8 +64,8 @@ def integrate(solver: Solver, f: Slope, x: Tensor, start: float, end: float, eva
 
 
 def exact_divergence(
-    f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"]
-) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, " n *shape"]
+) -> tuple[Float[Tensor, " n *shape"], Float[Tensor, " n"]]:
     """f(x) and ∇·f at each x, by one vector-Jacobian product a dimension."""
     value, vjp = torch.func.vjp(f, x)  # type: ignore[misc]
     dim = x[0].numel()
@@ -75,8 +75,8 @@ def exact_divergence(
 
 
 def hutchinson_divergence(
-    f: Callable[[Tensor], Tensor], x: Float[Tensor, "n *shape"], probe: Float[Tensor, "n *shape"]
-) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"]]:
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, " n *shape"], probe: Float[Tensor, " n *shape"]
+) -> tuple[Float[Tensor, " n *shape"], Float[Tensor, " n"]]:
     """f(x) and vᵀ(∂f/∂x)v, whose mean over probes v of independent signs is ∇·f. Hutchinson 1989."""
     value, vjp = torch.func.vjp(f, x)  # type: ignore[misc]
     return value, (vjp(probe)[0] * probe).flatten(1).sum(1)
@@ -84,12 +84,12 @@ def hutchinson_divergence(
 
 def density_along(
     field: Callable[[Tensor, float], Tensor],
-    x: Float[Tensor, "n *shape"],
+    x: Float[Tensor, " n *shape"],
     start: float,
     end: float,
     evaluations: int,
-    probe: Float[Tensor, "n *shape"] | None,
-) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, "n"], int]:
+    probe: Float[Tensor, " n *shape"] | None,
+) -> tuple[Float[Tensor, " n *shape"], Float[Tensor, " n"], int]:
     """x(end), log p(x(start)) − log p(x(end)) in nats = ∫ ∇·f dt from start to end, and calls of f. Chen et al. 2018.
 
     Solved by `RungeKutta`: a density adds its errors up over the dimensions, and a lower order's come to tenths of a bit
@@ -110,6 +110,6 @@ def density_along(
     return state[:, :-1].reshape(x.shape), state[:, -1], calls
 
 
-def signs(x: Float[Tensor, "n *shape"], generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+def signs(x: Float[Tensor, " n *shape"], generator: torch.Generator) -> Float[Tensor, " n *shape"]:
     """Independent signs of x's shape, for Hutchinson's estimate."""
     return 2 * torch.randint(0, 2, tuple(x.shape), generator=generator, device=generator.device).to(x) - 1

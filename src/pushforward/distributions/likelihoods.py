@@ -33,25 +33,25 @@ class Likelihood(nn.Module, ABC):
         self.spec = spec
 
     @abstractmethod
-    def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """log p(x | params), nats per image."""
 
-    def distortion(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def distortion(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """−log p(x | params), nats per image."""
         return -self.log_prob(params, x)
 
     @abstractmethod
-    def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
+    def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """E[x | params]."""
 
     @abstractmethod
-    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         """The noise that `sample` wants."""
 
     @abstractmethod
     def sample(
-        self, params: Float[Tensor, "n k *shape"], noise: Float[Tensor, "n *shape"]
-    ) -> Float[Tensor, "n *shape"]:
+        self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
+    ) -> Float[Tensor, " n *shape"]:
         """x ~ p(x | params), a function of the noise."""
 
     @abstractmethod
@@ -77,23 +77,23 @@ class Bernoulli(Likelihood):
         self._needs_unit_range("Bernoulli")
         self.discrete = self.normalised = spec.levels == 2 and not spec.dequantized
 
-    def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """x log σ(l) + (1 − x) log(1 − σ(l)), nats per image."""
         return -self.distortion(params, x)
 
-    def distortion(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def distortion(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         logits = params[:, 0].float()
         return F.binary_cross_entropy_with_logits(logits, x.float(), reduction="none").flatten(1).sum(1)
 
-    def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
+    def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         return params[:, 0].float().sigmoid()
 
-    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         return self._uniform(n, generator)
 
     def sample(
-        self, params: Float[Tensor, "n k *shape"], noise: Float[Tensor, "n *shape"]
-    ) -> Float[Tensor, "n *shape"]:
+        self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
+    ) -> Float[Tensor, " n *shape"]:
         mean = self.mean(params)
         return (noise < mean).to(mean.dtype)
 
@@ -108,7 +108,7 @@ class ContinuousBernoulli(Likelihood):
         super().__init__(spec)
         self._needs_unit_range("ContinuousBernoulli")
 
-    def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """l x − log((eˡ − 1) / l), nats per image."""
         logits = params[:, 0].float()
         # log((eˡ − 1)/l) = l/2 + log(sinh a / a) with a = |l|/2; grouped so that nothing large cancels
@@ -119,19 +119,19 @@ class ContinuousBernoulli(Likelihood):
         log_sinhc = torch.where(small, taylor, b + torch.log1p(-torch.exp(-2 * b)) - torch.log(2 * b))
         return (logits * (x.float() - 0.5) - log_sinhc).flatten(1).sum(1)
 
-    def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
+    def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """½ + ½(coth(l/2) − 2/l)."""
         logits = params[:, 0].float()
         small = logits.abs() < 0.2
         safe = torch.where(small, 1.0, logits)
         return 0.5 + torch.where(small, logits / 12 - logits.pow(3) / 720, 0.5 / torch.tanh(safe / 2) - 1 / safe)
 
-    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         return self._uniform(n, generator)
 
     def sample(
-        self, params: Float[Tensor, "n k *shape"], noise: Float[Tensor, "n *shape"]
-    ) -> Float[Tensor, "n *shape"]:
+        self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
+    ) -> Float[Tensor, " n *shape"]:
         """The inverse distribution function, log(1 + u(eˡ − 1)) / l."""
         logits = params[:, 0].float()
         l = -logits.abs()  # noqa: E741 - the paper's symbol; by symmetry, where eˡ cannot overflow
@@ -167,22 +167,22 @@ class Gaussian(Likelihood):
         else:
             number(self, "sigma", sigma)
 
-    def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """−‖x − μ‖²/2σ² − D·½ ln 2πσ², nats per image."""
         log_sigma = self._log_sigma()
         square = (x - self.mean(params)).square().flatten(1).sum(1)
         return -0.5 * square * torch.exp(-2 * log_sigma) - self.spec.dim * (log_sigma + 0.5 * math.log(2 * math.pi))
 
-    def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
+    def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         mean = params[:, 0].float()
         return self.spec.low + (self.spec.high - self.spec.low) * mean.sigmoid() if self.squashed else mean
 
-    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         return torch.randn(n, *self.spec.shape, generator=generator, device=generator.device)
 
     def sample(
-        self, params: Float[Tensor, "n k *shape"], noise: Float[Tensor, "n *shape"]
-    ) -> Float[Tensor, "n *shape"]:
+        self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
+    ) -> Float[Tensor, " n *shape"]:
         return self.mean(params) + self._log_sigma().exp() * noise
 
     def describe(self) -> str:
@@ -211,7 +211,7 @@ class DiscretizedLogistic(Likelihood):
             )
         self.levels = spec.levels
 
-    def log_prob(self, params: Float[Tensor, "n k *shape"], x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n"]:
+    def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """log[σ(a) − σ(b)] of the bin's edges, nats per image."""
         mean, log_scale = self._split(params)
         half, inverse = 1 / (self.levels - 1), torch.exp(-log_scale)
@@ -224,7 +224,7 @@ class DiscretizedLogistic(Likelihood):
         log_mass = above * F.logsigmoid(a) + below * F.logsigmoid(-b) + above * below * width
         return log_mass.flatten(1).sum(1)
 
-    def mean(self, params: Float[Tensor, "n k *shape"]) -> Float[Tensor, "n *shape"]:
+    def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """Σₖ P(level ≥ k) / (levels − 1), exact."""
         mean, log_scale = self._split(params)
         inverse = torch.exp(-log_scale)
@@ -234,12 +234,12 @@ class DiscretizedLogistic(Likelihood):
             total = total + torch.sigmoid((mean - edge) * inverse)
         return total / (self.levels - 1)
 
-    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "n *shape"]:
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         return self._uniform(n, generator)
 
     def sample(
-        self, params: Float[Tensor, "n k *shape"], noise: Float[Tensor, "n *shape"]
-    ) -> Float[Tensor, "n *shape"]:
+        self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
+    ) -> Float[Tensor, " n *shape"]:
         mean, log_scale = self._split(params)
         v = mean + log_scale.exp() * torch.logit(noise, eps=1e-6)
         return ((v + 1) / 2 * (self.levels - 1)).round().clamp(0, self.levels - 1) / (self.levels - 1)

@@ -11,8 +11,8 @@ DENSE = 4096
 
 
 def gaussian_pixels(
-    train_x: Float[Tensor, "m *shape"], n: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0
-) -> Float[Tensor, "n *shape"]:
+    train_x: Float[Tensor, " m *shape"], n: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0
+) -> Float[Tensor, " n *shape"]:
     """`n` images of a Gaussian with the training pixels' mean and full covariance, clipped to [low, high].
 
     Of more than `DENSE` pixels, with the covariance of `DENSE` of the images, as sums of these with normal weights.
@@ -46,7 +46,7 @@ class Components(NamedTuple):
     total: Tensor
 
 
-def principal_components(x: Float[Tensor, "m *shape"], most: int, block: int = 5000) -> Components:
+def principal_components(x: Float[Tensor, " m *shape"], most: int, block: int = 5000) -> Components:
     """The leading principal components of flattened images, at most `most`, float64. Pearson 1901.
 
     Each points to where its largest entry is positive, so that it does not hang on the machine. Of more than `DENSE`
@@ -83,8 +83,8 @@ def _leading(symmetric: Float[Tensor, "p p"], d: int) -> tuple[Float[Tensor, " d
 
 
 def independent_pixels(
-    train_x: Float[Tensor, "m *shape"], n: int, generator: torch.Generator
-) -> Float[Tensor, "n *shape"]:
+    train_x: Float[Tensor, " m *shape"], n: int, generator: torch.Generator
+) -> Float[Tensor, " n *shape"]:
     """`n` images whose every pixel is drawn from that pixel's training values, independently of the others."""
     flat = train_x.flatten(1)
     uniform = torch.rand(n, flat.shape[1], generator=generator, device=generator.device)
@@ -93,8 +93,8 @@ def independent_pixels(
 
 
 def training_images(
-    train_x: Float[Tensor, "m *shape"], n: int, generator: torch.Generator
-) -> Float[Tensor, "n *shape"]:
+    train_x: Float[Tensor, " m *shape"], n: int, generator: torch.Generator
+) -> Float[Tensor, " n *shape"]:
     """`n` training images without replacement (with, where there are fewer): the memoriser's row."""
     m = len(train_x)
     if n <= m:

@@ -63,7 +63,7 @@ class PixelHistogram(Metric):
         super().__init__()
         self.add_state("counts", torch.zeros(dim, levels, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, x: Shaped[Tensor, "n *shape"]) -> None:
+    def update(self, x: Shaped[Tensor, " n *shape"]) -> None:
         """x: levels of pixels, integers."""
         dim, levels = self.counts.shape
         x = x.flatten(1)

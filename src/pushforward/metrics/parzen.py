@@ -14,7 +14,7 @@ BLOCK = 2048
 
 
 def parzen_log_prob(
-    x: Float[Tensor, "n *shape"], samples: Float[Tensor, "m *shape"], bandwidths: Sequence[float]
+    x: Float[Tensor, " n *shape"], samples: Float[Tensor, " m *shape"], bandwidths: Sequence[float]
 ) -> Float[Tensor, "h n"]:
     """log (1/m) Σⱼ N(x; sⱼ, h²I), nats per image, for each bandwidth h, float64. Breuleux, Bengio & Vincent 2011."""
     if not bandwidths or min(bandwidths) <= 0:
@@ -36,7 +36,7 @@ def parzen_log_prob(
 
 
 def best_bandwidth(
-    validation: Float[Tensor, "n *shape"], samples: Float[Tensor, "m *shape"], bandwidths: Sequence[float]
+    validation: Float[Tensor, " n *shape"], samples: Float[Tensor, " m *shape"], bandwidths: Sequence[float]
 ) -> float:
     """The bandwidth under which held-out images are likeliest on average. Goodfellow et al. 2014, sec. 5."""
     means = parzen_log_prob(validation, samples, bandwidths).mean(1)

@@ -17,7 +17,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the five scales, from the finest. Wang, Simoncelli & Bovik 2003, sec. 3.2."""
 
 
-def mse(x: Float[Tensor, "n *shape"], x_hat: Float[Tensor, "n *shape"]) -> Float[Tensor, " n"]:
+def mse(x: Float[Tensor, " n *shape"], x_hat: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
     """Squared error per pixel, averaged over an image's pixels and channels, shape (n,), in squared pixel units."""
     return (x.double() - x_hat.double()).square().flatten(1).mean(1)
 
@@ -121,7 +121,7 @@ class Reconstruction(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, x: Float[Tensor, "n *shape"], x_hat: Float[Tensor, "n *shape"]) -> None:
+    def update(self, x: Float[Tensor, " n *shape"], x_hat: Float[Tensor, " n *shape"]) -> None:
         self.total += mse(x, x_hat).sum()
         self.count += len(x)
 

@@ -93,7 +93,7 @@ class TimeFeatures(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, math.log10(highest), features // 2), persistent=False)
 
-    def forward(self, t: Float[Tensor, "n"]) -> Float[Tensor, "n f"]:
+    def forward(self, t: Float[Tensor, " n"]) -> Float[Tensor, " n f"]:
         # float32: in bf16 the phase ωt would have no digits left
         phase = t.float().unsqueeze(-1) * self.frequencies
         return torch.cat((phase.sin(), phase.cos()), -1)

@@ -57,5 +57,5 @@ class MLPField(nn.Module):
         self.time = TimeFeatures(_TIME, highest=100.0)
         self.layers = layers
 
-    def forward(self, x: Float[Tensor, "n *shape"], t: Float[Tensor, "n"]) -> Float[Tensor, "n *shape"]:
+    def forward(self, x: Float[Tensor, " n *shape"], t: Float[Tensor, " n"]) -> Float[Tensor, " n *shape"]:
         return self.layers(torch.cat((x.flatten(1), self.time(t)), 1)).reshape(x.shape)

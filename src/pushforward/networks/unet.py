@@ -68,7 +68,7 @@ class UNetField(nn.Module):
                 channels = width * multiplier
         self.last = nn.Sequential(group_norm(channels), nn.SiLU(), zero(conv(channels, c)))
 
-    def forward(self, x: Float[Tensor, "n c h w"], t: Float[Tensor, "n"]) -> Float[Tensor, "n c h w"]:
+    def forward(self, x: Float[Tensor, " n c h w"], t: Float[Tensor, " n"]) -> Float[Tensor, " n c h w"]:
         time = self.time(t)
         h = self.first(x)
         skips = [h]

@@ -22,7 +22,7 @@ Rows = dict[str, dict[str, Any]]
 """Number -> {"floor": value, "references": {label: value}}."""
 
 
-def mixture_on_pca(train: Float[Tensor, "m *shape"], n: int, g: torch.Generator) -> Float[Tensor, "n *shape"]:
+def mixture_on_pca(train: Float[Tensor, " m *shape"], n: int, g: torch.Generator) -> Float[Tensor, " n *shape"]:
     """`n` images of a mixture of full Gaussians on the leading principal components of training pixels, in [0, 1]."""
     mean, basis, *_ = baselines.principal_components(train, DIMENSIONS)
     codes = torch.cat([(part.double() - mean) @ basis for part in train.flatten(1).split(5000)])

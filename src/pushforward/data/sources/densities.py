@@ -27,11 +27,11 @@ class Density(ABC):
     mode_width: float | None = None
 
     @abstractmethod
-    def sample(self, n: int, generator: Generator) -> tuple[Float[Tensor, "n 2"], Int[Tensor, "n"] | None]:
+    def sample(self, n: int, generator: Generator) -> tuple[Float[Tensor, " n 2"], Int[Tensor, " n"] | None]:
         """n points in float64 and the component that each came from."""
 
     @abstractmethod
-    def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
+    def log_prob(self, x: Float[Tensor, " n 2"]) -> Float[Tensor, " n"]:
         """log p(x), nats."""
 
 

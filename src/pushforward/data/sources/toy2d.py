@@ -31,7 +31,7 @@ class Toy2d(Source):
             raise PushforwardError(f"source.name={self.name} is no toy density; nearest: {', '.join(near)}.")
         return DENSITIES[self.name]()
 
-    def log_density(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
+    def log_density(self, x: Float[Tensor, " n 2"]) -> Float[Tensor, " n"]:
         """Exact log p(x), nats."""
         return self.density.log_prob(x)
 
