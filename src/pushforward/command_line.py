@@ -137,7 +137,7 @@ def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None)
     except PushforwardError:
         tidy(folder if own is None else None)
         raise
-    return max((int(code != 0) for code in launch.CODES), default=0)
+    return launch.of_sweep(launch.CODES)
 
 
 def task(cfg: Any) -> int:

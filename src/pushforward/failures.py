@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, described
 from pushforward.runs import outputs
 from pushforward.signals import Interrupted
 from pushforward.text import line
@@ -50,8 +50,7 @@ def explain(error: BaseException) -> str:
     """One line: what, where, and the remedy where there is one."""
     refused = system_error(error)
     if refused is None:
-        first = (str(error).strip().splitlines() or [""])[0]
-        return f"{type(error).__name__}: {first}" if first else type(error).__name__
+        return described(error)
     where = f"{refused.filename}: " if refused.filename else ""
     return f"{where}{(refused.strerror or type(refused).__name__).lower()}; {REMEDIES[refused.errno or 0]}"
 
@@ -66,7 +65,8 @@ def keep_trace(error: BaseException, log: Path | None = None) -> str:
     for place in [*([] if log is None else [lambda: log]), *places]:
         try:
             file = place()
-            file.parent.mkdir(parents=True, exist_ok=True)
+            if file != log:
+                file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a", encoding="utf-8") as opened:
                 opened.write(text)
             return f"the traceback is in {file}"

@@ -1,6 +1,5 @@
 """From a frozen config to its run: identifies it, says what is done already, and starts what is not."""
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,20 @@ import yaml
 from pushforward import config, identities
 from pushforward.errors import PushforwardError
 from pushforward.runs import UNREADABLE, Run, runs_dir, write_whole
+from pushforward.signals import STOPPING, Asked
 
+PATIENCE = 600.0
+"""Seconds that a run of several processes has to checkpoint and stop."""
 CODES: list[int] = []
 """Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
+
+
+def of_sweep(codes: Sequence[int]) -> int:
+    """A sweep's exit code: 0 where all jobs are finished, 130 where it was interrupted and none failed, else 1."""
+    bad = {abs(code) for code in codes} - {0}
+    if not bad:
+        return 0
+    return 130 if bad <= {*STOPPING, *(128 + number for number in STOPPING)} else 1
 
 
 def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
@@ -37,8 +47,13 @@ def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
 
 def fresh(frozen: dict[str, Any], path: Path) -> int:
     """A run of several processes starts from its own command line: its children inherit that, not the sweep's."""
-    file = freeze_to(frozen, path)
-    code = subprocess.run([sys.executable, "-P", "-m", "pushforward.job", str(file)]).returncode
+    from pushforward.sweep import child
+
+    file, asked = freeze_to(frozen, path), Asked(*STOPPING)
+    with asked:  # handed on as one request: the terminal's would reach the child a second time
+        code = child.follow(child.begin(file, None), asked, PATIENCE)
+    if asked():
+        return 128 + asked.taken[0]
     if code == 0 and Run(path).state != "finished":
         print(f"{path.name}: its process exited with 0, and the run is {Run(path).state}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,14 @@ ASIDE = ".aside-"
 
 
 @contextmanager
-def whole(path: Path, durable: bool = True) -> Iterator[Path]:
+def whole(path: Path, durable: bool = True, parents: bool = True) -> Iterator[Path]:
     """A path beside `path` (same suffix) to write to: it becomes `path` at the end, or goes on an exception.
 
     durable: it survives a power cut, too; otherwise only the end of its process, and costs a tenth.
+    parents: make its folder; otherwise a folder that was deleted meanwhile is an error.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.parent / f"{ASIDE}{os.getpid()}-{path.name}"
     try:
         yield aside
@@ -56,8 +58,13 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         aside.replace(path)
         if durable:
             sync(path.parent)  # the rename itself must survive a power cut
+    except OSError as error:
+        if error.filename in (None, str(aside)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
 
 
 def sync(path: Path) -> None:
@@ -69,9 +76,9 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
+def write_whole(path: Path, data: bytes | str, durable: bool = True, parents: bool = True) -> None:
     """Writes `data` to `path` so that a reader sees the old file or the new one, never a part."""
-    with whole(Path(path), durable) as aside:
+    with whole(Path(path), durable, parents) as aside:
         aside.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
@@ -164,6 +171,16 @@ class Lock:
         self._descriptor = descriptor
         return True
 
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file of a lock that this object holds was deleted, and its folder most likely with it."""
+        return self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0
+
     def release(self) -> None:
         if self._descriptor is None:
             return
@@ -254,7 +271,7 @@ class CurveWriter:
         self.header = header or ["images_seen"]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *rows])
-        write_whole(self.path, text.getvalue())
+        write_whole(self.path, text.getvalue(), parents=False)
         self._file = self.path.open("a", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self.checksum = 0
@@ -276,7 +293,11 @@ class CurveWriter:
         row = [str(cells.get(name, "")) for name in self.header]
         self._count(row)
         self._writer.writerow(row)
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def cut(self, images_seen: int) -> None:
         """Drops the rows after `images_seen`: what a resumed run is about to write again."""
@@ -285,4 +306,6 @@ class CurveWriter:
         self._start(header, [row for row in rows if int(row[0]) <= images_seen])
 
     def close(self) -> None:
-        self._file.close()
+        """Ends writing; what a full disk did not take is left out."""
+        with suppress(OSError):
+            self._file.close()

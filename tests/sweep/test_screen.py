@@ -88,6 +88,7 @@ def test_the_summary_names_every_job_and_why_one_has_no_number(jobs: Jobs, capsy
     begin(made[1])
     RunDir(made[1].path).set_status(state="failed", error="ValueError: no luck")
     made[1].state, made[1].code = "failed", 1
+    made[1].log.touch()
     made[2].state = "skipped (finished)"
     screen.summarise(made)
     shown = capsys.readouterr().out
@@ -96,3 +97,19 @@ def test_the_summary_names_every_job_and_why_one_has_no_number(jobs: Jobs, capsy
     assert f"failed: {made[1].path.name} (seed=2): ValueError: no luck\n    log: {made[1].log}" in shown
     assert f"skipped (finished): {made[2].path.name} (seed=3)" in shown
     assert Run(made[2].path).state == "new"
+
+
+def test_an_interrupted_sweep_says_so_and_names_no_log(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a job printed last is no cause; a full disk is one, and has a log."""
+    made = jobs(3)
+    for job, code in zip(made[:2], (143, 74), strict=True):
+        begin(job)
+        job.log.write_text("budget 25,140 images\n")
+        job.state, job.code = "stopped", code
+    RunDir(made[1].path).set_status(state="stopped", error="no space left on device; make room")
+    made[2].state, made[2].code, made[2].cause = "not started", 130, "the sweep was stopped before its turn"
+    screen.summarise(made)
+    shown = capsys.readouterr().out
+    assert f"  stopped: {made[0].path.name} (seed=1): interrupted\n" in shown and "budget" not in shown
+    assert f"no space left on device; make room\n    log: {made[1].log}" in shown and shown.count("log:") == 1
+    assert shown.endswith("interrupted; the same command resumes\n")

@@ -107,7 +107,7 @@ def test_what_was_stopped_goes_on_alone_or_together(
     for number, handler in before.items():
         signal.signal(number, handler)
     assert [run.state for run in runs] == ["stopped"] * 3
-    assert runs[0].status["error"] == "stopped by SIGTERM"
+    assert runs[0].status["error"] == "interrupted by SIGTERM"
     monkeypatch.undo()
     from pushforward.training.train import train
 

@@ -1,5 +1,6 @@
 """A run directory: reading what a run wrote, and writing it. Imports no torch."""
 
+import errno
 import json
 import math
 import os
@@ -235,9 +236,15 @@ class RunDir(Run):
 
     def _write(self, name: str, value: Mapping[str, Any], durable: bool = True) -> None:
         text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        self.check_there()
         write_whole(self.path / name, text, durable)
         for cached in ("status", "state", "record"):
             self.__dict__.pop(cached, None)
+
+    def check_there(self) -> None:
+        """Raises FileNotFoundError where the folder of a run that has begun was deleted: it is not made anew in part."""
+        if self.lock.lost or (self.lock.held and not self.path.is_dir()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def set_status(self, durable: bool = True, **changes: Any) -> None:
         """Merges `changes` into `status.json`; run id, pid, host and the time of the change are added."""
@@ -262,6 +269,7 @@ class RunDir(Run):
         """Writes `arrays/<name>.npz`, from which pictures are drawn."""
         import numpy as np
 
+        self.check_there()
         path = self.arrays / f"{name}.npz"
         with whole(path) as aside:
             np.savez_compressed(aside, **arrays)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from pushforward import config
 from pushforward.runs import Run
 
 LOOK_SECONDS = 0.2
@@ -22,9 +23,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 def begin(file: Path, log: Path | None, environment: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
     """Starts `python -m pushforward.job FILE` in a session of its own; its output goes to `log`, None: where ours goes."""
     frozen = yaml.safe_load(file.read_text(encoding="utf-8"))
-    threads = str(
-        Run(file.parent).status.get("threads") or frozen["trainer"]["threads"] or 1
-    )  # a resumed run keeps its own
+    threads = str(Run(file.parent).status.get("threads") or config.threads(frozen))  # a resumed run keeps its own
     named = {**environment, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     with log.open("ab") if log else contextlib.nullcontext() as output:
         return subprocess.Popen(

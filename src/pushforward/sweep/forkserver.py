@@ -21,6 +21,8 @@ from typing import Any
 
 from pushforward.trust import reach
 
+HELD = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that the server ignores, and its jobs do not."""
 Order = dict[str, Any]
 """A job to start: id, call, args, command, fresh, environment, folder, log, threads, memory_gb: see `sweep.server`."""
 
@@ -28,8 +30,8 @@ Order = dict[str, Any]
 def main() -> int:
     """`python -m pushforward.sweep.forkserver DESCRIPTOR PARENT MODULE…`. In a child: what the child was forked for."""
     descriptor, parent, *modules = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides what a signal means for its jobs
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, *HELD):
+        signal.signal(number, signal.SIG_IGN)  # the sweep decides what a signal means for its jobs
     die_with(int(parent))  # while importing, nobody looks at the socket
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)
@@ -103,7 +105,7 @@ class Server:
                     self.signal(**order)
                     continue
                 # the server ignores SIGTERM: one that comes before the child has handlers of its own would be lost
-                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+                signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
                 child = os.fork()
                 if child == 0:
                     signal.set_wakeup_fd(-1)
@@ -111,7 +113,7 @@ class Server:
                         end.close()
                     return become(order, self.pid, self.warm)
                 self.children[child] = order["id"]
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         signal.set_wakeup_fd(-1)
         for child in self.children:
             kill_group(child, signal.SIGKILL)
@@ -156,9 +158,9 @@ def become(order: Order, server: int, warm: bool) -> Callable[[], int]:
     os.setsid()
     die_with(server)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    for number in (signal.SIGCHLD, *HELD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["folder"])

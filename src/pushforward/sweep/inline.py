@@ -1,6 +1,5 @@
 """Jobs one after another in this process: for a debugger. A job that raises is still its own affair; a killed one is not."""
 
-import signal
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ from pushforward.sweep.jobs import Job, close, settled, unique
 
 
 def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool = False) -> list[int]:
-    """Runs the jobs that are not finished. Returns the exit codes. Ctrl-C and SIGTERM end the job and the sweep."""
+    """Runs the jobs that are not finished. Returns the exit codes. A signal ends the job and the sweep."""
     jobs = [Job(f, o, logged="console.log") for f, o in zip(frozen, overrides, strict=True)]
     waiting = [job for job in unique(jobs) if not settled(job)]
     if waiting:
@@ -39,7 +38,6 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
 
 def run(job: Job) -> None:
     """Trains a job here and now; several processes start from a command line of their own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     print(f"\n{job.overrides}", flush=True)
     try:
         if config.devices(job.frozen) > 1 or job.frozen["trainer"]["strategy"] != "auto":
@@ -53,6 +51,3 @@ def run(job: Job) -> None:
     except PushforwardError as error:
         print(f"error: {error}", file=sys.stderr)
         job.state, job.code, job.cause = "failed", 2, str(error)
-    finally:
-        for number, handler in handlers.items():  # training has set its own
-            signal.signal(number, handler)

@@ -9,8 +9,9 @@ from typing import Any
 
 from pushforward import config
 from pushforward.errors import PushforwardError
+from pushforward.failures import SYSTEM
 from pushforward.launch import standing
-from pushforward.runs import Run, runs_dir
+from pushforward.runs import KILLED, Run, RunDir, runs_dir
 from pushforward.sweep.server import Process
 from pushforward.text import line
 
@@ -51,7 +52,10 @@ class Job:
     @property
     def error(self) -> str:
         """One line: why it did not finish."""
-        return self.cause or Run(self.path).status.get("error") or last_line(self.log) or f"exit code {self.code}"
+        told = self.cause or Run(self.path).status.get("error")
+        if self.state in ("stopped", "not started"):  # the last line that it printed is no cause
+            return told or "interrupted"
+        return told or last_line(self.log) or f"exit code {self.code}"
 
 
 def unique(jobs: list[Job]) -> list[Job]:
@@ -93,7 +97,8 @@ def ended(job: Job) -> None:
     if code == 2 and "another process is training this run" in last_line(job.log):
         job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"  # it came first by a moment
     elif code < 0 and job.stopping:
-        job.state = "stopped"
+        job.state, job.cause = "stopped", "interrupted"
+        note_stopped(job.path)
     elif code < 0:
         job.state = f"killed by signal {-code}"
         names = {int(number): number.name for number in signal.Signals}
@@ -106,11 +111,23 @@ def ended(job: Job) -> None:
 def close(job: Job, code: int, state: str) -> None:
     """Notes the end of a job's own process: a run is finished where its status says so, whatever the exit code."""
     job.state, job.code = state if state in CODES else "failed", code
-    if state == "finished":
+    if code == SYSTEM:  # its status may be what could not be written
+        job.state, job.cause = "stopped", Run(job.path).status.get("error") or last_line(job.log)
+    elif state == "finished":
         job.code = 0
     elif not code:
         job.code = CODES[job.state]
         job.cause = Run(job.path).status.get("error") or f"its process exited with 0, and the run is {state}"
+
+
+def note_stopped(path: Path) -> None:
+    """A run that its sweep killed, since it took too long to stop, was stopped by a person."""
+    run = RunDir(path)
+    if run.state == KILLED and run.lock.acquire():
+        try:
+            run.set_status(state="stopped", error="interrupted")
+        finally:
+            run.lock.release()
 
 
 def last_line(path: Path) -> str:

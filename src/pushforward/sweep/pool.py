@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Iterable
@@ -12,8 +11,10 @@ from typing import Any
 
 from pushforward import config, machine
 from pushforward.errors import PushforwardError
+from pushforward.failures import SYSTEM, explain
 from pushforward.launch import CODES, freeze_to
 from pushforward.runs import Run
+from pushforward.signals import handled
 from pushforward.sweep import devices, screen, stacking
 from pushforward.sweep.jobs import ELSEWHERE, Job, ended, memory_kills, settled, unique
 from pushforward.sweep.server import Gone, Server, shared, targets
@@ -118,8 +119,14 @@ class Pool:
                 self.waiting = [twin for twin in self.waiting if twin not in others]
                 trainer = job.frozen["trainer"]
                 job.devices = self.gpus.take(int(trainer["devices"])) if devices.on_gpu(job.frozen) else []
-                with suppress(Gone):
-                    begin(job, server, self.memory_gb, others)
+                try:
+                    with suppress(Gone):
+                        begin(job, server, self.memory_gb, others)
+                except OSError as error:  # a full disk
+                    for each in (job, *others):
+                        each.state, each.code, each.cause = "stopped", SYSTEM, explain(error)
+                    self.gpus.give_back(job.devices)
+                    continue
                 self.running += [job, *others]
         server.listen(0.1)
         if server.gone:
@@ -198,27 +205,24 @@ def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:
 
 
 class Stop:
-    """Ctrl-C, SIGTERM and a closed terminal: how often they came, and how far that has been handed on."""
+    """The signals that stop a sweep: how often they came, and how far that has been handed on."""
 
     def __init__(self) -> None:
         self.asked = 0
-        self.told = 0
+        self.told = self.first = 0
         self.end = 0.0
 
     def __enter__(self) -> "Stop":
-        self.old: dict[signal.Signals, Any] = {}
-        with suppress(ValueError):  # in another thread than the main one
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                    self.old[number] = signal.signal(number, self.take)
+        self.handled = handled(self.take)
+        self.handled.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self.old.items():
-            signal.signal(number, handler)
+        self.handled.__exit__(None, None, None)
 
     def take(self, number: int, frame: Any) -> None:
         self.asked += 1
+        self.first = self.first or number
 
     def tell(self, running: Iterable[Job]) -> None:
         """The first time jobs checkpoint and stop, the second time they stop at once, and soon after are killed."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from pushforward.failures import RESUMES, SYSTEM
 from pushforward.report.pace import Estimates, duration, together, took
 from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
@@ -151,6 +152,11 @@ def over(job: Job) -> bool:
     return job.state not in ("waiting", "running", ELSEWHERE)
 
 
+def interrupted(job: Job) -> bool:
+    """Whether a person or a scheduler stopped the job, or the sweep before its turn."""
+    return job.state in ("stopped", "not started") and job.code != SYSTEM
+
+
 def summarise(jobs: list[Job]) -> None:
     """Every job with its main number, or why it has none and where its log is; of many jobs those that did not finish."""
     every, counts = unique(jobs), dict[str, int]()
@@ -164,4 +170,7 @@ def summarise(jobs: list[Job]) -> None:
             )
     for job in every:
         if job.code:
-            print(f"  {job.state}: {job.path.name} ({job.overrides}): {job.error}\n    log: {job.log}", flush=True)
+            log = f"\n    log: {job.log}" if job.log.is_file() and not interrupted(job) else ""
+            print(f"  {job.state}: {job.path.name} ({job.overrides}): {job.error}{log}", flush=True)
+    if any(map(interrupted, every)):
+        print(f"interrupted{RESUMES}", flush=True)

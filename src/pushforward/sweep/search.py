@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pushforward import config, machine
 from pushforward.errors import PushforwardError
+from pushforward.failures import RESUMES
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir
 from pushforward.store import write_whole
@@ -164,7 +165,7 @@ class Search:
 
     def stopped(self, asked: Asked) -> None:
         self.codes.append(130)
-        print(f"trial {asked.number:>3}  stopped; the same command goes on", flush=True)
+        print(f"trial {asked.number:>3}  stopped{RESUMES}", flush=True)
 
     def failed(self, asked: Asked, why: str) -> None:
         self.study.tell(asked, None, TrialState.FAIL, why)

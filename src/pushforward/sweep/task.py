@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.runs import Run
+from pushforward.signals import Asked
 from pushforward.sweep import child
 
 
@@ -28,7 +29,7 @@ class Task:
         if Run(self.file.parent).state == "finished":  # by another launcher, while this one was in the queue
             return 0
         warning = there._usr_sig()
-        requeue, asked = signal.getsignal(warning), Asked(signal.SIGTERM, warning)
+        requeue, asked = signal.getsignal(warning), Asked(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, warning)
         with asked:
             log = None if there.cluster == "debug" else self.file.with_name(log_name(there.global_rank))
             code = child.follow(child.begin(self.file, log, environment(there)), asked, self.patience)
@@ -51,27 +52,6 @@ class Task:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
-
-
-class Asked:
-    """Signals, remembered."""
-
-    def __init__(self, *numbers: int) -> None:
-        self.numbers, self.taken = numbers, set[int]()
-
-    def __enter__(self) -> "Asked":
-        self.old = {number: signal.signal(number, self.take) for number in self.numbers}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.old.items():
-            signal.signal(number, handler)
-
-    def __call__(self) -> bool:
-        return bool(self.taken)
-
-    def take(self, number: int, frame: Any) -> None:
-        self.taken.add(number)
 
 
 def log_name(rank: int) -> str:

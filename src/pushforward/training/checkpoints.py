@@ -60,8 +60,13 @@ def snapshot(family: Family) -> dict[str, Any]:
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Writes a state, whole or not at all; of a view only what it shows, not all that it is a view of."""
-    with whole(path) as aside:
-        torch.save({**compact(state), "format": FORMAT}, aside)
+    with whole(path, parents=False) as aside, aside.open("wb") as file:
+        try:
+            torch.save({**compact(state), "format": FORMAT}, file)
+        except RuntimeError as error:  # torch hides what the system said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def compact(value: Any) -> Any:

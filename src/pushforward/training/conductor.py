@@ -18,6 +18,7 @@ from pushforward.errors import described
 from pushforward.families import Family
 from pushforward.parallel import world
 from pushforward.runs import CurveWriter, RunDir
+from pushforward.signals import STOPPING, Requests, reason
 from pushforward.training import checkpoints, loggers
 from pushforward.training.console import say
 from pushforward.training.selection import Selector
@@ -84,7 +85,7 @@ class Conductor(pl.Callback):
         self.chief = world()[0] == 0
         self.curves: CurveWriter | None = None
         self.latest: dict[str, float] = {}
-        self.signal = 0
+        self.requests = Requests()
         self.ended_by: StopIteration | None = None
         """What a loop took for the end of the data: in a person's code it is an error."""
         self.written = 0.0
@@ -116,10 +117,12 @@ class Conductor(pl.Callback):
                 )
 
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        """Signals are taken here because Lightning sets its own handlers before."""
+        """From here on signals are remembered until a block has ended; Lightning has set its own handlers, and resets them."""
+        self.requests.patient = True
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self.take_signal)
+            for number in STOPPING:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    signal.signal(number, self.requests.take)
         self.watch(trainer)
         self.begin(family)
 
@@ -141,11 +144,6 @@ class Conductor(pl.Callback):
         """The clock starts."""
         self.device = family.device
         self.clock = time.perf_counter()
-
-    def take_signal(self, number: int, frame: Any) -> None:
-        if self.signal:  # asked twice: at once
-            raise KeyboardInterrupt
-        self.signal = number
 
     # Between blocks --------------------------------------------------------------------------------------------------
 
@@ -174,8 +172,8 @@ class Conductor(pl.Callback):
         ):
             self.draw_pictures(family, seen)
         if stop and not last:
-            self.outcome.state, self.outcome.signal = "stopped", self.signal
-            self.outcome.reason = f"stopped by {signal.Signals(self.signal).name if self.signal else 'another process'}"
+            self.outcome.state, self.outcome.signal = "stopped", self.requests.taken
+            self.outcome.reason = reason(self.requests.taken) if self.requests.taken else "stopped by another process"
             trainer.should_stop = True
         self.tell(family)
 
@@ -186,8 +184,8 @@ class Conductor(pl.Callback):
     def stopping(self, device: torch.device) -> bool:
         """Whether any process was asked to stop."""
         if world()[1] == 1:
-            return bool(self.signal)
-        flag = torch.tensor(float(bool(self.signal)), device=device)
+            return bool(self.requests.taken)
+        flag = torch.tensor(float(bool(self.requests.taken)), device=device)
         torch.distributed.all_reduce(flag)
         return bool(flag)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from pushforward.data.stacked import side_by_side
 from pushforward.engine.stack import Stack
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
+from pushforward.signals import Requests, handled
 from pushforward.spec import BLOCK, Block
 from pushforward.training import build, loggers
-from pushforward.training.train import Session, conclude, fail, finish, interrupted, prepare, told
+from pushforward.training.train import Session, conclude, fail, finish, interrupted, prepare, stop, told
 
 
 def main(files: Sequence[str]) -> int:
@@ -28,28 +28,36 @@ def main(files: Sequence[str]) -> int:
     runs = [run for run in map(RunDir, frozen) if run.lock.acquire()]
     for path in set(frozen) - {run.path for run in runs}:
         print(f"{path}: another process is training this run; see pushforward status")
+    requests = Requests()
     try:
-        train([(frozen[run.path], run) for run in runs])
+        with handled(requests.take):
+            train([(frozen[run.path], run) for run in runs], requests)
+    except KeyboardInterrupt:
+        pass  # each run has said so
     finally:
         for run in runs:
             run.lock.release()
     return 0
 
 
-def train(runs: list[tuple[dict[str, Any], RunDir]]) -> None:
+def train(runs: list[tuple[dict[str, Any], RunDir]], requests: Requests) -> None:
     """Trains runs that are locked, of one structure and of the same data; writes how each ended into its status."""
     sessions, threads = list[Session](), torch.get_num_threads()
     data: DataModule | None = None
-    for frozen, run in runs:
-        with ending(run):
-            data = build.build_data(frozen) if data is None else copy.copy(data)
-            data.seed = int(frozen["seed"])
-            sessions.append(prepare(frozen, run, data))
-    torch.set_num_threads(threads)  # a run that is taken up again has asked for as many as it had alone
     ended = set[int]()
     try:
-        fit(sessions)
+        for frozen, run in runs:
+            with ending(run):
+                data = build.build_data(frozen) if data is None else copy.copy(data)
+                data.seed = int(frozen["seed"])
+                sessions.append(prepare(frozen, run, data))
+        torch.set_num_threads(threads)  # a run that is taken up again has asked for as many as it had alone
+        requests.patient = True
+        fit(sessions, requests)
+        requests.patient = False
         for session in sessions:
+            if requests.taken:
+                stop(session, requests.taken)
             with ending(session.run, session.mirrors):
                 ended.add(id(session))
                 conclude(session)
@@ -58,10 +66,16 @@ def train(runs: list[tuple[dict[str, Any], RunDir]]) -> None:
     except BaseException as error:
         for session in sessions:
             if id(session) not in ended:
-                with contextlib.suppress(Exception), ending(session.run, session.mirrors):
-                    raise error
+                failed(session.run, session.mirrors, error)
         if interrupted(error):
             raise
+
+
+def failed(run: RunDir, mirrors: Sequence[Any], error: BaseException) -> None:
+    """An exception has ended the run."""
+    fail(run, error)
+    for mirror in mirrors:
+        loggers.finish(mirror, True)
 
 
 @contextlib.contextmanager
@@ -70,30 +84,13 @@ def ending(run: RunDir, mirrors: Sequence[Any] = ()) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        fail(run, error)
-        for mirror in mirrors:
-            loggers.finish(mirror, True)
+        failed(run, mirrors, error)
         if interrupted(error):
             raise
 
 
-class Signals:
-    """SIGINT and SIGTERM: the first is remembered, a second one interrupts."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.take)
-
-    def take(self, number: int, frame: Any) -> None:
-        if self.taken:
-            raise KeyboardInterrupt
-        self.taken = number
-
-
-def fit(sessions: list[Session]) -> None:
+def fit(sessions: list[Session], signals: Requests) -> None:
     """Trains all to the end of their budget: those that are behind first, then all that have come as far together."""
-    signals = Signals()
     waiting = []
     for session in sessions:
         conductor, family = session.conductor, session.family
@@ -134,15 +131,10 @@ def device_of(frozen: dict[str, Any]) -> torch.device:
     return torch.device("cpu" if frozen["trainer"]["accelerator"] == "cpu" else "cuda")
 
 
-def stop(session: Session, number: int) -> None:
-    outcome = session.conductor.outcome
-    outcome.state, outcome.signal, outcome.reason = "stopped", number, f"stopped by {signal.Signals(number).name}"
-
-
 class Together:
     """A stack of runs that have come equally far: what a conductor does between blocks, for all of them."""
 
-    def __init__(self, sessions: list[Session], signals: Signals) -> None:
+    def __init__(self, sessions: list[Session], signals: Requests) -> None:
         self.stack, self.signals = Stack([session.family.get_stepper() for session in sessions]), signals
         by_family = {id(session.family): session for session in sessions}
         self.sessions = [by_family[id(family)] for family in self.stack.families]

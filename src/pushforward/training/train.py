@@ -1,12 +1,12 @@
 """One run from its frozen config to its record."""
 
+import contextlib
 import gc
 import os
 import platform
 import subprocess
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,13 +20,15 @@ from pushforward import config, identities
 from pushforward.config import Trainer
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
+from pushforward.failures import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.families import Family
 from pushforward.runs import RunDir
+from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
 from pushforward.training.bind import settle
 from pushforward.training.conductor import Best, Conductor, Plan
-from pushforward.training.console import note, opening, say, summary
+from pushforward.training.console import opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
 from pushforward.training.gaps import Gaps, apart, remedy
 from pushforward.training.pictures import draw
@@ -49,41 +51,66 @@ def train(frozen: dict[str, Any], path: Path) -> int:
 
     Raises PushforwardError where another process is training it, or where input is bad (the run is then `failed`).
     """
-    run = RunDir(path)
+    run, requests = RunDir(path), Requests()
     if rank() == 0 and not run.lock.acquire():
         raise PushforwardError(f"{path}: another process is training this run; see pushforward status")
     try:
-        return _train(frozen, run)
+        with handled(requests.take):
+            return _train(frozen, run, requests)
     except BaseException as error:
-        if rank() == 0:
-            fail(run, error)
-        if isinstance(error, PushforwardError):
+        code = fail(run, error) if rank() == 0 else EXIT["failed"]
+        full = isinstance(error, Exception) and os.environ.get("PUSHFORWARD_FULL_ERROR")
+        if full or isinstance(error, PushforwardError):
             raise
-        return EXIT["stopped" if interrupted(error) else "failed"]
+        return code
     finally:
         run.lock.release()
 
 
-def fail(run: RunDir, error: BaseException) -> None:
-    """Writes and says, in one line, that an exception has ended the run; the whole is in its console log."""
-    line, stopped = described(error), interrupted(error)
-    run.set_status(state="stopped" if stopped else "failed", error=line)
-    note(run, "".join(traceback.format_exception(error)))
-    if not stopped and not isinstance(error, PushforwardError):
-        print(f"failed: {line}\n  the whole is in {run.path / 'console.log'}", file=sys.stderr)
+def fail(run: RunDir, error: BaseException) -> int:
+    """Writes and says, in one line, that an exception has ended the run; its log has the traceback. Returns an exit code.
+
+    What a signal or the operating system has stopped resumes by the same command; any other exception has failed.
+    """
+    stopped, refused = interrupted(error), system_error(error)
+    line = str(stopped) or "interrupted" if stopped else explain(error) if refused else described(error)
+    # on a full disk, or in a folder that is gone, the lock that nobody holds says that the run has stopped
+    with contextlib.suppress(OSError):
+        run.set_status(state="stopped" if stopped or refused else "failed", error=line)
+    if stopped:
+        say(run, line + RESUMES)
+        return stopped.code if isinstance(stopped, Interrupted) else EXIT["stopped"]
+    where = keep_trace(error, run.path / "console.log")
+    if refused:
+        print(f"stopped: {line}; {safe(run)}{RESUMES}; {where}", file=sys.stderr)
+        return SYSTEM
+    if not isinstance(error, PushforwardError):
+        print(f"failed: {line}; {where}", file=sys.stderr)
+    return EXIT["failed"]
 
 
-def interrupted(error: BaseException) -> bool:
-    """Whether a person ended the run; Lightning turns their Ctrl-C into an exit. An exit out of a model is a failure."""
+def interrupted(error: BaseException) -> KeyboardInterrupt | None:
+    """What a person ended the run by; Lightning turns their Ctrl-C into an exit. An exit out of a model is a failure."""
     asked = error.__context__ if isinstance(error, SystemExit) else error
-    return isinstance(asked, KeyboardInterrupt)
+    return asked if isinstance(asked, KeyboardInterrupt) else None
 
 
-def _train(frozen: dict[str, Any], run: RunDir) -> int:
+def safe(run: RunDir) -> str:
+    """What of a run is on the disk."""
+    with contextlib.suppress(Exception):
+        seen = checkpoints.load(run.checkpoints / "last.ckpt")["progress"]["images_seen"]
+        return f"what was trained up to {seen:,} images is safe"
+    return "no checkpoint was written yet"
+
+
+def _train(frozen: dict[str, Any], run: RunDir, requests: Requests) -> int:
     session = prepare(frozen, run)
+    session.conductor.requests = requests
     failed = True
     try:
         fit(session)
+        if requests.taken:
+            stop(session, requests.taken)
         conclude(session)
         failed = session.conductor.outcome.state in ("failed", "diverged")
     finally:
@@ -181,6 +208,13 @@ def finish(session: Session, failed: bool) -> None:
             loggers.finish(mirror, failed)
 
 
+def stop(session: Session, number: int) -> None:
+    """A signal has stopped the run: if it is trained already, it resumes with its measures."""
+    outcome = session.conductor.outcome
+    if outcome.state == "finished":
+        outcome.state, outcome.signal, outcome.reason = "stopped", number, reason(number)
+
+
 def told(session: Session) -> int:
     """Writes and says how the run ended. Returns its exit code."""
     run, outcome = session.run, session.conductor.outcome
@@ -195,8 +229,7 @@ def told(session: Session) -> int:
         (run.checkpoints / checkpoints.BEFORE).unlink(missing_ok=True)
         say(run, summary(run), *remedy(run, session.gaps))
     else:
-        goes_on = "; the same command goes on" if outcome.state == "stopped" else ""
-        say(run, f"{outcome.state}: {outcome.reason}{goes_on}")
+        say(run, f"{outcome.reason}{RESUMES}" if outcome.state == "stopped" else f"{outcome.state}: {outcome.reason}")
     return 128 + outcome.signal if outcome.signal else EXIT[outcome.state]
 
 
@@ -242,6 +275,7 @@ def fit(session: Session) -> None:
     try:
         trainer.fit(family, datamodule=data)
     finally:
+        conductor.requests.patient = False
         gc.unfreeze()
     # Lightning leaves the model on the CPU; precision=fp64 is for training, measures and pictures take float32
     family.to(conductor.device).float()
