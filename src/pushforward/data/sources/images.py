@@ -57,6 +57,7 @@ def opened(path: Path) -> Iterator["Image"]:
 
     from PIL import Image
 
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters is an error, and names the file
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
