@@ -61,6 +61,10 @@ class LatentSpace:
         self.show(around, names)
         return found
 
+    def check(self, subject: Subject) -> None:
+        """Raises PushforwardError where there is no density of a name in `densities`."""
+        self.chosen(subject)
+
     def chosen(self, subject: Subject) -> list[str]:
         known = list(subject.densities)
         names = known if self.densities is None else list(self.densities)

@@ -50,14 +50,18 @@ class Samples:
         known = parts(self.k, self.points)
         return {part.name: part for name in self.parts for part in known[name]}
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
+    def check(self, subject: Subject) -> None:
+        """Raises PushforwardError where there is no density of a name in `further`."""
         for name in self.further:
             if name not in subject.densities:
                 raise PushforwardError(
                     f"metrics.samples.further: there is no density {name}; metrics.densities has "
                     f"{', '.join(subject.densities) or 'none'}: add it with +density@metrics.densities.{name}={name}"
                 )
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Entries:
+        self.check(subject)
         ways = {OWN: list(self.chosen)}
         for density in subject.densities:
             ways[density] = list(self.chosen) if density in self.further else [n for n in self.chosen if n == "fd"]

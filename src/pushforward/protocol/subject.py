@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -35,6 +35,14 @@ class Measure(Protocol):
     """
 
     def __call__(self, subject: "Subject") -> Entries: ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A measure that knows before training whether a subject, its model untrained, has what its settings name."""
+
+    def check(self, subject: "Subject") -> None:
+        """Raises PushforwardError where it has not."""
 
 
 def positive(measure: Any, *settings: str) -> None:

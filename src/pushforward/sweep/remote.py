@@ -19,13 +19,12 @@ def jobs_of(frozen: list[dict[str, Any]], overrides: list[str], threads: Callabl
 
 
 def rehearse(jobs: list[Job]) -> None:
-    """Builds every distinct job here. Raises PushforwardError. Whether there are GPUs is another machine's question."""
+    """Tries every distinct job here. Raises PushforwardError. Whether there are GPUs is another machine's question."""
     if not jobs:
         return
     from pushforward.training.rehearsal import rehearse
 
-    there = [{**job.frozen, "trainer": {**job.frozen["trainer"], "accelerator": "cpu"}} for job in jobs]
-    rehearse(there)
+    rehearse([job.frozen for job in jobs], here=False)
 
 
 def unfinished(jobs: list[Job]) -> list[Job]:

@@ -11,7 +11,7 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.protocol.features import Features, NoFeatures
-from pushforward.protocol.subject import Entries, Measure, Subject
+from pushforward.protocol.subject import Checks, Entries, Measure, Subject
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
 from pushforward.training.gaps import Gaps, Stages, apart
@@ -19,7 +19,9 @@ from pushforward.training.gaps import Gaps, Stages, apart
 __all__ = ["choose", "during", "evaluate", "features_for"]
 
 Settings = Mapping[str, Any]
-BEFORE = {"lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", "_partial_": True}}
+BEFORE: dict[str, dict[str, Any]] = {
+    "lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", "_partial_": True}
+}
 """What `features: {name: …}` of runs trained before meant."""
 
 
@@ -49,19 +51,27 @@ def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def named_features(settings: Settings | None) -> dict[str, Any] | None:
+    """The component that a config's `features` names; None where it names none."""
+    node = dict(settings or {})
+    if "_target_" in node:
+        return node
+    name = node.get("name")
+    if name is None:
+        return None
+    if name not in BEFORE:
+        raise PushforwardError(
+            f"features.name={name} is not known; choose features=lenet, random, pixels, inception or none, "
+            f"or give features a _target_."
+        )
+    return BEFORE[name]
+
+
 def features_for(data: DataModule, settings: Settings | None) -> Features | None:
     """The features that a config's `features` names, of these data; None where it names none, or they cannot be had."""
-    node = dict(settings or {})
-    if "_target_" not in node:
-        name = node.get("name")
-        if name is None:
-            return None
-        if name not in BEFORE:
-            raise PushforwardError(
-                f"features.name={name} is not known; choose features=lenet, random, pixels, inception or none, "
-                f"or give features a _target_."
-            )
-        node = BEFORE[name]
+    node = named_features(settings)
+    if node is None:
+        return None
     made = build.make(node)
     try:
         return made(data) if node.get("_partial_") else made
@@ -124,6 +134,26 @@ def measures(settings: Settings | None) -> dict[str, Measure]:
     }
 
 
+def check_measures(settings: Settings | None, family: Family, data: DataModule) -> None:
+    """Raises PushforwardError where measures cannot be built, or ask for what the config does not have."""
+    subject, known = subject_of(family, data, None, settings or {}), measures(settings)
+    check_during(settings, known)
+    for measure in known.values():
+        if isinstance(measure, Checks):
+            measure.check(subject)
+
+
+def check_during(settings: Settings | None, known: Mapping[str, Measure]) -> list[str]:
+    """The measures that `metrics.during` names. Raises PushforwardError where one is not among those known."""
+    wanted = list((settings or {}).get("during") or [])
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise PushforwardError(
+            f"metrics.during: {unknown[0]} is not measured; choose from {', '.join(known) or 'none'}"
+        )
+    return wanted
+
+
 def during(
     settings: Settings | None, features: Any, run: RunDir
 ) -> Callable[[Family, DataModule], dict[str, float]] | None:
@@ -131,12 +161,8 @@ def during(
 
     A measure that fails is said, and not tried again.
     """
-    wanted, known = (settings or {}).get("during") or [], measures(settings)
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise PushforwardError(
-            f"metrics.during: {unknown[0]} is not measured; choose from {', '.join(known) or 'none'}"
-        )
+    known = measures(settings)
+    wanted = check_during(settings, known)
     if not wanted:
         return None
     gaps: Gaps = {}

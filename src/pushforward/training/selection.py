@@ -62,6 +62,11 @@ class Selector:
             )
         return there
 
+    def check(self, family: Family, features: Any) -> None:
+        """Raises PushforwardError where samples are to choose and there are none, or no features; features: None if none."""
+        if self.metric.startswith("fd_") and (not features or not family.can("sample")):
+            raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
+
     def terms(self, family: Family, data: DataModule) -> dict[str, float]:
         """Each term's mean over the validation split; nothing waits for the device before the end."""
         names, sums, count = list[str](), torch.zeros((), dtype=torch.float64), 0
@@ -107,8 +112,7 @@ class Selector:
         return values
 
     def samples(self, family: Family, data: DataModule) -> dict[str, float]:
-        if self.features is None or not family.can("sample"):
-            raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
+        self.check(family, self.features)
         real = raw_images(data, "val", FD_IMAGES)
         fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
         value = frechet_distance_of(self.features(fake.float()), self.features(real))

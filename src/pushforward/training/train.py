@@ -15,6 +15,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from pushforward import config, identities
 from pushforward.config import Trainer
@@ -252,24 +253,7 @@ def fit(session: Session) -> None:
     if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
         conductor.already_trained(family)
         return
-    strategy: Any = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
-    trainer = pl.Trainer(
-        accelerator=settings["accelerator"],
-        devices=settings["devices"],
-        num_nodes=settings.get("num_nodes") or 1,
-        strategy=strategy,
-        precision=build.PRECISIONS[frozen["precision"]],  # type: ignore[arg-type]
-        max_epochs=1,  # one long epoch: the loader is the budget
-        logger=False,
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        barebones=False,
-    )
+    trainer = make_trainer(frozen, callbacks)
     acceleration.prepare(family)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
@@ -282,6 +266,33 @@ def fit(session: Session) -> None:
     acceleration.finish(family)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
+
+
+def make_trainer(frozen: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Lightning's trainer for a run. Raises PushforwardError for devices that it does not find."""
+    settings = frozen["trainer"]
+    strategy: Any = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
+    try:
+        return pl.Trainer(
+            accelerator=settings["accelerator"],
+            devices=settings["devices"],
+            num_nodes=settings.get("num_nodes") or 1,
+            strategy=strategy,
+            precision=build.PRECISIONS[frozen["precision"]],  # type: ignore[arg-type]
+            max_epochs=1,  # one long epoch: the loader is the budget
+            logger=False,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            barebones=False,
+        )
+    except (MisconfigurationException, ValueError, ModuleNotFoundError, ImportError) as error:
+        given = ", ".join(f"trainer.{key}={settings[key]}" for key in ("accelerator", "devices", "strategy"))
+        raise PushforwardError(f"{given}: {str(error).splitlines()[0]}") from None
 
 
 def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Plan:
