@@ -35,7 +35,7 @@ def plan(args: list[str]) -> int:
         return hydra_train([*args, *([] if several(args) else ["-m"])], Path(folder))
     finally:
         ASKED.reset(asked)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # a refused command has tidied it away
 
 
 @dataclass
