@@ -149,11 +149,12 @@ def task(cfg: Any) -> int:
 
 
 def tidy(folder: Path | None) -> None:
-    """A sweep that was refused leaves nothing behind."""
+    """A sweep that was refused leaves nothing behind; folders that are not ours stay, empty or not."""
     if folder is None:
         return
     (folder / "multirun.yaml").unlink(missing_ok=True)
-    for empty in (folder, folder.parent, folder.parent.parent):
+    ours = [above for above in (folder.parent, folder.parent.parent) if above.is_relative_to(outputs())]
+    for empty in (folder, *ours):
         with contextlib.suppress(OSError):
             empty.rmdir()
 
