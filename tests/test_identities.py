@@ -129,16 +129,3 @@ def test_own_data_enter_by_content(tmp_path: Path) -> None:
     assert identity(two) == first
     np.savez(two, x=ones)
     assert identity(two) != first
-
-
-def test_a_folder_enters_by_names_and_contents(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "cat.png").write_bytes(b"cat")
-        (tmp_path / name / ".DS_Store").write_bytes(name.encode())
-    fingerprint = identities.content_fingerprint
-    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
-    (tmp_path / "b" / "cat.png").rename(tmp_path / "b" / "dog.png")
-    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
-    with pytest.raises(PushforwardError, match="no such file or folder"):
-        fingerprint(tmp_path / "c")

@@ -31,6 +31,7 @@ PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "dif
 FILES = {"runs", "store", "trust", "text"}
 TOP = {"machine", "signals", "streams", "failures"}
 COMMANDS = {
+    "content",
     "identities",
     "command_line",
     "composition",
@@ -56,8 +57,9 @@ MAY: dict[str, set[str]] = {
     "text": set(),
     "runs": {"errors", "store", "report", "text"},  # report: only inside RunList.table
     "report": {"errors", "store", "runs", "text"},
-    "config": {"domains", "errors", "runs", "machine", "identities"},
-    "identities": {"errors", "runs", "walk"},
+    "config": {"domains", "errors", "runs", "machine", "content", "identities"},
+    "content": {"errors", "walk"},
+    "identities": {"errors", "runs", "content"},
     "complaints": {"errors", "config"},
     "config_files": {"errors"},
     "overrides": {"errors", "config"},
@@ -77,6 +79,7 @@ MAY: dict[str, set[str]] = {
         "protocol",
         "report",
         "config",
+        "content",
         "identities",
         "composition",
         "overrides",
@@ -118,6 +121,7 @@ TORCHLESS = TOP | {
     "overrides",
     "cli",
     "config",
+    "content",
     "identities",
     "launch",
     "complaints",

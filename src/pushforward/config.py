@@ -12,7 +12,7 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pushforward import machine
+from pushforward import content, machine
 from pushforward.domains import (
     Count,
     Decay,
@@ -181,7 +181,11 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
     own = {str(key): value for key, value in plain.items() if key != "study"}
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
-    frozen = {"choices": dict(sorted(kept.items())), "uses": uses(cfg), **with_numbers(own, Config)}
+    about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
+    if isinstance(own.get("data"), dict):
+        own["data"], found = content.described(own["data"], str(choices.get("data")))
+        about |= {"content": found} if found else {}
+    frozen = {**about, **with_numbers(own, Config)}
     check_values(frozen)
     return frozen
 
@@ -203,7 +207,7 @@ def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
 
 def check_values(frozen: Mapping[str, Any]) -> None:
     """Refuse keys that nothing reads, and values that no run can mean; of components, `training.bind` knows more."""
-    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses")}
+    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses", "content")}
     errors = [*refusals("", own, keys_of(Config), "there is no such key")]
     for key, known in keys_of(Config).items():
         if known is Any and isinstance(frozen.get(key), Mapping):

@@ -1,6 +1,7 @@
 """What makes two runs one: the identity of a config, and the name that it gives to a run's directory. Imports no torch."""
 
 import base64
+import glob
 import hashlib
 import json
 import os
@@ -11,12 +12,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from pushforward import content
 from pushforward.errors import PushforwardError
-from pushforward.runs import HASHED, TAKEN, Run, runs_dir
-from pushforward.walk import walk
+from pushforward.runs import HASHED, TAKEN, Run, data_name, runs_dir
 
-PLACES = ("root", "workers", "resident_limit_mb", "download")
-"""Keys of `data` that say where data lie or how they move, never what they are."""
+PLACES = ("name", "root", "workers", "resident_limit_mb", "download")
+"""Keys of `data` that say what data are called, where they lie or how they move, never what they are."""
 
 LENGTHS = range(12, 53, 8)
 """Characters of the identity in a run's name, 5 bits each: 12, and more where the shorter name is another run's."""
@@ -64,11 +65,9 @@ def identity(frozen: dict[str, Any]) -> str:
     its own.
     """
     hashed: dict[str, Any] = {key: frozen.get(key) for key in HASHED}
-    hashed["data"] = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
-    source = dict(hashed["data"].get("source") or {})
-    if source.get("path") is not None:
-        source["path"] = content_fingerprint(Path(source["path"]))
-        hashed["data"]["source"] = source
+    data = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
+    there: dict[str, dict[str, str]] = frozen.get("content") or {}
+    hashed["data"] = content.with_paths(data, {key: found["sha256"] for key, found in there.items()})
     text = json.dumps(canonical(hashed), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -81,6 +80,11 @@ def run_id(frozen: dict[str, Any]) -> str:
     own, folder = identity(frozen), runs_dir()
     possible = names(frozen, own)
     holders = [holder(folder / name) for name in possible]
+    if own not in holders and frozen.get("content"):  # data that moved, or have another name now
+        pattern = f"{glob.escape(str(frozen['choices']['model']))}-*-s{frozen['seed']}-{digits(own)[: LENGTHS[0]]}*"
+        for path in folder.glob(pattern):
+            if holder(path) == own:
+                return path.name
     if own not in holders and None not in holders:
         raise PushforwardError(f"{folder / possible[-1]} is another run's folder: rename it")
     name = possible[holders.index(own if own in holders else None)]
@@ -90,9 +94,13 @@ def run_id(frozen: dict[str, Any]) -> str:
 
 def names(frozen: dict[str, Any], identity: str) -> list[str]:
     """Names that a run may have, the shortest first."""
-    choices, digits = frozen["choices"], base64.b32encode(bytes.fromhex(identity)).decode().lower().rstrip("=")
-    beginning = f"{choices['model']}-{choices['data']}-s{frozen['seed']}".replace("/", "_")
-    return [f"{beginning}-{digits[:length]}" for length in LENGTHS]
+    beginning = f"{frozen['choices']['model']}-{data_name(frozen)}-s{frozen['seed']}".replace("/", "_")
+    return [f"{beginning}-{digits(identity)[:length]}" for length in LENGTHS]
+
+
+def digits(identity: str) -> str:
+    """The identity in letters and digits, 5 bits each."""
+    return base64.b32encode(bytes.fromhex(identity)).decode().lower().rstrip("=")
 
 
 def holder(path: Path) -> str | None:
@@ -113,17 +121,3 @@ def check_identity(run: Run, frozen: dict[str, Any]) -> None:
             f"{run.path}: it holds a run of another configuration or other data, and is not taken for this one; "
             f"start the command again: the run gets a folder of its own"
         )
-
-
-def content_fingerprint(path: Path) -> str:
-    """sha256 over the names and contents of a person's data. Raises PushforwardError where there is nothing."""
-    path = path.expanduser()
-    if not path.exists():
-        raise PushforwardError(f"data.source.path={path}: there is no such file or folder; give one that exists")
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else [found for found in walk(path) if found.is_file()]
-    for file in files:
-        digest.update(b"" if file == path else str(file.relative_to(path)).encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"sha256:{digest.hexdigest()[:16]}"

@@ -39,21 +39,26 @@ def config_dir(args: list[str]) -> Path | None:
 def evaluate(args: list[str]) -> int:
     """pushforward evaluate RUN...: measures trained runs again, without training."""
     parser = Parser("pushforward evaluate", description=evaluate.__doc__)
-    parser.add_argument("run", nargs="+", help="RUN, and metrics=… or metrics.…=… to measure otherwise")
+    parser.add_argument(
+        "run",
+        nargs="+",
+        help="RUN; metrics=… to measure otherwise; data.source.path=… where its data are now",
+    )
     parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
     add_allow_modules(parser)
     asked = parser.parse_intermixed_args(args)
     measuring = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
+    moved = [word for word in asked.run if re.match(r"data\.source\.[\w.]+=", word)]
     if asked.config_dir is not None and not asked.config_dir.is_dir():
         raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
     # all are found before the first is measured
-    runs = [run for spec in asked.run if spec not in measuring for run in find(spec)]
+    runs = [run for spec in asked.run if spec not in (*measuring, *moved) for run in find(spec)]
     from pushforward.training.again import evaluate_again
 
     failed = False
     with allowed([*beside(asked.config_dir), *words(asked.allow_modules)]):
         for run in {run.id: run for run in runs}.values():
-            said, failures = evaluate_again(run, read(measuring), asked.config_dir)
+            said, failures = evaluate_again(run, read(measuring), asked.config_dir, moved)
             print(said)
             failed |= bool(failures)
     return int(failed)

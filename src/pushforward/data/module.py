@@ -30,6 +30,8 @@ class DataModule(pl.LightningDataModule):
     are shifted and scaled to mean 0 and deviation 1 of the training points. resident_limit_mb: larger splits are read
     batch by batch by `workers` threads.
 
+    name: what the data are called in tables; None: as their source is.
+
     A run sets `seed`, and as it needs `cycles` (its budget; None: one pass), `per_cycle` (batches a cycle; None: what
     the Trainer's module says, or 1), `start_block` (where a resumed run goes on) and `device` (None: the Trainer's).
     """
@@ -47,10 +49,12 @@ class DataModule(pl.LightningDataModule):
         resident_limit_mb: NonNegative = 2000,
         workers: Workers = 2,
         standardize: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         if binarize not in (None, "static", "dynamic"):
             raise PushforwardError(f"data.binarize={binarize} is not known: use null, static or dynamic.")
+        self.name = name or source.name
         self.source, self.batch_size, self.validation, self.test = source, batch_size, validation, test
         self.split_seed, self.binarize, self.dequantize, self.limit = split_seed, binarize, dequantize, limit
         self.resident_limit_mb, self.workers, self.standardize = resident_limit_mb, workers, standardize
@@ -142,7 +146,7 @@ class DataModule(pl.LightningDataModule):
         """How the data were cut and prepared, for the metrics' cards."""
         self.setup()
         return {
-            "data": self.source.name,
+            "data": self.name,
             "splits": {split: len(self._index[split]) for split in SPLITS},
             "split_seed": self.split_seed,
             "levels": self.arrays.levels,

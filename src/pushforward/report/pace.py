@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pushforward.runs import KILLED, Run, Sweep, every_run
+from pushforward.runs import KILLED, Run, Sweep, data_name, every_run
 
 ENOUGH = 10
 """Finished runs of a kind that an estimate is the median of: the last ones."""
@@ -54,7 +54,7 @@ class Estimates:
     def alike(self, frozen: Mapping[str, Any]) -> list[Run]:
         """Finished runs with a cost; those of the same sizes alone, where there are such."""
         choices = frozen["choices"]
-        name = f"{choices['model']}-{choices['data']}".replace("/", "_")
+        name = f"{choices['model']}-{data_name(frozen)}".replace("/", "_")
         runs = [r for r in self.finished().get(name, [])[-4 * ENOUGH :] if _cost(r)]
         runs = [r for r in runs if r.choices.get("network") == choices.get("network")]
         same = [

@@ -1,7 +1,7 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
 from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
-from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, outputs, runs_dir
+from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.sources import NOT_TRAINING, source_fingerprint
 from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
@@ -19,6 +19,7 @@ __all__ = [
     "RunList",
     "Sweep",
     "chosen",
+    "data_name",
     "every_run",
     "every_study",
     "every_sweep",

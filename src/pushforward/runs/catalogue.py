@@ -112,7 +112,12 @@ def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
         return False
     if any(_differs(run, key, wanted) for key, wanted in filters.items() if key != "state"):
         return False
-    return all(_same(run.key(key), wanted) for key, wanted in filters.items() if key != "state")
+    wanted_data = filters.get("data")
+    return all(
+        _same(run.key(key), wanted) or (key == "data" and _same(run.choices.get("data"), wanted_data))
+        for key, wanted in filters.items()
+        if key != "state"
+    )
 
 
 def _differs(run: Run, key: str, wanted: Any) -> bool:
@@ -122,6 +127,8 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
     try:
         text = (read_plain(run.path / "config.yaml") or b"").decode(errors="replace")
     except Unreadable:
+        return False
+    if key == "data" and "\ncontent:\n" in text:  # a person's own have a name, too
         return False
     line = re.search(rf"^{re.escape(key)}:(.*)$", text, re.MULTILINE)
     if line and not line.group(1).strip():  # a node: its group's option is meant

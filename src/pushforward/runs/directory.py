@@ -52,6 +52,13 @@ def runs_dir() -> Path:
     return outputs() / "runs"
 
 
+def data_name(config: Mapping[str, Any]) -> str | None:
+    """What a run's data are called: `data.name`, else the option chosen."""
+    node = config.get("data")
+    own = node.get("name") if isinstance(node, Mapping) else None
+    return own or (config.get("choices") or {}).get("data")
+
+
 def _plain(value: Any) -> Any:
     """`value` as strict JSON: numpy scalars as numbers, paths as text, non-finite floats as null."""
     if isinstance(value, Mapping):
@@ -189,8 +196,13 @@ class Run:
     def choices(self) -> dict[str, Any]:
         return self.config.get("choices") or {}
 
+    @property
+    def data(self) -> str | None:
+        """What its data are called."""
+        return data_name(self.config)
+
     def key(self, dotted: str) -> Any:
-        """The config's value at a dotted key; for a group (`model`, `data`, …) the option chosen; None where absent."""
+        """The config's value at a dotted key; for a group the option chosen, for `data` their name; None where absent."""
         node: Any = self.config
         for part in dotted.split("."):
             if isinstance(node, Mapping):
@@ -199,7 +211,9 @@ class Run:
                 node = node[int(part)]
             else:
                 node = None
-        return self.choices.get(dotted.replace(".", "/")) if node is None or isinstance(node, Mapping) else node
+        if node is not None and not isinstance(node, Mapping):
+            return node
+        return self.data if dotted == "data" else self.choices.get(dotted.replace(".", "/"))
 
     @property
     def identity(self) -> str | None:

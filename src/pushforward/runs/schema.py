@@ -53,6 +53,10 @@ CONFIG: Spec = {
     "data": ("any",), "network": ("any",), "model": ("any",), "optimizer": ("any",), "trainer": ("any",),
     "tags": ["text"], "retry": "text?",
 }  # fmt: skip
+SPEC: Spec = {
+    "shape": ["whole"], "levels": "whole?", "n_train": "whole", "n_classes": "whole?", "factors": ["whole"], "low": "text",
+    "high": "text", "dequantized": "flag", "shift": ["number"], "scale": ["number"],
+}  # fmt: skip
 SWEEP: Spec = {
     "name": "text", "started": "time?", "ended": "time?", "command": "text", "host": "text", "parallel": "whole?",
     "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text"}],

@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pushforward import composition, identities
+from pushforward import composition, content, identities
 from pushforward.sweep import ledger, plan
 from pushforward.sweep.mirrored import mirror
 from pushforward.sweep.once import Once
@@ -44,12 +44,13 @@ class FreezingLauncher(Launcher):
         folder = Path(str(self.config.hydra.sweep.dir))
         folder.mkdir(parents=True, exist_ok=True)
         configs, frozen = [], []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(cfg):
-                cfg.hydra.job.id, cfg.hydra.job.num = f"{number}", number
-            configs.append(cfg)
-            frozen.append(composition.frozen(cfg))
+        with content.looked_at_once():
+            for number, overrides in enumerate(job_overrides, initial_job_idx):
+                cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+                with open_dict(cfg):
+                    cfg.hydra.job.id, cfg.hydra.job.num = f"{number}", number
+                configs.append(cfg)
+                frozen.append(composition.frozen(cfg))
         asked = [list(filter_overrides(list(o))) for o in job_overrides]
         common = set(asked[0]).intersection(*asked) if len(asked) > 1 else set()
         said = [" ".join(part for part in job if part not in common) for job in asked]

@@ -15,7 +15,7 @@ from pushforward.errors import PushforwardError
 from pushforward.report.lines import add, plain, say
 from pushforward.report.pace import Estimates, duration, makespan
 from pushforward.report.terminal import console
-from pushforward.runs import Run, runs_dir
+from pushforward.runs import Run, data_name, runs_dir
 from pushforward.sweep import devices
 
 MOST = 40
@@ -100,7 +100,7 @@ def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Pla
         case _:  # stopped, by a person or by kill -9
             kind, note, start = ("goes on", far, seen) if far else ("to run", "stopped at its start", 0)
     seconds = estimates.seconds(frozen, start) if kind in ("to run", "goes on") else 0.0
-    return Planned(run.path, overrides, str(choices["model"]), str(choices["data"]), kind, note, seconds)
+    return Planned(run.path, overrides, str(choices["model"]), str(data_name(frozen)), kind, note, seconds)
 
 
 def each(jobs: Sequence[Planned]) -> Table:

@@ -3,13 +3,16 @@
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pushforward import content
+from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.report.figures import draw_all
@@ -28,7 +31,8 @@ MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
 class Trained:
     """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, config: Mapping[str, Any] | None = None) -> None:
+        """config: the run's, where its data lie elsewhere now."""
         run.readable("config.yaml")
         lacking = [
             key for key in ("seed", "batch_size", "data", "model", "budget", "selection") if not run.config.get(key)
@@ -37,11 +41,17 @@ class Trained:
             raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
         if not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
-        self.run = run
-        self.data = build.build_data(run.config)
-        self.family: Family = build.build_family(run.config, self.data.spec)
+        self.run, self.config = run, config or run.config
+        self.spec = build.read_spec(run) or self.data.spec
+        self.family: Family = build.build_family(self.config, self.spec)
         self.weights = choose(RunDir(run.path), self.family, run.config)
         self.family.eval()
+
+    @cached_property
+    def data(self) -> DataModule:
+        """The run's data. Raises PushforwardError where they are not there, or not what it was trained on."""
+        content.check(self.config)
+        return build.build_data(self.config)
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -52,20 +62,20 @@ class Trained:
             )
         g = generator(self.family.device, seed, "samples")
         drawn = torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
-        return self.data.spec.original(drawn)
+        return self.spec.original(drawn)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Codes of images, or of points in their own unit."""
-        return self.ask("encode", self.data.spec.standardized(x))
+        return self.ask("encode", self.spec.standardized(x))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        return self.data.spec.original(self.ask("decode", z))
+        return self.spec.original(self.ask("decode", z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.data.spec.original(self.ask("reconstruct", self.data.spec.standardized(x)))
+        return self.spec.original(self.ask("reconstruct", self.spec.standardized(x)))
 
     def ask(self, capability: str, value: Tensor) -> Tensor:
         if not self.family.can(capability):
@@ -124,23 +134,27 @@ def changed(own: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[st
     return found
 
 
-def evaluate_again(run: Run, overrides: list[str], config_dir: Path | None = None) -> tuple[str, list[str]]:
+def evaluate_again(
+    run: Run, overrides: list[str], config_dir: Path | None = None, moved: Sequence[str] = ()
+) -> tuple[str, list[str]]:
     """Measures a run once more, as its config has it and overrides change it. Returns what to say of it, and what failed.
 
-    config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`.
+    config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`; moved: `data.source.path=NEW` of data
+    that lie elsewhere now.
     """
     from pushforward.training.console import summary
     from pushforward.training.train import quiet
 
     quiet()
     settings = settings_of(run, overrides, config_dir)
+    config = content.moved(run.config, moved)
     folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
-    command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *folder])
+    command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *moved, *folder])
     writer = RunDir(run.path)
     if not writer.lock.acquire():
         raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
     try:
-        trained = Trained(run)
+        trained = Trained(run, config)
         features = features_for(trained.data, settings["features"])
         started = time.perf_counter()
         card = {**trained.weights, "command": command}

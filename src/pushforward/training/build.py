@@ -4,14 +4,16 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
+from pushforward.runs import Run, schema, write_whole
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
 from pushforward.training.bind import check_targets, settle
@@ -35,6 +37,28 @@ def make(node: Mapping[str, Any], **values: Any) -> Any:
                 raise cause from None
             cause = cause.__cause__
         raise PushforwardError(" ".join(str(error).splitlines()[:2])) from error
+
+
+SPEC = "spec.json"
+
+
+def write_spec(run: Run, spec: DataSpec) -> None:
+    """Writes what the model was built for into the run, so that it is built again without its data."""
+    plain = {**asdict(spec), "low": str(spec.low), "high": str(spec.high)}  # they may be infinite
+    write_whole(run.path / SPEC, json.dumps(plain, indent=1) + "\n")
+
+
+def read_spec(run: Run) -> DataSpec | None:
+    """What the model was built for; None where the run has not said, or the file is damaged: its data tell."""
+    try:
+        kept = schema.read(run.path / SPEC, schema.SPEC)
+    except Unreadable:
+        return None
+    if set(kept) != {field.name for field in fields(DataSpec)}:
+        return None
+    kept |= {key: float(kept[key]) for key in ("low", "high")}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()}
+    return DataSpec(**values)
 
 
 def build_data(frozen: Mapping[str, Any]) -> DataModule:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pushforward import composition
+from pushforward import composition, content
 from pushforward import overrides as grammar
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
@@ -39,8 +39,9 @@ def groups(run: Run) -> list[str]:
     """`model=vae`, …: the options chosen; each player's optimiser; what only measures is left out."""
     chosen = {k: v for k, v in run.choices.items() if v is not None}
     names = [k for k in GROUPS if k in chosen] + [k for k in chosen if k.startswith("optimizer@")]
-    usual = composition.compose([f"{k}={chosen[k]}" for k in names if k in ("model", "data")])["choices"]
-    own = [f"+{k}={chosen[k]}" for k in chosen if k.startswith("schedule@")]  # a player's, where the recipe names none
+    own = [f"{key}={written(path)}" for key, path in content.paths(run.config.get("data") or {})]
+    usual = composition.compose([*(f"{k}={chosen[k]}" for k in names if k in ("model", "data")), *own])["choices"]
+    own += [f"+{k}={chosen[k]}" for k in chosen if k.startswith("schedule@")]  # a player's, where the recipe names none
     return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)] + own
 
 

@@ -23,7 +23,7 @@ def opening(
     epochs = images / spec.n_train
     of, held = "images" if spec.is_image else "points", data.card["splits"]
     lines.append(
-        f"{'data':<{width}}{frozen['choices']['data']} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training {of}"
+        f"{'data':<{width}}{run.data} {'×'.join(map(str, spec.shape))}, {spec.n_train:,} training {of}"
         + (f", {spec.levels} levels" if spec.levels else "")
         + f"; {held['val']:,} for validation, {held['test']:,} for testing"
     )

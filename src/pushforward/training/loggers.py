@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.domains import Positive
 from pushforward.errors import PushforwardError
+from pushforward.runs import data_name
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
@@ -35,7 +36,7 @@ def wandb_logger(
     experiment = start(
         run, mode, init_timeout, project, entity,
         id=run.name, group=group or os.environ.get(SWEEP), job_type=job_type,
-        tags=[choices["model"], choices["data"], *frozen["tags"]], config=frozen,
+        tags=[choices["model"], str(data_name(frozen)), *frozen["tags"]], config=frozen,
     )  # fmt: skip
     experiment.define_metric("images_seen")
     experiment.define_metric("*", step_metric="images_seen")

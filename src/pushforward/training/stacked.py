@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import yaml
 
-from pushforward import config
+from pushforward import config, content
 from pushforward.data import DataModule
 from pushforward.data.stacked import side_by_side
 from pushforward.engine.stack import Stack
@@ -48,6 +48,7 @@ def train(runs: list[tuple[dict[str, Any], RunDir]], requests: Requests) -> None
     try:
         for frozen, run in runs:
             with ending(run):
+                content.check(frozen)
                 data = build.build_data(frozen) if data is None else copy.copy(data)
                 data.seed = int(frozen["seed"])
                 sessions.append(prepare(frozen, run, data))

@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from pushforward import config, identities
+from pushforward import config, content, identities
 from pushforward.config import Trainer
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
@@ -53,6 +53,7 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     Raises PushforwardError where another process is training it, or where input is bad (the run is then `failed`).
     """
     run, requests = RunDir(path), Requests()
+    content.check(frozen)
     if rank() == 0 and not run.lock.acquire():
         raise PushforwardError(f"{path}: another process is training this run; see pushforward status")
     try:
@@ -139,22 +140,25 @@ class Session:
 def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:
     """Builds the run, as its last checkpoint left it, and says so; data: set up already, by a run of the same data."""
     quiet()
+    identities.check_identity(run, frozen)
+    own = identities.identity(frozen)
     frozen = settle(frozen)
     chief = rank() == 0
     status = run.status
-    identities.check_identity(run, frozen)
     threads = int(status.get("threads") or config.threads(frozen))  # they change bits, so a resumed run keeps them
     torch.set_num_threads(threads)
     if chief:
         run = reopen(run, frozen)
         run.set_status(
             state="running", error=None, phase=None, stage=None, threads=threads,
-            identity=identities.identity(frozen), fingerprint=config.fingerprint(frozen), commit=commit(),
+            identity=own, fingerprint=config.fingerprint(frozen), commit=commit(),
             command=" ".join(sys.argv),
         )  # fmt: skip
     if data is None:
         data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
+    if chief:
+        build.write_spec(run, data.spec)
     check(frozen, family)
     images = build.budget_images(frozen, data.spec)
     cycles = build.budget_cycles(frozen, family)
@@ -345,7 +349,7 @@ def record(session: Session) -> None:
     card = choose(run, family, frozen)
     run.write_record(
         {},
-        identity=identities.identity(frozen),
+        identity=run.identity,
         improving=conductor.improving,
         objective=family.describe(),
         cost={
