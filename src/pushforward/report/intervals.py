@@ -40,7 +40,7 @@ def difference(a: Sequence[float], b: Sequence[float], level: float = 0.95, unit
 
     Groups without any spread give an interval of no width. Raises PushforwardError where a group has one value alone.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
     if min(len(a), len(b)) < 2:
         raise PushforwardError(
@@ -52,7 +52,7 @@ def difference(a: Sequence[float], b: Sequence[float], level: float = 0.95, unit
     if total == 0:
         return Interval(d, d, d, level, (len(a), len(b)), unit)
     freedom = total**2 / sum(e**2 / (len(group) - 1) for e, group in zip(errors, (a, b), strict=True))
-    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(total)
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(total)
     return Interval(d, d - half, d + half, level, (len(a), len(b)), unit)
 
 

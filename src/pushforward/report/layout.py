@@ -1,6 +1,5 @@
 """What a table is made of: cells over seeds, columns, rows, notes."""
 
-import math
 import statistics
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,10 +35,6 @@ class Cell:
         """Standard deviation over seeds, divisor n − 1; None for one seed."""
         return statistics.stdev(self.values) if self.n > 1 else None
 
-    @property
-    def standard_error(self) -> float:
-        return (self.std or 0.0) / math.sqrt(max(self.n, 1))
-
 
 @dataclass
 class Column:
@@ -48,6 +43,8 @@ class Column:
     better: str | None = None
     unranked: str = ""
     """Why nothing in it is called best: `not ranked`, `mixed cards`."""
+    apart: bool = False
+    """Some of its numbers are estimates beside exact values or bounds, and were not ranked with them."""
 
     @property
     def ranked(self) -> bool:

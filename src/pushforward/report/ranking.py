@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pushforward.report import protocol
+from pushforward.report import intervals, protocol
 from pushforward.report.layout import MIXED, Cell, Column, Row, Table
 from pushforward.text import LETTERS
 
 FLOOR = "train vs test (floor)"
 MANY = 3
 """Seeds below which nothing is called best."""
+LEVEL = 0.05
+"""Of the test that takes a row out of bold, divided by the number of its rivals (Bonferroni): of rows that are equally good
+each is taken out in at most half of this share of tables, whatever their number."""
+SURE: dict[str | None, tuple[str, ...]] = {"lower": ("", "=", "≤"), "higher": ("", "=", "≥"), None: ()}
+"""Relations of a number that its model truly reaches, by the column's better direction: what is exact, and a bound on the
+safe side."""
 
 
 @dataclass
@@ -81,22 +87,40 @@ def settle(found: Sequence[Difference], notes: list[str]) -> None:
 
 
 def rank(i: int, column: Column, rows: Sequence[Row]) -> None:
-    """Bold: the best mean, and those within one standard error of the difference; all of ≥ 3 seeds, or none."""
+    """Bold: the best mean, and those that do not differ from it significantly; all of ≥ 3 seeds, or none.
+
+    An estimate does not compete with exact values and bounds: it may lie on either side of what it estimates.
+    """
     cells = [row.cells[i] for row in rows if row.cells[i].n and MIXED not in row.marks]
+    sure = [cell for cell in cells if cell.relation in SURE.get(column.better, ())]
+    if sure and len(sure) < len(cells):
+        column.apart = True
+    cells = sure or cells
     if column.better not in ("lower", "higher") or len(cells) < 2 or any(row.cells[i].kind for row in rows):
         return
     sign = 1 if column.better == "lower" else -1
     best = min(cells, key=lambda cell: sign * statistics.fmean(cell.values))
-
-    def ties(cell: Cell) -> bool:
-        gap = abs(statistics.fmean(cell.values) - statistics.fmean(best.values))
-        return cell is best or gap <= math.hypot(cell.standard_error, best.standard_error)
-
-    top = [cell for cell in cells if ties(cell)]
+    top = [cell for cell in cells if cell is best or not differ(cell.values, best.values, LEVEL / (len(cells) - 1))]
     rivals = [cell for cell in cells if cell not in top] or top
     if all(cell.n >= MANY for cell in top) and any(cell.n >= MANY for cell in rivals):
         for cell in top:
             cell.bold = True
+
+
+def differ(a: Sequence[float], b: Sequence[float], level: float) -> bool:
+    """Whether two rows' means differ, by Welch's t test at `level`, two-sided.
+
+    A single seed is taken to have the other row's spread, which is then that of a prediction.
+    """
+    if min(len(a), len(b)) > 1:
+        return intervals.difference(a, b, 1 - level).excludes_zero
+    one, many = sorted((a, b), key=len)
+    if len(many) < 2:
+        return one[0] != many[0]
+    from scipy.special import stdtrit
+
+    spread = statistics.stdev(many) * math.sqrt(1 + 1 / len(many))
+    return abs(one[0] - statistics.fmean(many)) > float(stdtrit(len(many) - 1, 1 - level / 2)) * spread
 
 
 def references(table: Table, data: Any, rows: Sequence[Row], several: bool) -> list[Row]:
@@ -135,7 +159,12 @@ def explain(table: Table, notes: list[str]) -> None:
     notes += [f"likelihoods: {', '.join(used)}"] if used else []
     most = max((row.n for row in table.rows if not row.reference), default=0)
     notes.append("mean ± standard deviation over n seeds" if most > 1 else "one seed each")
+    apart = [column.name for column in table.columns if column.apart and column.ranked]
+    notes += [f"never bold beside exact values and bounds: estimates (≈) of {', '.join(apart)}"] if apart else []
     if any(cell.bold for _, _, cell in cells):
-        notes.append("bold: best, or within one standard error of it, of at least 3 seeds each")
+        notes.append(
+            "bold: best, or not significantly worse (Welch's t test over seeds, 5 % divided by the number of rivals), "
+            "of at least 3 seeds each"
+        )
     elif most and any(column.ranked and column.better for column in table.columns):
         notes.append("nothing in bold: that takes at least 3 seeds of each of the rows compared")

@@ -197,6 +197,8 @@ def relation(kinds: set[str], better: str | None) -> str:
         return "≥" if "at least" in kinds else "≤"
     if better is None:  # rate and distortion are what they are, whatever bound they add up to
         return ""
+    if "estimate" in kinds:  # of seeds that were measured in several ways, the least sure
+        return "≈"
     if any("bound" in kind for kind in kinds):
         return "≥" if better == "higher" else "≤"
-    return "≈" if "estimate" in kinds else "=" if "exact" in kinds else ""
+    return "=" if "exact" in kinds else ""
