@@ -169,6 +169,32 @@ def test_collapsed_dimensions_cannot_win():
     assert dis.factor_vae_score(z, v, g(), train=500, test=500) == 1.0
 
 
+@pytest.mark.parametrize("code", [rotated, lambda v: v.double(), lambda v: torch.cat([rotated(v), noise(v)], 1)])
+def test_no_score_depends_on_the_scale_of_a_unit(code):
+    """Powers of two scale floats without rounding, so nothing but a dependence on scale could move a score."""
+    scales = 2.0 ** torch.tensor([9, -30, 0, 14, -3, 5, 21, -12])
+    plain = scored(code)
+    assert scored(lambda v: code(v) * scales[: code(v).shape[1]]) == plain
+    # of any one unit, by 21: to the rounding of edges of bins and of standardised codes
+    for unit in range(K):
+        scale = torch.ones(code(factors(2, 0)).shape[1]).index_fill(0, torch.tensor(unit), 21.0)
+        assert scored(lambda v, scale=scale: code(v) * scale) == pytest.approx(plain, abs=0.02)
+
+
+@pytest.mark.parametrize("value", [7.0, 0.1, -1e-9])
+def test_a_constant_unit_is_left_out(value):
+    v = factors(N, 0)
+    code = torch.cat([torch.full((N, 1), value, dtype=torch.float64), v], 1)
+    assert dis.factor_vae_score(code, v, torch.Generator().manual_seed(0), train=500, test=500) == 1.0
+
+
+def test_factor_vae_of_a_perfect_code_is_1_in_any_order_and_scale():
+    v, g = factors(N, 0), partial(torch.Generator().manual_seed, 0)
+    for scales in ([1, 1, 1, 1], [21, 1, 1, 1], [1, 21, 0.01, 300], [1e-6, 1e6, 1, 1]):
+        code = (v * torch.tensor(scales, dtype=torch.float64) - 5)[:, [2, 0, 3, 1]]
+        assert dis.factor_vae_score(code, v, g(), train=500, test=500) == 1.0
+
+
 def test_randomness_is_the_generators_alone():
     torch.manual_seed(1)
     first = scored(rotated)

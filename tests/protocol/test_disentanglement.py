@@ -16,7 +16,7 @@ NAMES = [
     "factor_vae_score",
 ]  # fmt: skip
 MEASURE = Disentanglement(
-    images=10_000, bins=20, trees=2, continuous=False, votes=200, test_votes=100, batch=16, threshold=0.05, most_dimensions=64,
+    images=10_000, bins=20, trees=2, continuous=False, votes=200, test_votes=100, batch=16, most_dimensions=64,
 )  # fmt: skip
 SMALL = ["data.source.size=16", "data.source.scales=2", "data.source.orientations=4", "data.source.positions=3"]
 

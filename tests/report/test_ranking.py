@@ -33,7 +33,7 @@ def test_of_two_equal_models_one_alone_is_bold_at_the_nominal_share(spread):
 
 
 def test_of_several_equal_models_each_is_left_out_at_most_in_half_of_the_level():
-    """1,500 tables of 6 rows, each left out with p ≤ 2.5 %; rows of a table depend on each other, so the error is that of tables."""
+    """1,500 tables of 6 rows, each left out with p ≤ 2.5 %. Rows of a table depend on each other: so the error is tables'."""
     tables, rng = 1500, np.random.default_rng(1)
     left_out = [1 - np.mean(bold(*table)) for table in rng.normal(size=(tables, 6, 3))]
     assert np.mean(left_out) < LEVEL / 2 + 3 * np.std(left_out) / math.sqrt(tables)

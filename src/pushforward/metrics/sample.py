@@ -108,7 +108,8 @@ def fd_protocol(
 ) -> FrechetProtocol:
     """Fréchet distance of generated to test features with its floor, at one N for every row of a table.
 
-    The bias at N samples is about d(d+1)/2N for whitened features, so numbers at different N say nothing of each other.
+    The bias at N samples on each side is about d(d+5)/2N for whitened features (from each side d/N of the mean and
+    d(d+1)/4N of the covariance), so numbers at different N say nothing of each other.
     Test and train images are chosen by a fixed `seed`; of the generated, the first N count.
     """
     n = protocol_size(len(test), len(train), limit)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from pushforward.domains import Count, Domain, Share
+from pushforward.domains import Count, Domain
 from pushforward.metrics import disentanglement
 from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
 from pushforward.seeds import generator
@@ -31,7 +31,6 @@ class Disentanglement:
     votes: Count
     test_votes: Count
     batch: Count
-    threshold: Share
     most_dimensions: Count
 
     def __post_init__(self) -> None:
@@ -70,9 +69,7 @@ class Disentanglement:
         return entries
 
     def settings(self) -> disentanglement.Settings:
-        return disentanglement.Settings(
-            self.bins, self.votes, self.test_votes, self.batch, self.trees, self.continuous, self.threshold
-        )
+        return disentanglement.Settings(self.bins, self.votes, self.test_votes, self.batch, self.trees, self.continuous)
 
     def numbers(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Each number's unit, and what its card says of how it is computed."""
@@ -88,5 +85,5 @@ class Disentanglement:
             "sap": ("share", {"method": line}),
             "modularity": ("share", binned),
             "beta_vae_score": ("share", {"method": VOTES.format(rows="pairs", **votes)}),
-            "factor_vae_score": ("share", {"method": VOTES.format(rows="rows", **votes), "threshold": self.threshold}),
+            "factor_vae_score": ("share", {"method": VOTES.format(rows="rows", **votes), "codes_are": "standardised"}),
         }

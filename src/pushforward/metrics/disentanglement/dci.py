@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pushforward.metrics.disentanglement.sampling import seed
+from pushforward.metrics.disentanglement.sampling import seed, standardize
 from pushforward.metrics.information import entropy
 
 
@@ -35,7 +35,8 @@ def dci(
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    x, xt = codes.float().numpy(), test_codes.float().numpy()
+    # standardised: scikit-learn takes a dimension that spans less than 1e-7 for constant
+    x, xt = standardize(codes, codes).float().numpy(), standardize(test_codes, codes).float().numpy()
     columns, accuracies = [], []
     for v, vt in zip(factors.T.numpy(), test_factors.T.numpy(), strict=True):
         forest = RandomForestClassifier(

@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+ROUNDING = 1e-12
+"""A deviation relative to the values that float64's rounding alone can give."""
+
 
 def sharing(
     values: Int[Tensor, " n"], rows: Int[Tensor, " m"], each: int, generator: torch.Generator
@@ -24,6 +27,7 @@ def draw(n: int, size: int, generator: torch.Generator) -> Int[Tensor, " size"]:
 def standardize(codes: Float[Tensor, "n d"], like: Float[Tensor, "m d"]) -> Float[Tensor, "n d"]:
     """Codes with the mean 0 and the variance 1 of `like`, float64; a constant dimension is 0."""
     z, scale = like.double(), like.double().std(0)
+    scale = scale.where(scale > ROUNDING * z.abs().amax(0), 0.0)  # the mean of equal numbers may be off by rounding
     return torch.where(scale > 0, (codes.double() - z.mean(0)) / scale.where(scale > 0, torch.ones_like(scale)), 0.0)
 
 

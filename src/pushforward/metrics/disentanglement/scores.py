@@ -30,7 +30,6 @@ class Settings:
     batch: int = 64
     trees: int = 10
     continuous: bool = False
-    threshold: float = 0.05
 
 
 def scores(
@@ -57,7 +56,7 @@ def scores(
             z, factors, noise("beta_vae"), pairs=s.batch, train=s.votes, test=s.test_votes
         ),
         "factor_vae_score": factor_vae_score(
-            z, factors, noise("factor_vae"), batch=s.batch, train=s.votes, test=s.test_votes, threshold=s.threshold
+            z, factors, noise("factor_vae"), batch=s.batch, train=s.votes, test=s.test_votes
         ),
     }
 
