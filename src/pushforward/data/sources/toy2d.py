@@ -28,7 +28,7 @@ class Toy2d(Source):
     def density(self) -> Density:
         if self.name not in DENSITIES:
             near = get_close_matches(self.name, DENSITIES, n=1) or sorted(DENSITIES)
-            raise PushforwardError(f"source.name={self.name} is no toy density; nearest: {', '.join(near)}.")
+            raise PushforwardError(f"data.source.name={self.name} is no toy density; nearest: {', '.join(near)}.")
         return DENSITIES[self.name]()
 
     def log_density(self, x: Float[Tensor, " n 2"]) -> Float[Tensor, " n"]:
