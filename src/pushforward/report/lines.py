@@ -8,6 +8,8 @@ from rich.text import Text
 
 from pushforward.text import line as on_one_line
 
+WHOLE = ("run", "sweep", "study", "state", "seen", "images seen", "images/s", "left")
+"""Columns that keep their width in a narrow terminal: the others are shortened."""
 RIGHT = ("images/s",)
 """Columns that are set to the right."""
 
@@ -16,13 +18,22 @@ def plain(*names: str) -> Table:
     """An empty table with these columns."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, overflow="fold", justify="right" if name in RIGHT else "left", no_wrap=name == "state")
+        table.add_column(
+            Text(name, no_wrap=True, overflow="ellipsis"),
+            overflow="ellipsis",
+            justify="right" if name in RIGHT else "left",
+            no_wrap=name in WHOLE,
+        )
     return table
 
 
 def add(table: Table, *cells: RenderableType) -> None:
     """Adds a row; text is shown as it is, on one line, whatever rich or a terminal would make of it."""
-    table.add_row(*(Text(on_one_line(cell)) if isinstance(cell, str) else cell for cell in cells))
+    shown = (Text(on_one_line(cell)) if isinstance(cell, str) else cell for cell in cells)
+    for cell in (row := list(shown)):
+        if isinstance(cell, Text):
+            cell.no_wrap, cell.overflow = True, "ellipsis"
+    table.add_row(*row)
 
 
 def say(out: Console, *parts: RenderableType) -> None:

@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pushforward.report.bars import WIDE
 from pushforward.report.lines import add, figure, plain, say
 from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
-from pushforward.report.terminal import console, progress
+from pushforward.report.terminal import console, progress, share
 from pushforward.runs import UNREADABLE, Run, Sweep
 from pushforward.runs.schema import moment
 from pushforward.text import line as on_one_line
@@ -46,7 +47,7 @@ def show(look: Look, every: bool, watch: bool, studies: Callable[[], Sequence[di
         taken = spare + min(len(sweeps), SWEEPS) + (len(found) + 2 if found else 0)
         rows = None if every or not out.is_terminal else max(5, out.height - taken)
         searches: list[RenderableType] = [study_table(found), ""] if found else []
-        return Group(*searches, *board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before))
+        return Group(*searches, *board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before, out.width >= WIDE))
 
     if not watch:
         say(out, *drawn(6).renderables)
@@ -76,7 +77,9 @@ def follow(look: Look) -> None:
         pass
 
 
-def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before) -> list[RenderableType]:
+def board(
+    runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before, wide: bool = True
+) -> list[RenderableType]:
     """Sweeps, runs by their last news, counts. rows: runs that are shown at most; the last ones."""
     parts: list[RenderableType] = []
     if sweeps:
@@ -85,7 +88,7 @@ def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before
     shown = ordered if rows is None else ordered[-rows:]
     if len(shown) < len(ordered):
         parts.append(Text(f"… {len(ordered) - len(shown)} more, older ones: pushforward status --all", style="dim"))
-    parts += [run_table(shown, before), counted(runs)]
+    parts += [run_table(shown, before, wide), counted(runs)]
     return parts
 
 
@@ -130,19 +133,26 @@ def study_table(studies: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def run_table(runs: Sequence[Run], before: Before) -> Table:
-    """A line a run: state, images seen, last news, main metric, error; of running ones speed and time left, with a bar."""
+def run_table(runs: Sequence[Run], before: Before, wide: bool = True) -> Table:
+    """A line a run: state, images seen, last news, main metric, error; of running ones speed and time left, with a bar.
+
+    Not `wide`: of the images their share alone, no bar and no speed, and a number or an error.
+    """
     alive = any(run.state == "running" for run in runs)
-    moving = ("", "images/s", "left") if alive else ()
-    table = plain("run", "state", "images seen", *moving, "updated", "main metric", "error")
+    moving = (("", "images/s", "left") if wide else ("left",)) if alive else ()
+    last = ("main metric", "error") if wide else ("number or error",)
+    table = plain("run", "state", "images seen" if wide else "seen", *moving, "updated", *last)
+    if not wide:
+        table.padding = (0, 1, 0, 0)
     for run in runs:
-        cells: list[RenderableType] = [
-            run.id, Text(standing(run), style=STYLES.get(run.state.split()[0], "")), progress(run)
-        ]  # fmt: skip
+        cells: list[RenderableType] = [run.id, Text(standing(run), style=STYLES.get(run.state.split()[0], ""))]
+        cells.append(progress(run) if wide else share(run))
         if alive:
-            cells += motion(run, before) if run.state == "running" else ("", "", "")
+            moves = motion(run, before) if run.state == "running" else ("", "", "")
+            cells += moves if wide else moves[-1:]
         wrong = run.damage("status.json", "record.json") if run.state == UNREADABLE else run.status.get("error")
-        add(table, *cells, age(run.when()), main_metric(run), on_one_line(wrong or "")[:80])
+        number, wrong = main_metric(run), on_one_line(wrong or "")[:80]
+        add(table, *cells, age(run.when()), *((number, wrong) if wide else (wrong or number,)))
     return table
 
 

@@ -27,7 +27,13 @@ def progress(run: Run) -> str:
     seen, budget = run.status.get("images_seen"), run.status.get("budget_images")
     if not seen or not budget:
         return ""
-    return f"{seen:,} of {budget:,} ({min(1.0, seen / budget):.0%})"
+    return f"{seen:,} of {budget:,} ({share(run)})"
+
+
+def share(run: Run) -> str:
+    """The share of its images that a run has seen."""
+    seen, budget = run.status.get("images_seen"), run.status.get("budget_images")
+    return f"{min(1.0, seen / budget):.0%}" if seen and budget else ""
 
 
 def show_run(run: Run) -> None:

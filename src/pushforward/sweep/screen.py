@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import ProgressColumn, Task, TaskID
 from rich.text import Text
 
 from pushforward.failures import RESUMES, SYSTEM
+from pushforward.report.bars import bars, terms
 from pushforward.report.pace import Estimates, duration, together, took
 from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
@@ -20,8 +21,6 @@ LEFT_SECONDS = 3.0
 """How often the time left of the sweep is worked out."""
 MOST = 40
 """Jobs that each have a line in the summary; of more only those that did not finish."""
-TERMS = 3
-"""Terms of a job's loss that are shown."""
 
 
 def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
@@ -36,12 +35,6 @@ class Amount(ProgressColumn):
         if task.fields["sweep"]:
             return Text(f"{task.completed:.0f} of {task.total:.0f}")
         return Text(f"{task.percentage:.0f}%" if task.total and task.completed else "", justify="right")
-
-
-class Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        moving = not task.fields["sweep"] and task.speed and not task.finished
-        return Text(f"{task.speed:,.0f} images/s" if moving else "", style="cyan", justify="right")
 
 
 class Left(ProgressColumn):
@@ -66,11 +59,7 @@ class Screen:
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs, self.estimates = jobs, Estimates()
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), Amount(), Speed(), Left(),
-            TextColumn("{task.fields[terms]}", style="dim"),
-            console=Console(file=sys.stderr), disable=not sys.stderr.isatty(), transient=True, refresh_per_second=4,
-        )  # fmt: skip
+        self.progress = bars(Amount(), Left(), Console(file=sys.stderr))
         self.sweep = self.progress.add_task("sweep", total=len(unique(jobs)), sweep=True, left=None, terms="")
         self.tasks: dict[Path, TaskID] = {}
         self.over = {job.path for job in jobs if over(job)}
@@ -110,10 +99,10 @@ class Screen:
         status = Run(job.path).status
         if job.path not in self.tasks:
             self.tasks[job.path] = self.progress.add_task(job.path.name, total=None, sweep=False, left=None, terms="")
-        latest = list((status.get("latest") or {}).items())[:TERMS]
+        latest = status.get("latest") or {}
         self.progress.update(
             self.tasks[job.path], total=status.get("budget_images"), completed=status.get("images_seen") or 0,
-            terms="  ".join(f"{name} {value:.4g}" for name, value in latest),
+            terms=str(status.get("stage") or terms(latest)),
         )  # fmt: skip
 
     def tell(self, job: Job) -> None:
@@ -121,7 +110,8 @@ class Screen:
         what = main_metric(Run(job.path)) if job.state == "finished" else job.error if job.code else ""
         if not self.progress.disable:
             style = STYLES.get(job.state.split()[0], "")
-            self.progress.console.print(Text.assemble((f"{job.state:<10} ", style), f"{job.path.name}  {what}"))
+            line = Text.assemble((f"{job.state:<10} ", style), f"{job.path.name}  {what}")
+            self.progress.console.print(line, no_wrap=True, overflow="ellipsis")
             return
         seconds = self.left()
         far = f"{len(self.over)} of {len(unique(self.jobs))}"

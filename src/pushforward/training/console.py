@@ -39,21 +39,24 @@ def opening(
     return lines
 
 
+SHOWN = 6
+"""Numbers of a finished run that are shown: the main ones come first."""
+
+
 def summary(run: RunDir) -> str:
-    """The run's headline numbers on one line; `pushforward show run` has all."""
+    """How the run ended and its headline numbers, a line each; `pushforward show run` has all."""
     from pushforward.report.tables import METRICS
 
     measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
-    names = [name for name in METRICS if name in measured] or list(measured)[:8]
-    parts = [f"{name} {figure(measured[name]['value'], 4)} {measured[name]['unit']}" for name in names]
-    more = f" · {len(measured) - len(names)} more: pushforward show run {run.id}" if len(measured) > len(names) else ""
-    state = run.status.get("state")
-    return (
-        f"{state if state == 'finished' else f'measured, though {state},'} {run.id}"
-        + ": " * bool(parts)
-        + " · ".join(parts)
-        + more
-    )
+    names = ([name for name in METRICS if name in measured] or list(measured))[:SHOWN]
+    width, state = max(map(len, names), default=0), run.status.get("state")
+    lines = [f"finished {run.id}" if state == "finished" else f"measured, though {state}: {run.id}"]
+    lines += [
+        f"  {name:<{width}}  {figure(measured[name]['value'], 4)} {measured[name]['unit']}".rstrip() for name in names
+    ]
+    if len(measured) > len(names):
+        lines.append(f"  {len(measured) - len(names)} more: pushforward show run {run.id}")
+    return "\n".join(lines)
 
 
 def say(run: RunDir, *lines: str) -> None:

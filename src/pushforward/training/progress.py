@@ -1,20 +1,13 @@
 """A bar on long work: images seen, images a second, the terms, the time left."""
 
-import sys
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
 from pushforward.families import Family
+from pushforward.report.bars import bars, terms
 from pushforward.training.conductor import Conductor
-
-
-class Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} images/s" if task.speed else "", style="cyan")
 
 
 class Bar(pl.Callback):
@@ -22,11 +15,7 @@ class Bar(pl.Callback):
 
     def __init__(self, conductor: Conductor, images: int) -> None:
         self.conductor = conductor
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=28), TextColumn("{task.percentage:>3.0f}%"), Speed(),
-            TimeRemainingColumn(), TextColumn("{task.fields[terms]}", style="dim"),
-            console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty(), refresh_per_second=5,
-        )  # fmt: skip
+        self.progress = bars(TaskProgressColumn(), TimeRemainingColumn(compact=True))
         self.task = self.progress.add_task("training", total=images, terms="")
 
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
@@ -34,7 +23,7 @@ class Bar(pl.Callback):
         self.progress.update(self.task, completed=family.progress.images_seen)
 
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in self.conductor.shown().items())
+        shown = terms(self.conductor.shown())
         self.progress.update(self.task, completed=family.progress.images_seen, terms=shown)
 
     def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
