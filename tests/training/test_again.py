@@ -5,14 +5,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from pushforward import config
 from pushforward.cli import main
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunDir, runs_dir
-from pushforward.training.again import changed, settings_of
+from pushforward.training.again import changed, load, settings_of
 from pushforward.training.train import train
 
 OWN = """
@@ -110,3 +112,29 @@ def test_numbers_of_a_run_on_its_way_are_shown_and_are_no_result(
     again = Run(run.path)
     assert again.metrics["mse"]["value"] > 0 and again.value("mse") is None
     assert "stopped" in said(capsys, "table", "--columns", "mse")[1]
+
+
+def test_samples_and_codes_of_own_points_are_of_their_own_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Around (10⁶, 0), deviations 10³ and 10⁻³: not in the unit that the model sees, and without the data."""
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    x = np.random.default_rng(0).normal(size=(200, 2)) * [1e3, 1e-3] + [1e6, 0]
+    np.savez(tmp_path / "a.npz", x=x)
+    small = [
+        "network=mlp",
+        "network.hidden=[8]",
+        "budget.epochs=1",
+        "logger=none",
+        "trainer.progress=false",
+        "metrics=none",
+    ]
+    frozen = compose(["model=vae", "data=npz", f"data.source.path={tmp_path / 'a.npz'}", "features=none", *small])
+    path = runs_dir() / config.run_id(frozen)
+    assert train(frozen, path) == 0
+    (tmp_path / "a.npz").unlink()
+    trained = load(Run(path))
+    drawn = trained.sample(500)
+    for cloud in (drawn, trained.reconstruct(torch.from_numpy(x)), trained.decode(trained.encode(torch.from_numpy(x)))):
+        mean, spread = cloud.mean(0), cloud.std(0)
+        assert abs(float(mean[0]) - 1e6) < 3e3 and abs(float(mean[1])) < 3e-3
+        assert float(spread[0]) < 5e3 and float(spread[1]) < 5e-3
+    assert float(drawn.std(0)[0]) > 100 and float(drawn.std(0)[1]) > 1e-4
