@@ -98,7 +98,7 @@ def test_a_sweep_is_a_line_with_its_jobs_as_they_stand(capsys):
     assert [s.id for s in sweeps] == [made.id] and len(runs) == 2
     status.show(lambda: (runs, sweeps), every=True, watch=False)
     line = capsys.readouterr().out.splitlines()[1]
-    assert "model=vae,gan" in line and "3: 1 finished, 1 failed, 1 waiting" in line and line.endswith("stopped")
+    assert "model=vae,gan" in line and "3: 1 finished, 1 failed, 1 waiting" in line and "  stopped  " in line
     runs, sweeps = chosen(["2026-01"])
     assert len(runs) == 2 and len(sweeps) == 1, "a sweep's beginning means its runs"
     assert [r.id for r in chosen(["state=failed"])[0]] == ["gan-digits-s1-000002"]

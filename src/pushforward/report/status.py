@@ -83,7 +83,7 @@ def board(
     """Sweeps, runs by their last news, counts. rows: runs that are shown at most; the last ones."""
     parts: list[RenderableType] = []
     if sweeps:
-        parts += [sweep_table(sweeps, {run.id: run for run in runs}, before), ""]
+        parts += [sweep_table(sweeps, {run.id: run for run in runs}, before, wide), ""]
     ordered = sorted(runs, key=lambda run: (run.state == "running", str(run.status.get("updated") or ""), run.id))
     shown = ordered if rows is None else ordered[-rows:]
     if len(shown) < len(ordered):
@@ -103,9 +103,9 @@ def counted(runs: Sequence[Run]) -> str:
     )
 
 
-def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Before) -> Table:
-    """A line a sweep: what it varies, its jobs by state, the time it has left."""
-    table, estimates = plain("sweep", "varies", "started", "jobs", "left"), Estimates()
+def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Before, wide: bool = True) -> Table:
+    """A line a sweep: its jobs by state, the time it has left, what it varies; where there is room, when it started."""
+    table, estimates = plain("sweep", "jobs", "left", *(["started"] if wide else []), "varies"), Estimates()
     for sweep in sweeps:
         counts, rest = sweep.counts(known), ""
         jobs = f"{sum(counts.values())}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
@@ -114,7 +114,7 @@ def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Befor
             rest = "running" if seconds is None else f"about {duration(seconds)}"
         elif sweep.stopped and set(counts) & {"waiting", "stopped"}:
             rest = "stopped"
-        add(table, sweep.id, sweep.name[:60], age(sweep.started), jobs, rest)
+        add(table, sweep.id, jobs, rest, *([age(sweep.started)] if wide else []), sweep.name[:60])
     return table
 
 

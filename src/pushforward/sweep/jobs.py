@@ -96,6 +96,8 @@ def ended(job: Job) -> None:
     job.code = code
     if code == 2 and "another process is training this run" in last_line(job.log):
         job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"  # it came first by a moment
+    elif state == "finished":  # the signal came when there was nothing left to stop
+        close(job, code, state)
     elif code < 0 and job.stopping:
         job.state, job.cause = "stopped", "interrupted"
         note_stopped(job.path)
