@@ -7,7 +7,7 @@ import yaml
 
 from pushforward import config
 from pushforward.composition import compose
-from pushforward.errors import PushforwardError
+from pushforward.runs import Run, RunDir
 from pushforward.training.bind import check_targets, nodes
 
 CONF = config.conf_dir()
@@ -83,37 +83,8 @@ def test_experiments_sweep_over_models_that_exist() -> None:
     assert found >= 1
 
 
-def test_own_modules_are_those_of_no_library() -> None:
-    assert config.own_modules(compose(["model=vae", "data=digits"])) == []
-    assert config.own_modules({"model": {"_target_": "mine.models.VAE", "x": [{"_target_": "torch.nn.ReLU"}]}}) == [
-        "mine"
-    ]
-
-
-@pytest.mark.parametrize("model", ["vae", "gan"])
-def test_schedules_and_averages_are_every_players(model: str) -> None:
-    """The groups set what each player's optimiser says of itself; a player's own word goes before."""
-    both = compose([f"model={model}", "data=digits", "schedule=cosine", "schedule.warmup=2", "ema=exponential"])[
-        "optimizer"
-    ]
-    assert {t["schedule"]["_target_"] for t in both.values()} == {"pushforward.schedules.Cosine"}
-    assert {(t["schedule"]["warmup"], t["ema"]) for t in both.values()} == {(2, 0.999)}
-    player = next(iter(both))
-    own = compose(
-        [
-            f"model={model}",
-            "data=digits",
-            f"+schedule@optimizer.{player}.schedule=exponential",
-            f"optimizer.{player}.ema=.5",
-        ]
-    )
-    for name, tuning in own["optimizer"].items():
-        assert (tuning["schedule"] or {}).get("rate") == (0.95 if name == player else None)
-        assert tuning["ema"] == (0.5 if name == player else None)
-
-
-@pytest.mark.parametrize("asked", ["schedule=cosine", "ema=exponential"])
-def test_a_schedule_that_no_optimiser_takes_is_refused(asked: str) -> None:
-    group = asked.split("=")[0]
-    with pytest.raises(PushforwardError, match=rf"^{group}: no player takes it; .*optimizer\.model\.{group}$"):
-        compose(["model=vae", "data=digits", asked, f"~optimizer.model.{group}"])
+def test_a_raised_results_makes_runs_stale(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", {"choices": {}, "results": config.RESULTS})
+    assert config.stale(run) == ""
+    RunDir.create(tmp_path / "run", {"choices": {}, "results": 1})
+    assert config.stale(Run(tmp_path / "run")) == f"it was trained under results 1, now {config.RESULTS}"

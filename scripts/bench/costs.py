@@ -76,7 +76,7 @@ def table(n: int) -> float:
     with made_up(n) as folder:
 
         def all_of_it() -> None:
-            built = every_run().table(["model", "weighting.beta"], ["all"], fingerprint="made up")
+            built = every_run().table(["model", "weighting.beta"], ["all"])
             with contextlib.redirect_stdout(io.StringIO()):
                 terminal.show_table(built)
             render.write(built, folder / "tables", "table")

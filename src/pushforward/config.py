@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +32,7 @@ from pushforward.errors import PushforwardError, near
 from pushforward.identities import identity as identity
 from pushforward.identities import run_id as run_id
 from pushforward.identities import uses
-from pushforward.runs import outputs, source_fingerprint
+from pushforward.runs import Run, changed, outputs
 
 RESULTS = 2
 """Raised by a change marked [results]: runs from before it have another identity."""
@@ -268,33 +267,13 @@ def is_component(value: Any) -> bool:
     return value is None or (isinstance(value, Mapping) and "_target_" in value)
 
 
-def own_modules(frozen: dict[str, Any]) -> list[str]:
-    """Names of the modules that targets outside this package and its libraries come from."""
-    found: set[str] = set()
-
-    def walk(node: Any) -> None:
-        if isinstance(node, dict):
-            target = node.get("_target_")
-            if isinstance(target, str) and "." in target:
-                found.add(target.split(".")[0])
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value)
-
-    walk(frozen)
-    return sorted(found - {"pushforward", "torch", "zuko", "pytorch_lightning", "torchmetrics", "sklearn"})
-
-
-def fingerprint(frozen: dict[str, Any]) -> str:
-    """Fingerprint of the source as it is now, a person's own modules included (found without importing them)."""
-    own = []
-    for name in own_modules(frozen):
-        found = find_spec(name)
-        if found and found.origin:
-            own.append(Path(found.origin).parent if found.submodule_search_locations else Path(found.origin))
-    return source_fingerprint(own)
+def stale(run: Run) -> str:
+    """Why a run is no longer what its config trains: a person's own module changed, or `results` was raised; else empty."""
+    modules = changed(run)
+    if modules:
+        return f"{', '.join(modules)} changed since it was trained"
+    trained = run.config.get("results", RESULTS)
+    return "" if trained == RESULTS else f"it was trained under results {trained}, now {RESULTS}"
 
 
 def devices(frozen: dict[str, Any]) -> int:

@@ -88,11 +88,11 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
         return 1
     if state != "finished":
         return None
-    if run.stale(config.fingerprint(frozen)):
+    if why := config.stale(run):
         if retry == "stale":
             renew(path)
             return None
-        print(f"{run.id}: stale: the source has changed since it was trained. To train it again: retry=stale")
+        print(f"{run.id}: stale: {why}. To train it again: retry=stale")
     from pushforward.report.terminal import show_run
 
     show_run(run)

@@ -213,10 +213,10 @@ def test_what_is_missing_can_be_seen(make):
 def test_marks_of_improving_stale_and_mixed(make):
     runs = [make("ae", mse=1.0, improving=True), make("vae", mse=1.0, status={"fingerprint": "then"})]
     runs += [make("beta_vae", 1, beta=b, mse=1.0) for b in (1, 4)]
-    table = build(runs, fingerprint="now")
+    table = build(runs, stale=lambda run: str(run.status["fingerprint"] == "then" or ""))
     assert [row.marks for row in table.rows] == ["*", "†", "‡"]
     assert "‡ beta_vae mixes runs that differ in weighting.beta: add it to --rows" in table.notes
-    apart = build(runs, rows=("model", "weighting.beta"), fingerprint="now")
+    apart = build(runs, rows=("model", "weighting.beta"))
     assert [row.label for row in apart.rows if row.key[0] == "beta_vae"] == ["beta_vae 1", "beta_vae 4"]
     assert not any("‡" in row.marks for row in apart.rows)
 

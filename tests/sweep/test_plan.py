@@ -1,5 +1,6 @@
 """`--plan` says what a command would do, from the files alone, and does nothing of it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def plan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
 def run(seed: int, state: str, **status: Any) -> RunDir:
     frozen = compose([o for o in TINY if not o.startswith("hydra")] + [f"seed={seed}"])
     made = RunDir.create(runs_dir() / config.run_id(frozen), frozen)
-    made.set_status(state=state, fingerprint=config.fingerprint(frozen), budget_images=12000, **status)
+    made.set_status(state=state, budget_images=12000, **status)
     return made
 
 
@@ -62,7 +63,7 @@ def test_how_each_job_stands_and_about_how_long(plan: Plan) -> None:
     elsewhere = run(5, "running", images_seen=100)
     assert elsewhere.lock.acquire()
     run(6, "failed", error="no such file")
-    run(7, "finished", images_seen=12000).set_status(fingerprint="older")
+    run(7, "finished", images_seen=12000).set_status(own={"json": {"path": json.__file__, "sha256": "then"}})
     with run(8, "running", images_seen=9000).lock:
         pass  # killed: its lock is there, and free
     try:

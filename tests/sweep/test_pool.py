@@ -107,7 +107,7 @@ def test_a_job_that_fails_takes_no_other_with_it(outputs: Path, capsys: pytest.C
 def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [job(f"seed={seed}") for seed in (1, 4)]
     done = RunDir.create(runs_dir() / config.run_id(jobs[0]), jobs[0])
-    done.set_status(state="finished", fingerprint=config.fingerprint(jobs[0]), images_seen=1024)
+    done.set_status(state="finished", images_seen=1024)
     assert run_jobs(jobs, outputs, parallel=1) == [0, 0]
     shown = capsys.readouterr().out
     assert "2 jobs: 1 finished before, 1 to run" in shown and "1 skipped (finished), 1 finished" in shown

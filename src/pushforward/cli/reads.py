@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from pushforward import config
 from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
-from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir, source_fingerprint
+from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir
 from pushforward.store import name
 from pushforward.trust import allowed
 
@@ -38,7 +39,7 @@ def table(args: list[str]) -> int:
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)
-    built = chosen.table(rows, columns, fingerprint=source_fingerprint(), allow_mixed=asked.allow_mixed)
+    built = chosen.table(rows, columns, stale=config.stale, allow_mixed=asked.allow_mixed)
     chosen, _ = chosen.split()
     if asked.compare:
         built.notes += comparisons(built, chosen, *pair["--compare"])

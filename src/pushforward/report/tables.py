@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
@@ -44,7 +44,7 @@ MODELS = [
 MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
 MEANING = {
     IMPROVING: "still improving at the end of its budget",
-    STALE: "trained by other source than the present (retry=stale trains it again)",
+    STALE: "stale: its own modules or `results` changed since (retry=stale trains it again)",
 }
 
 
@@ -52,14 +52,14 @@ def build(
     runs: Sequence[Run],
     rows: Sequence[str] = ("model",),
     columns: Sequence[str] = (),
-    fingerprint: str | None = None,
+    stale: Callable[[Run], str] | None = None,
     title: str = "",
     allow_mixed: bool = False,
 ) -> Table:
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
     columns: names of metrics, patterns such as `fd_*`, `all`; without any the headline ones.
-    fingerprint: the present source's (`source_fingerprint()`); runs of other source are marked.
+    stale: why a run is no longer what its config trains, or an empty text (`config.stale`); such runs are marked.
     allow_mixed: numbers of one column that were not measured alike are marked and not ranked, instead of refused.
     """
     keys = tuple(rows)
@@ -70,7 +70,7 @@ def build(
     groups = protocol.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(keys, [_column(name, runs) for name in names], [], notes, title)
     for key in sorted(groups, key=lambda key: tuple(map(order, key))):
-        table.rows.append(_row(key, groups[key], table.columns, fingerprint, notes))
+        table.rows.append(_row(key, groups[key], table.columns, stale, notes))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
     by_data = protocol.partition(table.rows, lambda row: row.runs[0].key("data"))
@@ -154,12 +154,14 @@ def _column(name: str, runs: Sequence[Run]) -> Column:
     return Column(name, next((m["unit"] for m in found if m.get("unit")), ""), better)
 
 
-def _row(key: tuple[Any, ...], runs: list[Run], columns: list[Column], source: str | None, notes: list[str]) -> Row:
+def _row(
+    key: tuple[Any, ...], runs: list[Run], columns: list[Column], stale: Callable[[Run], str] | None, notes: list[str]
+) -> Row:
     row = Row(key, [_cell(runs, column) for column in columns], runs)
     finished = [run for run in runs if run.metrics and run.state == "finished"]
     if any(run.record.get("improving") for run in finished):
         row.marks += IMPROVING
-    if source is not None and any(run.stale(source) for run in finished):
+    if stale is not None and any(map(stale, finished)):
         row.marks += STALE
     others = Counter(run.state for run in runs if run not in finished)
     row.others = ", ".join(f"{count} {state}" for state, count in others.items()) if finished else ""

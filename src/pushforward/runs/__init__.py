@@ -2,14 +2,13 @@
 
 from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
-from pushforward.runs.sources import NOT_TRAINING, source_fingerprint
+from pushforward.runs.sources import changed, own_sources, source_fingerprint
 from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
 
 __all__ = [
     "HASHED",
     "KILLED",
-    "NOT_TRAINING",
     "TAKEN",
     "UNREADABLE",
     "CurveWriter",
@@ -18,6 +17,7 @@ __all__ = [
     "RunDir",
     "RunList",
     "Sweep",
+    "changed",
     "chosen",
     "data_name",
     "every_run",
@@ -29,6 +29,7 @@ __all__ = [
     "holder",
     "is_locked",
     "outputs",
+    "own_sources",
     "runs",
     "runs_dir",
     "source_fingerprint",

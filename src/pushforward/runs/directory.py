@@ -221,10 +221,6 @@ class Run:
         found = str(self.status.get("identity") or "")
         return found if len(found) == 64 else None
 
-    def stale(self, fingerprint: str) -> bool:
-        """Whether the run was trained by other source than `fingerprint`."""
-        return self.status.get("fingerprint") not in (None, fingerprint)
-
     def when(self, field: str = "updated") -> datetime | None:
         text = self.status.get(field)
         return None if text is None else schema.moment(text)

@@ -44,7 +44,8 @@ RECORD: Spec = {
 STATUS: Spec = {
     "run_id": "text", "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",
     "host": "text", "threads": "whole", "images_seen": "whole", "budget_images": "whole", "settled_images": "number?",
-    "identity": "text", "fingerprint": "text?", "commit": "text?", "command": "text?", "units": ("text",),
+    "identity": "text", "fingerprint": "text?", "own": ({"path": "text", "sha256": "text"},),
+    "commit": "text?", "command": "text?", "units": ("text",),
     "latest": ("number",), "phase": "text?", "stage": "text?",
 }  # fmt: skip
 CONFIG: Spec = {

@@ -83,7 +83,7 @@ def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Pla
     match run.state:
         case "running":
             kind, note = "elsewhere", f"process {run.status.get('pid')} on {run.status.get('host')}"
-        case "finished" if run.stale(config.fingerprint(frozen)):
+        case "finished" if config.stale(run):
             kind, note = ("to run", "stale, again") if retry == "stale" else ("done", "stale: again with retry=stale")
         case "finished":
             kind = "done"

@@ -23,7 +23,7 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.failures import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.families import Family
-from pushforward.runs import RunDir
+from pushforward.runs import RunDir, own_sources, source_fingerprint
 from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
@@ -151,7 +151,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
         run = reopen(run, frozen)
         run.set_status(
             state="running", error=None, phase=None, stage=None, threads=threads,
-            identity=own, fingerprint=config.fingerprint(frozen), commit=commit(),
+            identity=own, own=own_sources(frozen), fingerprint=source_fingerprint(), commit=commit(),
             command=" ".join(sys.argv),
         )  # fmt: skip
     if data is None:
