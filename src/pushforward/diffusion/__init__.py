@@ -3,7 +3,7 @@
 from pushforward.diffusion.ddpm import DDPM
 from pushforward.diffusion.flow_matching import FlowMatching
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
-from pushforward.diffusion.process import Noised, Process, Scored
+from pushforward.diffusion.process import Process, Scored
 from pushforward.diffusion.schedules import CosineBetas, LinearBetas
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "FlowMatching",
     "Heun",
     "LinearBetas",
-    "Noised",
     "Process",
     "RungeKutta",
     "Scored",

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.ode import density_along, signs
-from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
+from pushforward.diffusion.process import Field, Process, Scored, rows
 from pushforward.diffusion.schedules import Betas
 from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.domains import Share
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
+from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
 FINEST = 1.0
@@ -58,7 +59,7 @@ class DDPM(Process):
             "noise": self.gaussian(n, generator),
         }
 
-    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
+    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> FieldPass:
         x0, eps = self.centre(x), noise["noise"]
         i = (noise["time"] * self.timesteps).long().clamp(max=self.timesteps - 1)
         log_alpha_bar = rows(self.log_alpha_bar[i], x0)
@@ -74,7 +75,7 @@ class DDPM(Process):
             step = torch.where(i == 0, self.decoder(x0, denoised, first), later)
             return self.prior(x0, self.log_alpha_bar[-1]) + self.timesteps * step
 
-        return Noised(prediction, eps, bound)
+        return FieldPass(prediction, eps, bound)
 
     def denoised(self, field: Field, xt: Tensor, t: Tensor, log_alpha_bar: Tensor) -> Tensor:
         """x̂₀, in the data's range where they have one."""

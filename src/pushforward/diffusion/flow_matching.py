@@ -7,9 +7,10 @@ from torch import Tensor
 
 from pushforward.bijections import quantize
 from pushforward.diffusion.ode import Solver, density_along, integrate, signs
-from pushforward.diffusion.process import Field, Noised, Process, Scored, rows
+from pushforward.diffusion.process import Field, Process, Scored, rows
 from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Natural
+from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
 FINEST = 100
@@ -34,10 +35,10 @@ class FlowMatching(Process):
         }
         return {**noise, **self.draw_levels(n, generator)}
 
-    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
+    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> FieldPass:
         x1, x0, t = self.real(x, noise), noise["noise"], noise["time"]
         share = rows(t, x1)
-        return Noised(field((1 - share) * x0 + share * x1, t), x1 - x0)
+        return FieldPass(field((1 - share) * x0 + share * x1, t), x1 - x0)
 
     def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
         def slope(x: Tensor, t: float) -> Tensor:

@@ -2,29 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.bijections import Centre
+from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
 Field = Callable[[Tensor, Tensor], Tensor]
 """(x_t (n, *shape), t (n,) in [0, 1]) → (n, *shape)."""
-
-
-@dataclass
-class Noised:
-    """What one noised batch gives its terms: the field's output and its target, (n, *shape).
-
-    bound: a one-step estimate of −ELBO, nats per image, (n,); None where the process has no such bound.
-    """
-
-    prediction: Tensor
-    target: Tensor
-    bound: Callable[[], Tensor] | None = None
 
 
 class Scored(NamedTuple):
@@ -56,7 +44,7 @@ class Process(nn.Module, ABC):
         """All randomness of a training step."""
 
     @abstractmethod
-    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> Noised:
+    def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> FieldPass:
         """The field on noised x, and what it should have said."""
 
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -16,23 +15,12 @@ from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, decoder_of, encoder_of
-from pushforward.objectives import Objective, Term
-from pushforward.priors import StandardNormal
+from pushforward.objectives import AutoencoderPass, Objective, Term
+from pushforward.priors import Prior, StandardNormal
 from pushforward.spec import Batch, DataSpec
 
 DECODED, DECODED_ON_CPU = 65536, 1024
 """Codes that a decoder is shown at once when a bound takes many samples; on a CPU, what its cache holds."""
-
-
-@dataclass
-class Passed:
-    """What one pass through an autoencoder gives its terms."""
-
-    x: Tensor
-    code: Code
-    params: Tensor
-    likelihood: Any
-    prior: Any
 
 
 class Autoencoder(Family):
@@ -45,7 +33,7 @@ class Autoencoder(Family):
     players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
     has_prior: ClassVar[bool] = False
     corruption: Any
-    prior: Any
+    prior: Prior | None
 
     def __init__(
         self,
@@ -75,9 +63,9 @@ class Autoencoder(Family):
         """What the encoder sees while training."""
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
-    def passed(self, x: Tensor, noise: Noise) -> Passed:
+    def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
         code = self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code"))
-        return Passed(x, code, self.decoder(code.z), self.likelihood, self.prior)
+        return AutoencoderPass(x, code, self.decoder(code.z), self.likelihood, self.prior, self.spec)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         total, terms, _ = self.objective(self.passed(batch.x, noise), self.epochs)
@@ -164,6 +152,7 @@ class VariationalAutoencoder(Autoencoder):
 
     criterion = ("reconstruction", "kl")
     has_prior = True
+    prior: Prior
 
     def __init__(self, *args: Any, gradient: str = "reparameterized", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -186,12 +175,12 @@ class VariationalAutoencoder(Autoencoder):
         self.baseline: Tensor
         self.register_buffer("baseline", torch.zeros(2))
 
-    def passed(self, x: Tensor, noise: Noise) -> Passed:
+    def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
         if self.gradient == "reparameterized" or "code" not in noise:
             return super().passed(x, noise)
         code = self.bottleneck(self.encoder(x), noise["code"])
         code = Code(code.z.detach(), code.posterior)
-        return Passed(x, code, self.decoder(code.z), self.likelihood, self.prior)
+        return AutoencoderPass(x, code, self.decoder(code.z), self.likelihood, self.prior, self.spec)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         passed = self.passed(batch.x, noise)

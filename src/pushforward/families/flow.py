@@ -1,7 +1,6 @@
 """One map that can be inverted: exact density one way, samples the other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -17,15 +16,8 @@ from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks.network import ROWS, check_shape
-from pushforward.objectives import Objective, Term
+from pushforward.objectives import DensityPass, Objective, Term
 from pushforward.spec import Batch, DataSpec
-
-
-@dataclass
-class Mapped:
-    """What one pass through a flow gives its terms: log p(x), nats per image, (n,)."""
-
-    log_prob: Tensor
 
 
 class Flow(Family):
@@ -61,7 +53,7 @@ class Flow(Family):
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         x = self.spec.dequantize(batch.x, noise["dequantize"]) if self.dequantizes else batch.x
-        total, terms, _ = self.objective(Mapped(self.density(x)), self.epochs)
+        total, terms, _ = self.objective(DensityPass(self.density(x), self.spec), self.epochs)
         return Loss(total, terms)
 
     def density(self, x: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,23 +14,11 @@ from pushforward.errors import PushforwardError
 from pushforward.families.family import Family
 from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.networks.blocks import BatchNorm
-from pushforward.objectives import Objective, Term
+from pushforward.objectives import CriticPass, GANPass, Objective, Term
 from pushforward.objectives.adversarial import CRITIC, GENERATOR
 from pushforward.objectives.penalties import SLOPES
 from pushforward.priors import StandardNormal
 from pushforward.spec import Batch, DataSpec
-
-
-@dataclass
-class Played:
-    """What a move gives its terms: images in [−1, 1] and scores (n,); the critic's alone has the real ones."""
-
-    fake: Tensor
-    fake_scores: Tensor
-    critic: nn.Module
-    real: Tensor | None = None
-    real_scores: Tensor | None = None
-    mix: Tensor | None = None
 
 
 class GAN(Family):
@@ -82,12 +69,14 @@ class GAN(Family):
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         if player == "generator":
             fake = self.generator(noise["code"])
-            total, terms, _ = self.generator_objective(Played(fake, self.critic(fake), self.critic), self.epochs)
+            total, terms, _ = self.generator_objective(
+                GANPass(fake, self.critic(fake), self.critic, self.spec), self.epochs
+            )
             return Loss(total, terms)
         with torch.no_grad():  # the generator is not the critic's to move
             fake = self.generator(noise["code"])
         real = self.centre(batch.x)
-        played = Played(fake, self.critic(fake), self.critic, real, self.critic(real), noise["mix"])
+        played = CriticPass(fake, self.critic(fake), self.critic, self.spec, real, self.critic(real), noise["mix"])
         total, terms, _ = self.critic_objective(played, self.epochs)
         return Loss(total, terms)
 

@@ -13,6 +13,7 @@ from pushforward.objectives.adversarial import (
 from pushforward.objectives.denoising import DiffusionBound, FieldError
 from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL
+from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass
 from pushforward.objectives.penalties import R1, GradientPenalty
 from pushforward.objectives.reconstruction import Reconstruction
 from pushforward.objectives.sparsity import L1, ActivationKL
@@ -24,12 +25,17 @@ __all__ = [
     "L1",
     "R1",
     "ActivationKL",
+    "AutoencoderPass",
     "Capacity",
     "Constant",
+    "CriticPass",
     "Cyclical",
+    "DensityPass",
     "DiffusionBound",
     "FieldError",
+    "FieldPass",
     "FreeBits",
+    "GANPass",
     "GradientPenalty",
     "HingeCritic",
     "LeastSquaresCritic",

@@ -3,52 +3,51 @@
 The generator's side of a hinge loss is Wasserstein's.
 """
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 
+from pushforward.objectives.passes import CriticPass, GANPass
 from pushforward.objectives.term import Term
 
 CRITIC = frozenset({"scores of real and generated images"})
 GENERATOR = frozenset({"scores of the generator's images"})
 
 
-class NonSaturatingCritic(Term):
+class NonSaturatingCritic(Term[CriticPass]):
     """−log D(x) − log(1 − D(G(z))), D = σ(score): both classes' cross entropies, nats, (n,). Goodfellow et al. 2014."""
 
     symbol = "[−log D(x) − log(1 − D(G(z)))]"
     needs = CRITIC
     remedy = "This is the critic's side: put it under objective.critic."
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         # softplus of logits: log(1 − D) underflows
         return F.softplus(-passed.real_scores) + F.softplus(passed.fake_scores)
 
 
-class NonSaturatingGenerator(Term):
+class NonSaturatingGenerator(Term[GANPass]):
     """−log D(G(z)), nats, (n,). Goodfellow et al. 2014, sec. 3."""
 
     symbol = "−log D(G(z))"
     needs = GENERATOR
     remedy = "This is the generator's side: put it under objective.generator."
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: GANPass) -> Tensor:
         return F.softplus(-passed.fake_scores)
 
 
-class SaturatingGenerator(Term):
+class SaturatingGenerator(Term[GANPass]):
     """log(1 − D(G(z))), nats, (n,): the minimax game, whose gradient dies when D wins. Goodfellow et al. 2014, eq. 1."""
 
     symbol = "log(1 − D(G(z)))"
     needs = GENERATOR
     remedy = NonSaturatingGenerator.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: GANPass) -> Tensor:
         return -F.softplus(passed.fake_scores)
 
 
-class HingeCritic(Term):
+class HingeCritic(Term[CriticPass]):
     """max(0, 1 − D(x)) + max(0, 1 + D(G(z))), in units of the score, (n,). Miyato et al. 2018, eq. 16."""
 
     symbol = "[max(0, 1 − D(x)) + max(0, 1 + D(G(z)))]"
@@ -56,11 +55,11 @@ class HingeCritic(Term):
     needs = CRITIC
     remedy = NonSaturatingCritic.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         return F.relu(1 - passed.real_scores) + F.relu(1 + passed.fake_scores)
 
 
-class LeastSquaresCritic(Term):
+class LeastSquaresCritic(Term[CriticPass]):
     """½(D(x) − 1)² + ½D(G(z))², in squared units of the score, (n,). Mao et al. 2017, eq. 9."""
 
     symbol = "[½(D(x) − 1)² + ½D(G(z))²]"
@@ -68,11 +67,11 @@ class LeastSquaresCritic(Term):
     needs = CRITIC
     remedy = NonSaturatingCritic.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         return 0.5 * ((passed.real_scores - 1).square() + passed.fake_scores.square())
 
 
-class LeastSquaresGenerator(Term):
+class LeastSquaresGenerator(Term[GANPass]):
     """½(D(G(z)) − 1)², in squared units of the score, (n,). Mao et al. 2017, eq. 9."""
 
     symbol = "½(D(G(z)) − 1)²"
@@ -80,11 +79,11 @@ class LeastSquaresGenerator(Term):
     needs = GENERATOR
     remedy = NonSaturatingGenerator.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: GANPass) -> Tensor:
         return 0.5 * (passed.fake_scores - 1).square()
 
 
-class WassersteinCritic(Term):
+class WassersteinCritic(Term[CriticPass]):
     """D(G(z)) − D(x), in units of the score, (n,): minus a distance where D is 1-Lipschitz. Arjovsky et al. 2017."""
 
     symbol = "[D(G(z)) − D(x)]"
@@ -92,11 +91,11 @@ class WassersteinCritic(Term):
     needs = CRITIC
     remedy = NonSaturatingCritic.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         return passed.fake_scores - passed.real_scores
 
 
-class WassersteinGenerator(Term):
+class WassersteinGenerator(Term[GANPass]):
     """−D(G(z)), in units of the score, (n,). Arjovsky et al. 2017; the generator's side of the hinge loss too."""
 
     symbol = "[−D(G(z))]"
@@ -104,5 +103,5 @@ class WassersteinGenerator(Term):
     needs = GENERATOR
     remedy = NonSaturatingGenerator.remedy
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: GANPass) -> Tensor:
         return -passed.fake_scores

@@ -1,13 +1,12 @@
 """Penalties on a critic's slope. They differentiate it at single images, so it must not mix the batch."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from pushforward.distributions.input_gradient import input_gradient
 from pushforward.domains import NonNegative
 from pushforward.numbers import number
+from pushforward.objectives.passes import CriticPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
 
@@ -15,7 +14,7 @@ SLOPES = frozenset({"slopes of the critic"})
 REMEDY = "Under objective.critic, with a critic without batch normalisation: model.critic.norm=layer, or none."
 
 
-class GradientPenalty(Term):
+class GradientPenalty(Term[CriticPass]):
     """(‖∇D(x̂)‖ − target)², x̂ between real and generated, squared units of slope, (n,). Gulrajani et al. 2017, eq. 3."""
 
     symbol = "(‖∇D(x̂)‖ − 1)²"
@@ -30,14 +29,14 @@ class GradientPenalty(Term):
         number(self, "target", target)
         self.symbol = f"(‖∇D(x̂)‖ − {target:g})²"  # type: ignore[misc]
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         between = torch.lerp(passed.fake, passed.real, passed.mix.view(-1, *[1] * (passed.real.ndim - 1)))
         slope = input_gradient(passed.critic, between).flatten(1)
         # the norm of a zero gradient has no derivative: 1e-12 is far below any slope that matters
         return ((slope.square().sum(1) + 1e-12).sqrt() - self.target).square()
 
 
-class R1(Term):
+class R1(Term[CriticPass]):
     """½‖∇D(x)‖² at real images, in squared units of slope, (n,). Mescheder et al. 2018, eq. 9."""
 
     symbol = "½‖∇D(x)‖²"
@@ -45,5 +44,5 @@ class R1(Term):
     needs = SLOPES
     remedy = REMEDY
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: CriticPass) -> Tensor:
         return 0.5 * input_gradient(passed.critic, passed.real).flatten(1).square().sum(1)

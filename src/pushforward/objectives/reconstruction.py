@@ -1,17 +1,16 @@
 """What a decoder pays for the data."""
 
-from typing import Any
-
 from torch import Tensor
 
+from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
 
 
-class Reconstruction(Term):
+class Reconstruction(Term[AutoencoderPass]):
     """Distortion −log p(x|z), nats per image, (n,). Sums over all dimensions of an image, whatever the likelihood."""
 
     symbol = "−log p(x|z)"
     needs = frozenset({"likelihood"})
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: AutoencoderPass) -> Tensor:
         return passed.likelihood.distortion(passed.params, passed.x)

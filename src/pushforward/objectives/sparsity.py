@@ -1,13 +1,12 @@
 """Penalties that keep codes sparse."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from pushforward.domains import NonNegative, Probability
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
+from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
 from pushforward.parallel import gather_batch
@@ -21,7 +20,7 @@ def bernoulli_kl(rho: Tensor, activation: Tensor) -> Tensor:
     return rho * (rho.log() - mean.log()) + (1 - rho) * (torch.log1p(-rho) - torch.log1p(-mean))
 
 
-class ActivationKL(Term):
+class ActivationKL(Term[AutoencoderPass]):
     """Σⱼ KL(ρ ‖ ρ̂ⱼ), nats, (): ρ̂ⱼ is unit j's mean activation over the global batch. Ng 2011, CS294A notes."""
 
     symbol = "Σⱼ KL(ρ‖ρ̂ⱼ)"
@@ -38,16 +37,16 @@ class ActivationKL(Term):
                 f"objective: the target activation rho={rho:g} must lie between 0 and 1, such as 0.05"
             )
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: AutoencoderPass) -> Tensor:
         return bernoulli_kl(self.rho, gather_batch(passed.code.z).mean(0)).sum()
 
 
-class L1(Term):
+class L1(Term[AutoencoderPass]):
     """Σⱼ |zⱼ| of a code, (n,), in units of activation."""
 
     symbol = "‖z‖₁"
     unit = "activation"
     needs = frozenset({"code"})
 
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: AutoencoderPass) -> Tensor:
         return passed.code.z.abs().sum(-1)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
@@ -10,9 +10,11 @@ from pushforward.domains import NonNegative
 from pushforward.errors import PushforwardError
 from pushforward.objectives.weighting import Constant, Weight
 
+P = TypeVar("P")
 
-class Term(nn.Module, ABC):
-    """One summand of an objective. Abstract.
+
+class Term(nn.Module, ABC, Generic[P]):
+    """One summand of an objective of a model whose pass is a P. Abstract.
 
     Its value is (n,) per image in `unit`, or () where it couples the batch. `needs` names what the forward pass must
     give; an objective refuses a term whose needs are not met when it is built.
@@ -29,11 +31,11 @@ class Term(nn.Module, ABC):
         self.weight = weight if isinstance(weight, Weight) else Constant(weight)
 
     @abstractmethod
-    def forward(self, passed: Any) -> Tensor:
+    def forward(self, passed: P) -> Tensor:
         """The term's value from what the family's forward pass gave: (n,), (n, d) in parts that add up, or ()."""
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, Generic[P]):
     """Σ weight · term, averaged over the batch.
 
     terms: name -> Term; an entry set to null is left out, so that `~` and `null` both ablate.
@@ -44,7 +46,7 @@ class Objective(nn.Module):
 
     terms: Any  # a ModuleDict, whose items mypy takes for any Module
 
-    def __init__(self, terms: Mapping[str, Term | None], gives: frozenset[str]) -> None:
+    def __init__(self, terms: Mapping[str, Term[P] | None], gives: frozenset[str]) -> None:
         super().__init__()
         self.terms = nn.ModuleDict({name: term for name, term in terms.items() if term is not None})
         if not self.terms:
@@ -57,7 +59,7 @@ class Objective(nn.Module):
                     f"give (it gives {', '.join(sorted(gives))}). {term.remedy}".rstrip()
                 )
 
-    def forward(self, passed: Any, epochs: Tensor) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, passed: P, epochs: Tensor) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """The total (), each term's unweighted value (n,) or (), and each term's weighted contribution likewise."""
         values, contributions, total = {}, {}, None
         for name, term in self.terms.items():

@@ -7,5 +7,6 @@ from pushforward.priors.flow import FittedFlow
 from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
+from pushforward.priors.prior import Prior
 
-__all__ = ["FittedFlow", "FittedGaussian", "FittedMixture", "FittedNeighbours", "Mixture", "StandardNormal"]
+__all__ = ["FittedFlow", "FittedGaussian", "FittedMixture", "FittedNeighbours", "Mixture", "Prior", "StandardNormal"]

@@ -14,6 +14,7 @@ from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Count, Domain, Positive, Seed
 from pushforward.priors.codes import checked, normal, thinned
 from pushforward.priors.mixture import FittedGaussian
+from pushforward.priors.prior import Prior
 from pushforward.seeds import derive_seed, generator
 
 JITTER = 1e-2
@@ -21,7 +22,7 @@ JITTER = 1e-2
 
 
 @final
-class FittedFlow(nn.Module):
+class FittedFlow(Prior):
     """z = μ + L f⁻¹(u), u ~ N(0, I): splines f over codes whitened by their mean and covariance LLᵀ.
 
     f: couplings of rational-quadratic splines on [−5, 5], the identity outside. Durkan et al. 2019. It starts as the

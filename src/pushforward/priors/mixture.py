@@ -6,17 +6,18 @@ from typing import Self, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.domains import Count, Seed
 from pushforward.priors.codes import checked, normal, spread, thinned
+from pushforward.priors.prior import Prior
 from pushforward.seeds import derive_seed
 
 JITTER = 1e-6
 """Variance added to every unit, as a share of its own: codes on a plane have none across it."""
 
 
-class Mixture(nn.Module):
+class Mixture(Prior):
     """Σₖ πₖ N(μₖ, LₖLₖᵀ) over codes: full covariances, by their Cholesky factors. Abstract: `fit` differs."""
 
     log_weights: Tensor

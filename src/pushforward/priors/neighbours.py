@@ -5,17 +5,18 @@ from typing import Self, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.domains import Count, Seed
 from pushforward.priors.codes import checked, normal, spread, thinned
+from pushforward.priors.prior import Prior
 
 BLOCK = 1000
 """Codes whose distances to all others are held at once."""
 
 
 @final
-class FittedNeighbours(nn.Module):
+class FittedNeighbours(Prior):
     """(1/m) Σᵢ N(z; zᵢ, σᵢ² diag(s²)), σᵢ = rᵢ/√d: the sample-point kernel density. Breiman, Meisel & Purcell 1977.
 
     centres: codes zᵢ. scale: each unit's spread s. bandwidths: σᵢ, with rᵢ the distance of zᵢ to its k-th neighbour

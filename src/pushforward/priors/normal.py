@@ -5,13 +5,14 @@ from typing import Self, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.priors.codes import normal
+from pushforward.priors.prior import Prior
 
 
 @final
-class StandardNormal(nn.Module):
+class StandardNormal(Prior):
     """N(0, I) over codes of `dim` numbers."""
 
     def __init__(self, dim: int) -> None:
