@@ -1,11 +1,12 @@
 """The config tree's typed root, and where it lies. Imports no torch."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from hydra.core.config_store import ConfigStore
@@ -67,6 +68,9 @@ class Trainer:
     record: bool = True
     compile: bool = False
     cuda_graph: bool = False
+    accumulate: Annotated[Any, Count] = 1
+    max_time: Annotated[Any, Positive | str | None] = None
+    profiler: Annotated[Any, Literal["simple", "advanced", "pytorch"] | None] = None
 
 
 @dataclass
@@ -128,6 +132,7 @@ class Config:
     selection: Selection = field(default_factory=Selection)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Any = None
+    callbacks: Any = None
     features: Any = None
     metrics: Any = None
     tags: list[str] = field(default_factory=list)
@@ -221,6 +226,7 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             f"for images say budget.images=500000 budget.epochs=null"
         )
     errors += untaken(frozen)
+    errors += trainer_errors(frozen)
     for key, value, allowed in (
         ("precision", frozen["precision"], ("fp32", "bf16", "fp64")),
         ("retry", frozen["retry"], (None, "stale", "failed")),
@@ -229,6 +235,34 @@ def check_values(frozen: Mapping[str, Any]) -> None:
             errors.append(f"{key}={value}: choose from {', '.join(str(a or 'null') for a in allowed)}")
     if errors:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def trainer_errors(frozen: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with values of the trainer that depend on others, or have a form of their own."""
+    settings, parts = frozen["trainer"], accumulate(frozen)
+    given, batch = settings.get("max_time"), frozen["batch_size"]
+    if isinstance(given, str) and max_seconds(frozen) is None:
+        yield f"trainer.max_time={given}: give seconds, or days, hours, minutes and seconds as in 00:12:00:00"
+    if isinstance(parts, int) and isinstance(batch, int) and parts > 0 and batch % (parts * devices(frozen)):
+        several = f" in each of {devices(frozen)} processes" if devices(frozen) > 1 else ""
+        yield f"trainer.accumulate={parts}: batch_size={batch} does not divide into as many equal parts{several}"
+
+
+def accumulate(frozen: Mapping[str, Any]) -> int:
+    """Equal parts of a batch whose gradients are added."""
+    return frozen["trainer"].get("accumulate") or Trainer.accumulate
+
+
+def max_seconds(frozen: Mapping[str, Any]) -> float | None:
+    """Seconds after which training stops; None: it does not, or what is given is no time above 0."""
+    given = frozen["trainer"].get("max_time")
+    if not isinstance(given, str):
+        return given
+    parts = re.fullmatch(r"(\d+):(\d\d?):(\d\d?):(\d\d?)", given.strip())
+    if parts is None:
+        return None
+    days, hours, minutes, seconds = map(int, parts.groups())
+    return ((days * 24.0 + hours) * 60 + minutes) * 60 + seconds or None
 
 
 def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
@@ -276,7 +310,7 @@ def stale(run: Run) -> str:
     return "" if trained == RESULTS else f"it was trained under results {trained}, now {RESULTS}"
 
 
-def devices(frozen: dict[str, Any]) -> int:
+def devices(frozen: Mapping[str, Any]) -> int:
     """Processes that a run takes."""
     return int(frozen["trainer"]["devices"]) * int(frozen["trainer"].get("num_nodes") or 1)
 

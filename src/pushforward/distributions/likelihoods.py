@@ -17,6 +17,11 @@ from pushforward.numbers import number
 from pushforward.spec import DataSpec
 
 
+def single(x: Tensor) -> Tensor:
+    """x in float32 at least: under bf16 sums over pixels would lose their digits, and under fp64 none are given away."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Likelihood(nn.Module, ABC):
     """p(x | params), where a decoder gives `n_parameters` unbounded numbers for each dimension of x.
 
@@ -82,11 +87,11 @@ class Bernoulli(Likelihood):
         return -self.distortion(params, x)
 
     def distortion(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
-        logits = params[:, 0].float()
-        return F.binary_cross_entropy_with_logits(logits, x.float(), reduction="none").flatten(1).sum(1)
+        logits = single(params[:, 0])
+        return F.binary_cross_entropy_with_logits(logits, single(x), reduction="none").flatten(1).sum(1)
 
     def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
-        return params[:, 0].float().sigmoid()
+        return single(params[:, 0]).sigmoid()
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
         return self._uniform(n, generator)
@@ -110,18 +115,18 @@ class ContinuousBernoulli(Likelihood):
 
     def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """l x − log((eˡ − 1) / l), nats per image."""
-        logits = params[:, 0].float()
+        logits = single(params[:, 0])
         # log((eˡ − 1)/l) = l/2 + log(sinh a / a) with a = |l|/2; grouped so that nothing large cancels
         a = logits.abs() / 2
         small = a < 0.1
         b = torch.where(small, 1.0, a)  # no division by zero, nor its gradient
         taylor = a.square() / 6 - a.pow(4) / 180
         log_sinhc = torch.where(small, taylor, b + torch.log1p(-torch.exp(-2 * b)) - torch.log(2 * b))
-        return (logits * (x.float() - 0.5) - log_sinhc).flatten(1).sum(1)
+        return (logits * (single(x) - 0.5) - log_sinhc).flatten(1).sum(1)
 
     def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """½ + ½(coth(l/2) − 2/l)."""
-        logits = params[:, 0].float()
+        logits = single(params[:, 0])
         small = logits.abs() < 0.2
         safe = torch.where(small, 1.0, logits)
         return 0.5 + torch.where(small, logits / 12 - logits.pow(3) / 720, 0.5 / torch.tanh(safe / 2) - 1 / safe)
@@ -133,7 +138,7 @@ class ContinuousBernoulli(Likelihood):
         self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
     ) -> Float[Tensor, " n *shape"]:
         """The inverse distribution function, log(1 + u(eˡ − 1)) / l."""
-        logits = params[:, 0].float()
+        logits = single(params[:, 0])
         l = -logits.abs()  # noqa: E741 - the paper's symbol; by symmetry, where eˡ cannot overflow
         small = l > -1e-3
         safe = torch.where(small, -1.0, l)
@@ -174,7 +179,7 @@ class Gaussian(Likelihood):
         return -0.5 * square * torch.exp(-2 * log_sigma) - self.spec.dim * (log_sigma + 0.5 * math.log(2 * math.pi))
 
     def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
-        mean = params[:, 0].float()
+        mean = single(params[:, 0])
         return self.spec.low + (self.spec.high - self.spec.low) * mean.sigmoid() if self.squashed else mean
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, " n *shape"]:
@@ -215,11 +220,11 @@ class DiscretizedLogistic(Likelihood):
         """log[σ(a) − σ(b)] of the bin's edges, nats per image."""
         mean, log_scale = self._split(params)
         half, inverse = 1 / (self.levels - 1), torch.exp(-log_scale)
-        v = 2 * x.float() - 1
+        v = 2 * single(x) - 1
         a, b = (v - mean + half) * inverse, (v - mean - half) * inverse
         # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b−a}): three safe logarithms, not a difference of near ones
         # an outer bin lacks an edge: times 0, since all three are finite, and `where` takes ten times as long
-        above, below = (v <= 1 - half).float(), (v >= half - 1).float()
+        above, below = (v <= 1 - half).to(v), (v >= half - 1).to(v)
         width = torch.log(-torch.expm1(-2 * half * inverse))
         log_mass = above * F.logsigmoid(a) + below * F.logsigmoid(-b) + above * below * width
         return log_mass.flatten(1).sum(1)
@@ -249,7 +254,7 @@ class DiscretizedLogistic(Likelihood):
 
     @staticmethod
     def _split(params: Tensor) -> tuple[Tensor, Tensor]:
-        return params[:, 0].float(), params[:, 1].float().clamp(-7.0, 7.0)
+        return single(params[:, 0]), single(params[:, 1]).clamp(-7.0, 7.0)
 
 
 def auto(*, spec: DataSpec) -> Likelihood:

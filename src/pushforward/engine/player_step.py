@@ -51,6 +51,8 @@ class PlayerStep:
         self.loss: Any = family.loss
         self.compiled: float | None = None
         """Seconds that compiling took, where it was asked for."""
+        self.parts = 1
+        """Equal parts of a batch whose gradients are added, one after the other: less memory, and the same step."""
         self.records = True
         self.why_not: str | None = None
         self.recording: Recording | None = None
@@ -89,12 +91,21 @@ class PlayerStep:
     def gradient(
         self, batch: Batch, noise: dict[str, Tensor]
     ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
-        with frozen_statistics(self.others) if self.others else nullcontext():
-            loss = self.loss(self.name, batch, noise)
         for parameter in self.own:
             parameter.grad = None
-        loss.total.backward(inputs=self.inputs)
-        return [parameter.grad for parameter in self.own], {**loss.terms, TOTAL: loss.total}, loss.stats
+        if self.parts == 1:
+            terms, stats = self.backward(batch, noise)
+        else:
+            each = [self.backward(*part) for part in divided(batch, noise, self.parts)]
+            terms, stats = joined([part[0] for part in each]), joined([part[1] for part in each])
+        return [parameter.grad for parameter in self.own], terms, stats
+
+    def backward(self, batch: Batch, noise: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Add a part's share to the gradients. Returns its terms, with the total, and stats."""
+        with frozen_statistics(self.others) if self.others else nullcontext():
+            loss = self.loss(self.name, batch, noise)
+        (loss.total if self.parts == 1 else loss.total / self.parts).backward(inputs=self.inputs)
+        return {**loss.terms, TOTAL: loss.total}, loss.stats
 
     def apply(self, grads: list[Tensor | None]) -> None:
         if self.clip is not None:
@@ -143,6 +154,28 @@ class PlayerStep:
         except Exception as error:  # whatever tracing cannot do, autograd can
             self.why_not = (str(error).splitlines() or [type(error).__name__])[0]
         return self.recording is not None
+
+
+def divided(batch: Batch, noise: dict[str, Tensor], parts: int) -> list[tuple[Batch, dict[str, Tensor]]]:
+    """A batch and its noise in equal parts."""
+    n = len(batch.x) // parts
+    cuts = [slice(start, start + n) for start in range(0, n * parts, n)]
+    return [
+        (
+            Batch(batch.x[cut], None if batch.y is None else batch.y[cut]),
+            {key: value[cut] for key, value in noise.items()},
+        )
+        for cut in cuts
+    ]
+
+
+def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Terms or stats of equal parts as those of the whole: one after the other per image, else their mean."""
+    return {
+        key: torch.cat(values) if values[0].ndim else torch.stack(values).mean()
+        for key in parts[0]
+        for values in [[part[key].detach() for part in parts]]
+    }
 
 
 def forked(device: torch.device) -> Any:

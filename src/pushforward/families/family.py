@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
+from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective, Term, Weight
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
@@ -78,6 +79,12 @@ class Family(pl.LightningModule, Trainable):
     def settled(self) -> float:
         """Epochs after which what is minimised no longer changes with time: before, no weights are better than later ones."""
         return max((weight.settled() for weight in self.modules() if isinstance(weight, Weight)), default=0.0)
+
+    def coupled(self) -> list[str]:
+        """What takes a batch as a whole, by class: it is not the mean of its parts' gradients."""
+        norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
+        summands = [m for m in self.modules() if isinstance(m, Term | Weight) and m.couples_batch]
+        return sorted({type(module).__name__ for module in (*norms, *summands)})
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
 

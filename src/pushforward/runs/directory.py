@@ -30,6 +30,8 @@ HASHED = (
     "batch_size",
     "precision",
     "selection",
+    "callbacks",
+    "init_from",
 )
 """Top-level config keys that decide what is trained: a run's identity is their hash. What the model takes of other groups
 stands in `model`."""

@@ -40,6 +40,7 @@ RECORD: Spec = {
         "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
     "execution": ("any",), "failed": ("text",),
+    "stopped_early": {"by": "text", "images_seen": "whole", "of_images": "whole"},
 }  # fmt: skip
 STATUS: Spec = {
     "run_id": "text", "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",

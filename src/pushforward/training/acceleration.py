@@ -46,6 +46,12 @@ def check(frozen: Mapping[str, Any], family: Family) -> None:
                 raise PushforwardError(
                     f"trainer.cuda_graph=true: {rule.func.__name__} of optimizer.{name} cannot be captured; use Adam or AdamW"
                 )
+    parts = config.accumulate(frozen)
+    if parts > 1 and (coupled := family.coupled()):
+        raise PushforwardError(
+            f"trainer.accumulate={parts}: {' and '.join(coupled)} takes the batch as a whole, and its parts do not add up "
+            f"to that; leave it out, or the part that couples the batch"
+        )
     if on["compile"]:
         compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
         if not gpu and shutil.which(compiler) is None:
@@ -72,7 +78,8 @@ class Acceleration(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
         assert family.stepper is not None
         for name, step in self.player_steps(family).items():
-            step.records = self.on["record"]
+            step.parts = config.accumulate(self.session.frozen)
+            step.records = self.on["record"] and step.parts == 1
             if self.on["compile"]:
                 step.compile()
             if self.on["cuda_graph"]:

@@ -134,7 +134,11 @@ def unfit(frozen: Mapping[str, Any]) -> str | None:
         return f"precision={frozen['precision']}: stacks are float32"
     if settings["accelerator"] not in ("cpu", "gpu", "cuda"):
         return f"trainer.accelerator={settings['accelerator']}: stacks run on cpu and gpu"
-    for choice in ("compile", "channels_last", "cuda_graph"):
+    if config.accumulate(frozen) > 1:
+        return "trainer.accumulate is for a run alone"
+    if frozen.get("callbacks"):
+        return "it has callbacks, which are for a run alone"
+    for choice in ("compile", "channels_last", "cuda_graph", "max_time", "profiler"):
         if settings.get(choice):
             return f"trainer.{choice} is for a run alone"
     return None

@@ -12,10 +12,10 @@ from pushforward.runs import Run
 
 TRAINED = (
     "seed", "batch_size", "precision", "budget", "selection", "weighting", "schedule", "ema", "optimizer", "likelihood",
-    "corruption", "network", "data", "model",
+    "corruption", "network", "data", "model", "callbacks",
 )  # fmt: skip
 """Keys that decide what is trained; what others take from them by interpolation comes first."""
-GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting", "schedule", "ema")
+GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting", "schedule", "ema", "callbacks")
 
 
 def command(run: Run) -> str:
@@ -26,10 +26,12 @@ def command(run: Run) -> str:
     """
     try:
         overrides = groups(run)
-        for key in (
-            key for key in TRAINED if key in run.config
-        ):  # one after the other: what a later one takes from it agrees by then
-            overrides += differing(key, run.config, composition.compose(overrides))
+        composed = composition.compose(overrides)
+        for key in (key for key in TRAINED if key in run.config):
+            more = list(differing(key, run.config, composed))
+            if more:  # what a later one takes from this one agrees by then
+                overrides += more
+                composed = composition.compose(overrides)
     except PushforwardError:
         return str(run.status.get("command") or "not known")
     return shlex.join(["pushforward", "train", *overrides])

@@ -20,6 +20,7 @@ from pushforward.parallel import world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.signals import STOPPING, Requests, reason
 from pushforward.training import checkpoints, loggers
+from pushforward.training.callbacks import Callbacks, begin_validation, end_validation, states
 from pushforward.training.console import say
 from pushforward.training.selection import Selector
 
@@ -40,6 +41,8 @@ class Plan:
     """At most this share of the time goes into writing checkpoints; 1: one is written at every validation."""
     settled_images: float = 0.0
     """Nothing is chosen before: the objective still changes. Infinite where it does at the budget's end."""
+    max_seconds: float = math.inf
+    """Training stops at the end of the block in which so many seconds of this process have passed."""
 
 
 @dataclass
@@ -54,6 +57,8 @@ class Outcome:
     seconds: float = 0.0
     images: int = 0
     signal: int = 0
+    early: dict[str, Any] | None = None
+    """Which callback ended a finished run, and at how many images of how many."""
 
 
 @dataclass
@@ -77,9 +82,12 @@ class Conductor(pl.Callback):
         mirrors: list[Logger],
         restored: dict[str, Any] | None,
         draw_pictures: Callable[[Family, int], None],
+        callbacks: Callbacks | None = None,
     ) -> None:
         self.run, self.data, self.plan, self.selector, self.mirrors = run, data, plan, selector, mirrors
         self.restored, self.draw_pictures = restored, draw_pictures
+        self.callbacks = callbacks or {}
+        """The person's own, which Lightning calls before this one."""
         self.outcome = Outcome()
         self.best = Best(**restored["best"]) if restored else Best()
         self.chief = world()[0] == 0
@@ -93,13 +101,17 @@ class Conductor(pl.Callback):
         """When the last checkpoint was written, and how long that took."""
         self.share = 1.0
         """The run's part of this process's time: others may be trained with it."""
+        self.pending: dict[str, float] = {}
+        """What callbacks have logged since the last block ended: it becomes a row of the curves."""
         self.kept: dict[str, Any] | None = None
         """The best weights, where they are better than those on disk."""
 
     # Start -----------------------------------------------------------------------------------------------------------
 
-    def on_fit_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        self.open(family)
+    def setup(self, trainer: pl.Trainer, family: Family, stage: str) -> None:  # type: ignore[override]
+        """Callbacks are as the checkpoint left them once all are set up: Lightning's order."""
+        for name, state in ((self.restored or {}).get("callbacks") or {}).items():
+            self.callbacks[name].load_state_dict(state)
 
     def open(self, family: Family) -> None:
         """Goes on from the checkpoint, where there is one, and opens the curves."""
@@ -151,7 +163,8 @@ class Conductor(pl.Callback):
         seen = family.progress.images_seen
         last = family.progress.cycles >= self.plan.cycles
         before = seen - args[1].x.shape[0] * args[1].x.shape[1] * world()[1]
-        validate = last or self.passed(before, seen, self.plan.validate_images)
+        early = trainer.should_stop  # a callback has asked for it at the end of this block
+        validate = last or early or self.passed(before, seen, self.plan.validate_images)
         stop = self.stopping(family.device)
         if validate or stop or (args[1].index + 1) % self.plan.log_blocks == 0:
             self.log_terms(family, seen)
@@ -161,7 +174,12 @@ class Conductor(pl.Callback):
             trainer.should_stop = True
             return
         if validate:
-            self.validate(family, seen)
+            by = self.validate(family, seen)
+            if trainer.should_stop and not last:
+                by = by or (next(iter(self.callbacks)) if len(self.callbacks) == 1 else "a callback")
+                self.outcome.early = {"by": by, "images_seen": seen, "of_images": self.plan.images}
+                self.outcome.state, last = "finished", True
+        self.flush(seen)
         if validate or stop:
             self.checkpoint(family, at_once=last or stop)
         if (
@@ -173,7 +191,8 @@ class Conductor(pl.Callback):
             self.draw_pictures(family, seen)
         if stop and not last:
             self.outcome.state, self.outcome.signal = "stopped", self.requests.taken
-            self.outcome.reason = reason(self.requests.taken) if self.requests.taken else "stopped by another process"
+            by = "trainer.max_time" if self.overtime else "another process"
+            self.outcome.reason = reason(self.requests.taken) if self.requests.taken else f"stopped by {by}"
             trainer.should_stop = True
         self.tell(family)
 
@@ -181,11 +200,16 @@ class Conductor(pl.Callback):
     def passed(before: int, seen: int, every: float) -> bool:
         return math.floor(seen / every) > math.floor(before / every)
 
+    @property
+    def overtime(self) -> bool:
+        return time.perf_counter() - self.clock > self.plan.max_seconds
+
     def stopping(self, device: torch.device) -> bool:
-        """Whether any process was asked to stop."""
+        """Whether any process was asked to stop, or its time is over."""
+        asked = bool(self.requests.taken) or self.overtime
         if world()[1] == 1:
-            return bool(self.requests.taken)
-        flag = torch.tensor(float(bool(self.requests.taken)), device=device)
+            return asked
+        flag = torch.tensor(float(asked), device=device)
         torch.distributed.all_reduce(flag)
         return bool(flag)
 
@@ -223,8 +247,15 @@ class Conductor(pl.Callback):
             step = family.progress.steps[player] - 1
             self.outcome.reason = f"the weights of player {player} are not finite after step {step}"
 
-    def validate(self, family: Family, seen: int) -> None:
-        self.note_values(family, self.selector.measure(family, self.data), seen)
+    def validate(self, family: Family, seen: int) -> str | None:
+        """Validates, and shows callbacks what came of it. Returns the name of one that asked to stop."""
+        if not self.callbacks:
+            self.note_values(family, self.selector.measure(family, self.data), seen)
+            return None
+        begin_validation(self.callbacks, family.trainer, family)
+        values = self.selector.measure(family, self.data)
+        self.note_values(family, values, seen)
+        return end_validation(self.callbacks, family.trainer, family, values, seen >= self.plan.settled_images)
 
     def note_values(self, family: Family, values: dict[str, float], seen: int) -> None:
         """Writes validation's values; the weights are the best so far where the criterion is the lowest."""
@@ -253,10 +284,11 @@ class Conductor(pl.Callback):
         began = time.perf_counter()
         self.keep_best()  # first: a kill in between leaves better ones than `last` knows, which it will find again
         seconds = self.outcome.seconds + self.share * (began - self.clock)
+        own = {"callbacks": states(self.callbacks), "early": self.outcome.early} if self.callbacks else {}
         assert self.curves is not None
         checkpoints.save(
             self.run.checkpoints / checkpoints.LAST, family,
-            best=asdict(self.best), seconds=seconds, curves=self.curves.checksum,
+            best=asdict(self.best), seconds=seconds, curves=self.curves.checksum, **own,
         )  # fmt: skip
         self.saved = time.perf_counter()
         self.cost = self.saved - began
@@ -266,6 +298,12 @@ class Conductor(pl.Callback):
         if self.kept is not None:
             checkpoints.write(self.run.checkpoints / checkpoints.BEST, self.kept)
             self.kept = None
+
+    def flush(self, seen: int) -> None:
+        """Writes what callbacks have logged: at a block's end, so that the curves are those of its checkpoint."""
+        if self.pending:
+            row, self.pending = self.pending, {}
+            self.write(row, seen)
 
     def write(self, row: dict[str, float], seen: int) -> None:
         self.latest.update(row)
@@ -291,17 +329,25 @@ class Conductor(pl.Callback):
             return {"val/criterion": self.best.value}
         return self.shown()
 
+    @property
+    def trained(self) -> bool:
+        """Whether the checkpoint is that of a run's last step: nothing is left to train."""
+        state = self.restored or {}
+        return bool(state) and (state["progress"]["cycles"] >= self.plan.cycles or bool(state.get("early")))
+
     def already_trained(self, family: Family) -> None:
-        """The run was killed after its last step and before its record: nothing is left to train."""
+        """The run was killed after its last step and before its record."""
         assert self.restored is not None
         family.configure_optimizers()
         checkpoints.restore(family, self.restored)
         self.outcome.seconds, self.outcome.images = self.restored["seconds"], family.progress.images_seen
+        self.outcome.early = self.restored.get("early")
         self.settle(family)
 
     # End -------------------------------------------------------------------------------------------------------------
 
     def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
+        self.flush(family.progress.images_seen)
         self.close(family)
 
     def close(self, family: Family) -> None:
@@ -317,7 +363,7 @@ class Conductor(pl.Callback):
         """Says how training ended where nothing has said it yet: finished if the counters have reached the plan."""
         if self.outcome.state != "running":
             return
-        if family.progress.cycles >= self.plan.cycles:
+        if family.progress.cycles >= self.plan.cycles or self.outcome.early:
             self.outcome.state = "finished"
             return
         self.outcome.state = "failed"

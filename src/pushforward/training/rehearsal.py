@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward import config
 from pushforward.data import DataModule
+from pushforward.engine.player_step import PlayerStep
 from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
 from pushforward.seeds import generator
 from pushforward.spec import Batch
 from pushforward.training import build
+from pushforward.training.acceleration import check
 from pushforward.training.bind import check_targets
+from pushforward.training.callbacks import check_callbacks
 from pushforward.training.evaluate import check_measures, named_features
 from pushforward.training.selection import Selector
 from pushforward.training.train import make_trainer, quiet
@@ -65,6 +69,8 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
         modules[key] = build.build_data(frozen)
     data = modules[key]
     family = build.build_family(frozen, data.spec)
+    check(frozen, family)
+    check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)
     try:
         step(frozen, family, data, here)
@@ -88,6 +94,9 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
         batch = first(data, "train", n, family)
         assert batch is not None
         for player in family.players:
+            own, parts = family.stepper.player_steps[player.name], config.accumulate(frozen)
+            if isinstance(own, PlayerStep) and len(batch.x) % parts == 0:
+                own.parts = parts
             noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
             family.stepper.step(player, batch, noise, 0.0)
         selector = Selector(frozen["selection"]["metric"])

@@ -67,6 +67,19 @@ class Selector:
         if self.metric.startswith("fd_") and (not features or not family.can("sample")):
             raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
 
+    def names(self, family: Family, data: DataModule) -> list[str]:
+        """The values that validation gives of such a family, those of `during` left out."""
+        if not self.chooses(family, data):
+            return []
+        if self.metric.startswith("fd_"):
+            return ["criterion"]
+        batch = next(data.batches("val", 2), None)
+        if batch is None:
+            return []
+        with torch.no_grad():
+            terms = family.eval().validation_terms(batch, 0)
+        return list(self.named(dict.fromkeys(terms, 0.0)))
+
     def terms(self, family: Family, data: DataModule) -> dict[str, float]:
         """Each term's mean over the validation split; nothing waits for the device before the end."""
         names, sums, count = list[str](), torch.zeros((), dtype=torch.float64), 0

@@ -96,7 +96,7 @@ def fit(sessions: list[Session], signals: Requests) -> None:
     for session in sessions:
         conductor, family = session.conductor, session.family
         family.hosted = True
-        if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
+        if conductor.trained:
             conductor.already_trained(family)
             continue
         family.to(device_of(session.frozen))

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import math
 import os
 import platform
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from pushforward import config, content, identities
@@ -28,6 +30,7 @@ from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
 from pushforward.training.bind import settle
+from pushforward.training.callbacks import CurveLogger, Opening, build_callbacks
 from pushforward.training.conductor import Best, Conductor, Plan
 from pushforward.training.console import opening, say, summary
 from pushforward.training.evaluate import choose, during, evaluate, features_for
@@ -180,7 +183,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     mirrors = make_mirrors(frozen, run) if chief else []
     conductor = Conductor(
         run, data, plan(frozen, family, cycles, images), selector, mirrors, restored,
-        lambda family, seen: mirror_pictures(mirrors, draw(run, family, data, {}), seen),
+        lambda family, seen: mirror_pictures(mirrors, draw(run, family, data, {}), seen), build_callbacks(frozen),
     )  # fmt: skip
     return Session(frozen, run, data, family, features, mirrors, conductor)
 
@@ -190,6 +193,8 @@ def conclude(session: Session) -> None:
     run, family, data, outcome = session.run, session.family, session.data, session.conductor.outcome
     if rank() != 0 or outcome.state != "finished":
         return
+    if outcome.early:
+        say(run, "stopped early by {by} at {images_seen:,} of {of_images:,} images".format(**outcome.early))
     say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s")
     gaps = session.gaps
     with apart(run, gaps, "record.json"):
@@ -251,13 +256,17 @@ def fit(session: Session) -> None:
     settings = frozen["trainer"]
     family.hosted = True
     acceleration = Acceleration(session)
-    callbacks: list[pl.Callback] = [acceleration, conductor]
+    own = conductor.callbacks
+    # the conductor comes last: what callbacks did at the end of a block is in the checkpoint that it writes there
+    callbacks: list[pl.Callback] = [Opening(conductor), acceleration, *own.values(), conductor]
     if settings["progress"] and rank() == 0:
         callbacks.append(Bar(conductor, conductor.plan.images))
-    if conductor.restored and conductor.restored["progress"]["cycles"] >= conductor.plan.cycles:
+    if conductor.trained:
         conductor.already_trained(family)
         return
-    trainer = make_trainer(frozen, callbacks)
+    trainer = make_trainer(
+        frozen, callbacks, CurveLogger(conductor) if own else None, profiler(settings.get("profiler"), session.run)
+    )
     acceleration.prepare(family)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
@@ -272,7 +281,12 @@ def fit(session: Session) -> None:
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
 
 
-def make_trainer(frozen: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+def make_trainer(
+    frozen: Mapping[str, Any],
+    callbacks: list[pl.Callback],
+    logger: CurveLogger | None = None,
+    profiler: Profiler | None = None,
+) -> pl.Trainer:
     """Lightning's trainer for a run. Raises PushforwardError for devices that it does not find."""
     settings = frozen["trainer"]
     strategy: Any = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
@@ -284,8 +298,10 @@ def make_trainer(frozen: Mapping[str, Any], callbacks: list[pl.Callback]) -> pl.
             strategy=strategy,
             precision=build.PRECISIONS[frozen["precision"]],  # type: ignore[arg-type]
             max_epochs=1,  # one long epoch: the loader is the budget
-            logger=False,
+            logger=logger or False,
+            log_every_n_steps=1,  # blocks
             callbacks=callbacks,
+            profiler=profiler,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -314,7 +330,18 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
         pictures_images=pictures * n if pictures else None,
         checkpoint_share=float(frozen["trainer"].get("checkpoint_share") or Trainer.checkpoint_share),
         settled_images=build.settled_images(family, images),
+        max_seconds=config.max_seconds(frozen) or math.inf,
     )
+
+
+def profiler(name: str | None, run: RunDir) -> Profiler | None:
+    """Lightning's profiler of that name, whose report is written into the run directory as `fit-profile.txt`."""
+    kinds: dict[str, type[Profiler]] = {
+        "simple": SimpleProfiler,
+        "advanced": AdvancedProfiler,
+        "pytorch": PyTorchProfiler,
+    }
+    return None if name is None else kinds[name](dirpath=run.path, filename="profile")
 
 
 def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
@@ -351,6 +378,7 @@ def record(session: Session) -> None:
         {},
         identity=run.identity,
         improving=conductor.improving,
+        stopped_early=outcome.early,
         objective=family.describe(),
         cost={
             "parameters": sum(p.numel() for p in family.parameters()),
