@@ -214,3 +214,15 @@ def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(
     assert done.value.code == 0 and "4 nats" in shown and "n  9" in shown
     assert "pushforward train model=vae data=digits weighting.beta=4" in shown
     assert "pushforward evaluate vae-digits-s1-000004" in shown
+
+
+def test_every_measure_says_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    from pushforward.cli.about import COSTS, about
+    from pushforward.config import conf_dir
+
+    files = sorted((conf_dir() / "measure").glob("*.yaml"))
+    assert len(files) >= 17 and {about(file)[1] for file in files} == set(COSTS)
+    with pytest.raises(SystemExit) as done:
+        main(["list", "metrics"])
+    listed = capsys.readouterr().out
+    assert done.value.code == 0 and all(file.stem in listed for file in files)

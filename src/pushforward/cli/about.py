@@ -6,6 +6,13 @@ from pushforward.cli.parser import Parser
 from pushforward.runs import outputs
 
 LISTS = {"models": "model", "data": "data", "networks": "network", "metrics": "metrics", "schedules": "schedule"}
+COSTS = {
+    "pass": "one or a few passes over the images (of a diffusion many calls each)",
+    "samples": "as many samples as metrics.images (of a diffusion the most of its time)",
+    "fit": "something fitted to codes or many gradients, seconds",
+    "minutes": "minutes",
+}
+"""What `# cost:` in a measure's file means."""
 
 
 def list_(args: list[str]) -> int:
@@ -18,13 +25,23 @@ def list_(args: list[str]) -> int:
     parser.add_argument("what", choices=sorted(names), metavar="WHAT", help=", ".join(sorted(names)))
     group = names[parser.parse_args(args).what]
     for path in sorted((conf_dir() / group).glob("*.yaml")):
-        comments = [
-            line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
-        ]
-        comments = [line for line in comments if not line.startswith("@package")]
-        first = (comments or [""])[0].removeprefix(f"{path.stem}:").strip()
-        print(f"{path.stem:<22} {first}")
+        print(f"{path.stem:<22} {about(path)[0]}")
+    if group in ("metrics", "measure"):
+        measures = {path.stem: about(path) for path in sorted((conf_dir() / "measure").glob("*.yaml"))}
+        print("\nwhat each measure costs; one more: +measure@metrics.NAME=NAME")
+        for cost, meant in COSTS.items():
+            print(f"{meant}: {', '.join(name for name, (_, its) in measures.items() if its == cost)}")
     return 0
+
+
+def about(path: Path) -> tuple[str, str]:
+    """What a config file's comments say of it, in a line; and of a measure what it costs, one of `COSTS`, else nothing."""
+    lines = [
+        line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    ]
+    lines = [line for line in lines if not line.startswith("@package")]
+    cost = next((line.removeprefix("cost:").strip() for line in lines[1:] if line.startswith("cost:")), "")
+    return (lines or [""])[0].removeprefix(f"{path.stem}:").strip(), cost
 
 
 def tour(args: list[str]) -> int:

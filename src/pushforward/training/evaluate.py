@@ -14,6 +14,7 @@ from pushforward.protocol.features import Features, NoFeatures
 from pushforward.protocol.subject import Checks, Entries, Measure, Subject
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
+from pushforward.training.console import say
 from pushforward.training.gaps import Gaps, Stages, apart
 
 __all__ = ["choose", "during", "evaluate", "features_for"]
@@ -49,6 +50,10 @@ def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, 
         "chosen_by": by if chosen == best else nothing,
         "at_images": state["progress"]["images_seen"],
     }
+
+
+FEW = 100
+"""Images on which a number means little: a run says so."""
 
 
 def named_features(settings: Settings | None) -> dict[str, Any] | None:
@@ -93,6 +98,8 @@ def evaluate(
     gaps: Gaps = {}
     subject = subject_of(family, data, features, settings or {}, card=card, keep=keeper(run))
     known = measures(settings)
+    if known and (n := subject.size(subject.split)) < FEW:
+        say(run, f"note: {n} {subject.split} image{'s' * (n != 1)}: numbers measured on so few mean little")
     with Stages(run, list(known), training) as stages:
         for name, measure in known.items():
             with apart(run, gaps, f"metrics.{name}"):

@@ -33,7 +33,7 @@ from pushforward.training.bind import settle
 from pushforward.training.callbacks import CurveLogger, Opening, build_callbacks
 from pushforward.training.conductor import Best, Conductor, Plan
 from pushforward.training.console import opening, say, summary
-from pushforward.training.evaluate import choose, during, evaluate, features_for
+from pushforward.training.evaluate import choose, during, evaluate, features_for, measures
 from pushforward.training.gaps import Gaps, apart, remedy
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
@@ -178,7 +178,9 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
         say(run, *opening(frozen, family, data, run, images, restored))
 
     wanted = frozen["selection"]["metric"]
-    features = features_for(data, frozen["features"]) if chief or wanted.startswith("fd_") else None
+    # where nothing is measured, no classifier is trained for it
+    needed = wanted.startswith("fd_") or (chief and bool(measures(frozen["metrics"])))
+    features = features_for(data, frozen["features"]) if needed else None
     selector = Selector(wanted, features, during(frozen["metrics"], features, run) if chief else None)
     mirrors = make_mirrors(frozen, run) if chief else []
     conductor = Conductor(

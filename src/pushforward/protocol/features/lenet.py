@@ -98,7 +98,11 @@ def for_data(data: DataModule, cache: Path | None = None) -> FeatureExtractor:
     lock.acquire(blocking=True)  # of several runs that start together, one trains and the others read
     try:
         if not stem.with_suffix(".json").is_file():
-            print(f"features   training lenet on the labels of {name}, once: 1 to 4 minutes", flush=True)
+            print(
+                f"features   training a classifier of the {classes} classes of {name} for Fréchet distances (fd_lenet), once: "
+                "1 to 4 minutes and more for large images; features=random and features=pixels need none",
+                flush=True,
+            )
             make(data, stem)
     finally:
         lock.release()
