@@ -14,6 +14,10 @@ class PushforwardError(ValueError):
     """Bad input, said in one line: what, where, and the remedy. The command line prints it and exits with 2."""
 
 
+class Busy(PushforwardError):
+    """Another process trains this run."""
+
+
 class Unreadable(PushforwardError):
     """A file of a run, sweep or study that is damaged, or of another version."""
 

@@ -14,6 +14,8 @@ from pushforward.runs import outputs
 from pushforward.signals import Interrupted
 from pushforward.text import line
 
+BUSY = 75
+"""Exit code of a job whose run another process trains (EX_TEMPFAIL)."""
 SYSTEM = 74
 """Exit code where the operating system refused: no room, no permission, a folder that is gone (EX_IOERR)."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import yaml
 
 from pushforward import config, streams
-from pushforward.failures import RESUMES, guarded
+from pushforward.errors import Busy
+from pushforward.failures import BUSY, RESUMES, guarded
 from pushforward.signals import handled, interrupt
 from pushforward.trust import reach
 
@@ -32,7 +33,11 @@ def start(files: list[Path]) -> int:
         return stacked.main([str(file) for file in files])
     from pushforward.training.train import train
 
-    return train(frozen, files[0].parent)
+    try:
+        return train(frozen, files[0].parent)
+    except Busy as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BUSY
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pushforward import config, identities
-from pushforward.errors import PushforwardError
+from pushforward.errors import Busy
 from pushforward.runs import UNREADABLE, Run, runs_dir, write_whole
 from pushforward.signals import STOPPING, Asked
 
@@ -77,7 +77,7 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
         print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
         return None
     if state == "running":
-        raise PushforwardError(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
+        raise Busy(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
     if state in ("failed", "diverged"):
         if state == "failed" and (retry == "failed" or not run.status.get("images_seen")):
             return None  # goes on from its last checkpoint

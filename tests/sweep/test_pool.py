@@ -16,11 +16,12 @@ import pytest
 from pushforward import config
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
+from pushforward.failures import BUSY
 from pushforward.launch import freeze_to
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep import devices
 from pushforward.sweep import pool as sweep
-from pushforward.sweep.jobs import ELSEWHERE, Job, ended
+from pushforward.sweep.jobs import ELSEWHERE, Job, ended, settled
 from pushforward.sweep.server import Process, shared
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "trainer=debug", "budget.images=1024"]
@@ -227,20 +228,21 @@ def end_of(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_job_that_comes_second_by_a_moment_is_looked_at_again(outputs: Path) -> None:
-    """What training says then is what a sweep takes it for."""
-    from pushforward.training.train import train
+    """Its exit code says so, whatever stands in the log, which the process that came first writes, too."""
+    from pushforward import job as one_job
 
     late = Job(job("seed=1"), "")
     first = RunDir(late.path)
     assert first.lock.acquire()
-    first.set_status(state="running")
-    with pytest.raises(PushforwardError) as refused:
-        train(late.frozen, late.path)
-    late.log.write_text(f"error: {refused.value}\n")
+    file = freeze_to(late.frozen, late.path)
     late.process = Process(shared(False), -1)
-    late.process.returncode = 2
+    late.process.returncode = one_job.start([file])
+    late.log.write_text("trained 1,024 images\n")
+    first.set_status(state="finished", images_seen=1024)
     ended(late)
-    assert late.state == ELSEWHERE
+    assert (late.state, late.process.returncode) == (ELSEWHERE, BUSY)
+    first.lock.release()
+    assert settled(late) and (late.state, late.code) == ("skipped (finished)", 0)
 
 
 @pytest.mark.usefixtures("stand_in")

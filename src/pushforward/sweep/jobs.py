@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import config
-from pushforward.errors import PushforwardError
-from pushforward.failures import SYSTEM
+from pushforward.errors import Busy
+from pushforward.failures import BUSY, SYSTEM
 from pushforward.launch import standing
 from pushforward.runs import KILLED, Run, RunDir, runs_dir
 from pushforward.sweep.server import Process
@@ -67,9 +67,7 @@ def settled(job: Job) -> bool:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             code = standing(job.path, job.frozen)
-    except PushforwardError as error:
-        if Run(job.path).state != "running":
-            raise
+    except Busy as error:
         job.state, job.code, job.cause = ELSEWHERE, 1, str(error)
         return True
     job.cause = ""
@@ -94,7 +92,7 @@ def ended(job: Job) -> None:
             job.state, job.code = state, CODES.get(state, 1)
         return
     job.code = code
-    if code == 2 and "another process is training this run" in last_line(job.log):
+    if code == BUSY:
         job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"  # it came first by a moment
     elif state == "finished":  # the signal came when there was nothing left to stop
         close(job, code, state)

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pushforward import config, content, identities
 from pushforward.config import Trainer
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError, Unreadable, described
+from pushforward.errors import Busy, PushforwardError, Unreadable, described
 from pushforward.failures import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.families import Family
 from pushforward.runs import RunDir, own_sources, source_fingerprint
@@ -58,7 +58,7 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     run, requests = RunDir(path), Requests()
     content.check(frozen)
     if rank() == 0 and not run.lock.acquire():
-        raise PushforwardError(f"{path}: another process is training this run; see pushforward status")
+        raise Busy(f"{path}: another process is training this run; see pushforward status")
     try:
         with handled(requests.take):
             return _train(frozen, run, requests)
