@@ -126,16 +126,17 @@ def explained(loader: composition.Loader, overrides: list[str]) -> Iterator[None
 
 def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None) -> int:
     """A grid or a search. Returns the exit code."""
-    own = next((o for o in overrides if o.startswith("hydra.sweep.dir=")), None)
-    if own is None:
-        folder = folder or outputs() / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
+    made = None
+    if not any(o.startswith("hydra.sweep.dir=") for o in overrides):
+        if folder is None:
+            folder = made = outputs() / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}"
         overrides = [*overrides, override("hydra.sweep.dir", folder)]
     launch.CODES.clear()
     try:
         with explained(loader, overrides):
             hydra_app(loader).multirun(composition.ROOT, task, [*overrides, "hydra.mode=MULTIRUN"])
     except PushforwardError:
-        tidy(folder if own is None else None)
+        tidy(made)
         raise
     return launch.of_sweep(launch.CODES)
 

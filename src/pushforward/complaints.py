@@ -8,7 +8,7 @@ from typing import Any
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from pushforward.config import conf_dir, options
+from pushforward.config import conf_dir, groups, options
 from pushforward.errors import near
 
 REFUSALS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
@@ -30,7 +30,7 @@ def explain(error: BaseException, composed: Mapping[str, Any] | None = None) -> 
         or missing_value(text)
         or wrong_reference(text)
         or wrong_type(text)
-        or " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        or " ".join(line.strip() for line in text.splitlines() if line.strip())[:400]
     )
 
 
@@ -88,6 +88,8 @@ def missing_key(text: str, composed: Mapping[str, Any]) -> str | None:
 
 
 def key_line(key: str, composed: Mapping[str, Any]) -> str:
+    if key in groups():
+        return f"{key}: there is no such key; a file in {key}/ begins with the line '# @package _global_'"
     whole = [other for other in dotted(composed) if other.endswith(f".{key}")]
     if whole:
         return f"{key}: there is no such key; did you mean {' or '.join(whole[:3])}?"

@@ -17,6 +17,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
@@ -49,10 +50,21 @@ class Repository(ConfigRepository):
         super().initialize_sources(config_search_path)
         self.sources = [
             OwnFiles(source.provider, source.path)
-            if isinstance(source, FileConfigSource) and source.provider != "main"
+            if source.scheme() == "file" and source.provider != "main"
             else source
             for source in self.sources
         ]
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        try:
+            return super().load_config(config_path)
+        except PushforwardError:
+            raise
+        except Exception as error:  # a package or a defaults list that is none
+            if not isinstance(source, OwnFiles):
+                raise
+            raise PushforwardError(f"{Path(source.path) / config_path}.yaml: {complaints.explain(error)}") from None
 
 
 class Loader(ConfigLoaderImpl):

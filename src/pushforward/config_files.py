@@ -144,6 +144,8 @@ def add(levels: list[Level], event: yaml.NodeEvent, line: int, sizes: dict[str, 
         raise Wrong(line, "a key is a name, and this is a list or a mapping; put braces of ${…} in quotes")
     level.key_next = not level.key_next
     if isinstance(event, yaml.AliasEvent):
+        if any(other.anchor == event.anchor for other in levels):
+            raise Wrong(line, f"*{event.anchor} stands within what it refers to")
         grow(level, sizes.get(event.anchor, 1), line)
     elif isinstance(event, yaml.ScalarEvent):
         grow(level, 1, line)
@@ -175,7 +177,9 @@ def circle(folder: Path, name: str, above: tuple[str, ...] = ()) -> tuple[str, .
     if name in above:
         return (*above[above.index(name) :], name)
     file = folder / f"{name}.yaml"
-    if not file.is_file():
+    try:
+        check_file(file)
+    except PushforwardError:  # not there, or no part of this
         return ()
     group = name.rpartition("/")[0]
     for key, option in defaults_of(file):

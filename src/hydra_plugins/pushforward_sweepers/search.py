@@ -36,8 +36,19 @@ class GridOrSearch(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         config: DictConfig = self.how["config"]
         if config.get("study") is None:
+            from pushforward.errors import PushforwardError
+            from pushforward.sweep.grid import check_models, check_size
+
+            loader, asked = self.how["hydra_context"].config_loader, [*self.listed(), *arguments]
+            check_size(loader, asked)
             self.grid.setup(**self.how)
-            return self.grid.sweep(arguments)
+            try:
+                return self.grid.sweep(arguments)
+            except PushforwardError:
+                check_models(
+                    loader, config, asked
+                )  # where it is a key that some of the models do not have, that is said
+                raise
         from pushforward.errors import PushforwardError
         from pushforward.sweep.composing import run_study
 
@@ -47,3 +58,7 @@ class GridOrSearch(Sweeper):
             )
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
         return run_study(self.how["hydra_context"].config_loader, config, arguments)
+
+    def listed(self) -> list[str]:
+        """The grid that an experiment asks for, as overrides."""
+        return [f"{key}={values}" for key, values in self.params.items()]

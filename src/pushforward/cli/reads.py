@@ -9,6 +9,8 @@ from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir
 from pushforward.store import name
 from pushforward.trust import allowed
 
+MOST_SAMPLES = 10_000
+"""Samples of one picture."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -105,18 +107,21 @@ def show(args: list[str]) -> int:
     """pushforward show model NAME | run RUN: equation, parts, parameters; or a run's numbers."""
     parser = Parser("pushforward show", description=show.__doc__)
     parser.add_argument("kind", choices=["model", "run"])
-    parser.add_argument("what", nargs="?", default="latest", help="the model's name, or RUN")
+    parser.add_argument("what", nargs="?", help="the model's name, or RUN; default: the latest run")
     parser.add_argument("overrides", nargs="*", help="data=…, network=… for a model")
     asked = parser.parse_args(args)
     if asked.kind == "run":
         from pushforward.report import terminal
 
-        found = find(asked.what)
+        found = find(asked.what or "latest")
         for run in found:
             terminal.show_run(run)
         return int(any(run.damage() for run in found))
+    from pushforward.config import options
     from pushforward.training.show import show_model
 
+    if asked.what is None:
+        raise PushforwardError(f"show model: name one of {', '.join(options('model'))}")
     print(show_model(asked.what, asked.overrides))
     return 0
 
@@ -134,8 +139,10 @@ def sample(args: list[str]) -> int:
         raise PushforwardError(
             f"--out {asked.out}: pictures are {', '.join(PICTURES)}; for numbers, pf.load(RUN).sample(n)"
         )
-    if asked.n < 1:
-        raise PushforwardError(f"--n {asked.n}: it must be at least 1")
+    if not 1 <= asked.n <= MOST_SAMPLES:
+        raise PushforwardError(
+            f"--n {asked.n}: a picture has 1 to {MOST_SAMPLES:,} samples; more, as numbers, by pf.load(RUN).sample(n)"
+        )
     found = find(asked.run)
     if len(found) > 1:
         raise PushforwardError(
