@@ -217,11 +217,11 @@ def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(
 
 
 def test_every_measure_says_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    from pushforward.cli.about import COSTS, about
+    from pushforward.cli.about import COSTS, price
     from pushforward.config import conf_dir
 
     files = sorted((conf_dir() / "measure").glob("*.yaml"))
-    assert len(files) >= 17 and {about(file)[1] for file in files} == set(COSTS)
+    assert len(files) >= 17 and {price(file) for file in files} == set(COSTS)
     with pytest.raises(SystemExit) as done:
         main(["list", "metrics"])
     listed = capsys.readouterr().out

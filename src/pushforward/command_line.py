@@ -20,6 +20,7 @@ NOT_OURS = {
     "config_name": "--config-name: everything is composed from train; choose with experiment=NAME from --config-dir",
 }
 """Flags of Hydra's that are refused, with the remedy."""
+COMPLETION = "pushforward completion bash, zsh or fish prints the script by which Tab completes"
 
 
 def hydra_train(args: list[str], sweep_folder: Path | None = None) -> int:
@@ -31,7 +32,7 @@ def hydra_train(args: list[str], sweep_folder: Path | None = None) -> int:
     parser, asked = flags(args)
     before, sys.argv = sys.argv, ["pushforward train", *args]
     try:
-        if asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion:
+        if asked.help or asked.hydra_help or asked.cfg or asked.info:
             return show(parser, asked)
         loader = composition.Loader(asked.config_dir)
         overrides = read(asked.overrides, several=asked.multirun)
@@ -57,12 +58,17 @@ def flags(args: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]
     def refuse(message: str) -> NoReturn:
         raise PushforwardError(f"pushforward train: {message}; see pushforward train --help")
 
+    for action in parser._actions:
+        if action.dest == "shell_completion":  # Hydra's would call a command that is not there
+            action.help = COMPLETION
     parser.error = refuse  # type: ignore[method-assign]
     asked = parser.parse_intermixed_args(args)
     for flag, why in NOT_OURS.items():
         if getattr(asked, flag) is not None:
             raise PushforwardError(why)
-    shown = [name for name in ("cfg", "info", "shell_completion", "hydra_help", "help") if getattr(asked, name)]
+    if asked.shell_completion:
+        raise PushforwardError(f"--shell-completion: {COMPLETION}")
+    shown = [name for name in ("cfg", "info", "hydra_help", "help") if getattr(asked, name)]
     if asked.cfg and asked.run:  # Hydra's -r is --run, and beside --cfg a person means --resolve
         asked.resolve, asked.run = True, False
     if len(shown) > 1:
@@ -88,14 +94,13 @@ def hydra_app(loader: composition.Loader) -> Any:
 def show(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
     """Prints what Hydra shows of a configuration, or of itself. Returns 0."""
     app, name = hydra_app(composition.Loader(asked.config_dir)), composition.ROOT
-    overrides = asked.overrides if asked.shell_completion else read(asked.overrides)
+    overrides = read(asked.overrides)
     with composition.hydras_own(), explained(app.config_loader, overrides):
         if asked.help:
             app.app_help(config_name=name, args_parser=parser, args=asked)
         elif asked.hydra_help:
-            app.hydra_help(config_name=name, args_parser=parser, args=asked)
-        elif asked.shell_completion:
-            app.shell_completion(config_name=name, overrides=overrides)
+            print(app.format_args_help(parser))
+            print("Hydra (https://hydra.cc) composes the configuration. Tab completion: pushforward completion --help")
         elif asked.info:
             app.show_info(asked.info, config_name=name, overrides=overrides)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pushforward import streams
 from pushforward.cli.about import doctor, list_, tour
+from pushforward.cli.completion import completion
 from pushforward.cli.reads import sample, show, status, sync, table, why
 from pushforward.cli.trains import evaluate, train
 from pushforward.errors import PushforwardError, near
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "tour": tour,
     "list": list_,
     "doctor": doctor,
+    "completion": completion,
 }
 
 USAGE = """pushforward: every family of generative models on one bench
@@ -41,6 +43,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward tour                                            the subject in eight plots, drawn here and now on digits
   pushforward list models|data|networks|…                     what there is, one line each
   pushforward doctor                                          what this machine has, and what is missing
+  pushforward completion bash|zsh|fish                        a script by which Tab completes commands, overrides, runs
 
 RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist.
 Each command has --help."""

@@ -1,11 +1,16 @@
 """Commands about the subject, the configuration and the machine."""
 
+import ast
+import itertools
+import re
 from pathlib import Path
 
 from pushforward.cli.parser import Parser
+from pushforward.errors import PushforwardError, near
 from pushforward.runs import outputs
 
-LISTS = {"models": "model", "data": "data", "networks": "network", "metrics": "metrics", "schedules": "schedule"}
+LISTS = {"models": "model", "networks": "network", "schedules": "schedule"}
+"""Plurals that are no group's name."""
 COSTS = {
     "pass": "one or a few passes over the images (of a diffusion many calls each)",
     "samples": "as many samples as metrics.images (of a diffusion the most of its time)",
@@ -16,32 +21,81 @@ COSTS = {
 
 
 def list_(args: list[str]) -> int:
-    """pushforward list WHAT: the options of a config group, one line each."""
+    """pushforward list WHAT: the options of a config group, or the launchers of sweeps, one line each."""
     from pushforward.config import conf_dir
 
-    groups = sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
-    names = {**LISTS, **{g: g for g in groups}}
     parser = Parser("pushforward list", description=list_.__doc__)
-    parser.add_argument("what", choices=sorted(names), metavar="WHAT", help=", ".join(sorted(names)))
-    group = names[parser.parse_args(args).what]
-    for path in sorted((conf_dir() / group).glob("*.yaml")):
-        print(f"{path.stem:<22} {about(path)[0]}")
-    if group in ("metrics", "measure"):
-        measures = {path.stem: about(path) for path in sorted((conf_dir() / "measure").glob("*.yaml"))}
+    parser.add_argument(
+        "what", metavar="WHAT", help="models, data, networks, metrics, schedules, launchers, … or a group"
+    )
+    parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own groups, beside ours")
+    asked = parser.parse_args(args)
+    own = folder(asked.config_dir)
+    known = listed(own)
+    if asked.what not in known:
+        raise PushforwardError(f"pushforward list {asked.what}: {near(asked.what, known)}")
+    found = launchers() if asked.what == "launchers" else summaries(LISTS.get(asked.what, asked.what), own)
+    for name, text in found.items():
+        print(f"{name:<22} {text}")
+    if asked.what in ("metrics", "measure"):
+        files = sorted((conf_dir() / "measure").glob("*.yaml"))
         print("\nwhat each measure costs; one more: +measure@metrics.NAME=NAME")
         for cost, meant in COSTS.items():
-            print(f"{meant}: {', '.join(name for name, (_, its) in measures.items() if its == cost)}")
+            print(f"{meant}: {', '.join(file.stem for file in files if price(file) == cost)}")
     return 0
 
 
-def about(path: Path) -> tuple[str, str]:
-    """What a config file's comments say of it, in a line; and of a measure what it costs, one of `COSTS`, else nothing."""
-    lines = [
-        line.lstrip("# ").strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
-    ]
-    lines = [line for line in lines if not line.startswith("@package")]
-    cost = next((line.removeprefix("cost:").strip() for line in lines[1:] if line.startswith("cost:")), "")
-    return (lines or [""])[0].removeprefix(f"{path.stem}:").strip(), cost
+def listed(own: Path | None = None) -> list[str]:
+    """What there is to list: config groups, by their plurals too, and launchers; own: a person's folder of groups."""
+    from pushforward.config import conf_dir
+
+    folders = [conf_dir(), *([own] if own else [])]
+    groups = {path.parent.relative_to(f).as_posix() for f in folders for path in f.rglob("*.yaml") if path.parent != f}
+    return sorted({*LISTS, *groups, "launchers"})
+
+
+def folder(config_dir: Path | None) -> Path | None:
+    """The folder after --config-dir. Raises PushforwardError where there is none."""
+    if config_dir is not None and not config_dir.is_dir():
+        raise PushforwardError(f"--config-dir {config_dir}: there is no such folder")
+    return config_dir
+
+
+def summaries(group: str, own: Path | None = None) -> dict[str, str]:
+    """{option: the first sentence of its file}; a person's own come last."""
+    from pushforward.config import conf_dir
+
+    folders = [conf_dir(), *([own] if own else [])]
+    files = [path for f in folders for path in sorted((f / group).glob("*.yaml"))]
+    return {path.stem: sentence(path) for path in files}
+
+
+def sentence(path: Path) -> str:
+    """The first sentence of a file's leading comment; empty where it has none."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    block = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    block = [line for line in block if not line.startswith("@package")]
+    rest = itertools.takewhile(lambda line: not line.startswith(("pushforward ", "cost: ")), block[1:])
+    said = " ".join([*block[:1], *rest]).removeprefix(f"{path.stem}:").strip()
+    return re.split(r"(?<!al\.)(?<!app\.)(?<=\.)\s+(?=[A-Z0-9])", said, maxsplit=1)[0]
+
+
+def launchers() -> dict[str, str]:
+    """{option of hydra/launcher: what it does}, from the first sentence of each plugin."""
+    import hydra_plugins.pushforward_launchers as plugins
+
+    found = {}
+    for path in sorted(Path(plugins.__path__[0]).glob("[a-z]*.py")):
+        said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
+        text = said.partition(": ")[2]
+        found[path.stem] = text[:1].upper() + text[1:]
+    return found
+
+
+def price(path: Path) -> str:
+    """What a measure costs, one of `COSTS`; empty where its file does not say."""
+    found = re.findall(r"^# cost: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[0] if found else ""
 
 
 def tour(args: list[str]) -> int:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from pushforward import config
+from pushforward.cli.about import folder
 from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir
 from pushforward.store import name
-from pushforward.trust import allowed
+from pushforward.trust import allowed, beside
 
 MOST_SAMPLES = 10_000
 """Samples of one picture."""
@@ -109,7 +110,9 @@ def show(args: list[str]) -> int:
     parser.add_argument("kind", choices=["model", "run"])
     parser.add_argument("what", nargs="?", help="the model's name, or RUN; default: the latest run")
     parser.add_argument("overrides", nargs="*", help="data=…, network=… for a model")
-    asked = parser.parse_args(args)
+    parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own groups, for a model")
+    add_allow_modules(parser)
+    asked = parser.parse_intermixed_args(args)
     if asked.kind == "run":
         from pushforward.report import terminal
 
@@ -122,7 +125,9 @@ def show(args: list[str]) -> int:
 
     if asked.what is None:
         raise PushforwardError(f"show model: name one of {', '.join(options('model'))}")
-    print(show_model(asked.what, asked.overrides))
+    own = folder(asked.config_dir)
+    with allowed([*beside(own), *words(asked.allow_modules)]):
+        print(show_model(asked.what, asked.overrides, own))
     return 0
 
 

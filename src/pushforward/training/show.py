@@ -1,6 +1,7 @@
 """What a model is before it is trained: equation, parts, shapes, parameters, seconds an epoch on this machine."""
 
 import time
+from pathlib import Path
 
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
@@ -10,12 +11,12 @@ from pushforward.training import build
 from pushforward.training.train import quiet
 
 
-def show_model(name: str, overrides: list[str]) -> str:
+def show_model(name: str, overrides: list[str], config_dir: Path | None = None) -> str:
     """Lines about the recipe `name` on the data and network that the overrides choose (default: as `train` would)."""
     quiet()
     if name.startswith("model="):
         raise PushforwardError(f"show model {name}: give the name alone, such as show model {name.partition('=')[2]}")
-    frozen = compose([f"model={name}", *read(overrides)])
+    frozen = compose([f"model={name}", *read(overrides)], config_dir)
     data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
     lines = [f"{name} on {frozen['choices']['data']} with network={frozen['choices']['network']}"]

@@ -1,0 +1,160 @@
+"""`pushforward completion SHELL`: Tab completes commands, overrides and run names. Imports no torch."""
+
+import contextlib
+import io
+import itertools
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pushforward.cli.parser import Parser
+from pushforward.errors import PushforwardError
+
+SCRIPTS = {
+    "bash": """_pushforward() {
+  local line="${COMP_LINE:0:COMP_POINT}" word IFS=$'\\n'
+  word="${line##* }"
+  COMPREPLY=($(pushforward completion words "$line" 2>/dev/null))
+  # bash ends a word at = and completes what follows it
+  [[ $word == *=* ]] && COMPREPLY=("${COMPREPLY[@]#"${word%%=*}="}")
+}
+complete -o nospace -F _pushforward pushforward""",
+    "zsh": """#compdef pushforward
+_pushforward() {
+  local -a found
+  found=("${(@f)$(pushforward completion words "${words[1,CURRENT]}" 2>/dev/null)}")
+  compadd -Q -S '' -- $found
+}
+compdef _pushforward pushforward""",
+    "fish": """complete -c pushforward -f -a '(pushforward completion words (commandline -cp) 2>/dev/null)'""",
+}
+HOW = {
+    "bash": 'eval "$(pushforward completion bash)"    in ~/.bashrc',
+    "zsh": 'eval "$(pushforward completion zsh)"     in ~/.zshrc, after compinit',
+    "fish": "pushforward completion fish | source     in ~/.config/fish/config.fish",
+}
+TRAIN = ("-m", "--plan", "--help", "--cfg", "--config-dir", "--hydra-help")
+RUNS = ("evaluate", "why", "status", "sync", "sample")
+"""Commands whose words name runs."""
+
+
+def completion(args: list[str]) -> int:
+    """pushforward completion bash|zsh|fish: prints a script by which Tab completes commands, overrides and run names."""
+    parser = Parser("pushforward completion", description=completion.__doc__, epilog="   ".join(HOW.values()))
+    parser.add_argument("shell", choices=[*SCRIPTS, "words"], metavar="bash|zsh|fish")
+    parser.add_argument("line", nargs="?", default="", help="what has been typed; words: prints what may follow")
+    asked = parser.parse_args(args)
+    if asked.shell == "words":
+        print("\n".join(completed(asked.line)))
+    else:
+        print(SCRIPTS[asked.shell])
+    return 0
+
+
+def completed(line: str) -> list[str]:
+    """What may stand in the place of the line's last word."""
+    words = typed(line)
+    partial = words[-1]
+    return sorted({word for word in candidates(words[1:-1], partial) if word.startswith(partial)})
+
+
+def typed(line: str) -> list[str]:
+    """The words of an unfinished line; the last one may be empty, or an open quote."""
+    for ending in ("", "'", '"'):
+        with contextlib.suppress(ValueError):
+            words = shlex.split(line + ending)
+            return [*words, ""] if line[-1:].isspace() or len(words) < 2 else words
+    return ["pushforward", ""]
+
+
+def candidates(before: list[str], partial: str) -> Iterable[str]:
+    from pushforward.cli import COMMANDS
+    from pushforward.cli.about import listed
+    from pushforward.config import options
+
+    if not before:
+        return [*COMMANDS, "--help", "--version"]
+    command, *rest = before
+    if command == "train":
+        return TRAIN if partial.startswith("-") else overrides(before, partial)
+    if partial.startswith("-"):
+        return flags(command)
+    if command == "list":
+        return listed()
+    if command == "completion":
+        return SCRIPTS
+    if command == "show" and not rest:
+        return ["model", "run"]
+    if command == "show" and rest == ["model"]:
+        return options("model")
+    if command == "show" and rest[0] == "model":
+        return overrides(before, partial)
+    if command in RUNS or rest[:1] == ["run"] or rest[-1:] == ["--runs"]:
+        return [*runs(), *(overrides(before, partial) if command == "evaluate" else ())]
+    return []
+
+
+def flags(command: str) -> list[str]:
+    """The options that a command's own help names."""
+    from pushforward.cli import COMMANDS
+
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        COMMANDS[command](["--help"])
+    return re.findall(r"(?<![\w-])--[\w-]+", shown.getvalue())
+
+
+def runs() -> list[str]:
+    from pushforward.runs import every_run
+
+    return ["latest", *(run.id for run in every_run())]
+
+
+def overrides(before: list[str], partial: str) -> Iterable[str]:
+    """`model=vae` for groups, after a comma too; keys of what the words before compose to, with values where they are few."""
+    key, equals, value = partial.partition("=")
+    if not equals:
+        return [f"{name}=" for name in (*groups(before), *keys(before))]
+    head = value.rpartition(",")
+    known = choices(before, key.lstrip("+"))
+    return [f"{key}={head[0]}{head[1]}{option}" for option in known]
+
+
+def groups(before: list[str]) -> list[str]:
+    from pushforward.config import conf_dir
+
+    found = [path.name for folder in (conf_dir(), *own(before)) for path in folder.iterdir() if path.is_dir()]
+    return [*dict.fromkeys(found), "hydra/launcher"]
+
+
+def own(before: list[str]) -> list[Path]:
+    """The folder after --config-dir."""
+    places = [Path(b) for a, b in itertools.pairwise(before) if a == "--config-dir"]
+    return [place for place in places if place.is_dir()]
+
+
+def choices(before: list[str], key: str) -> list[str]:
+    from pushforward.cli.about import launchers
+    from pushforward.config import conf_dir
+
+    if key == "hydra/launcher":
+        return list(launchers())
+    group = key.partition("@")[0]
+    found = [path.stem for folder in (conf_dir(), *own(before)) for path in sorted((folder / group).glob("*.yaml"))]
+    return found or {"retry": ["stale", "failed"], "precision": ["fp32", "bf16", "fp64"]}.get(key, [])
+
+
+def keys(before: list[str]) -> list[str]:
+    """Dotted keys of the config that the overrides typed so far compose to."""
+    from pushforward.composition import Loader
+    from pushforward.overrides import read
+    from pushforward.runs import flatten
+
+    composed: dict[str, Any] = {}
+    with contextlib.suppress(PushforwardError):
+        words = [word for word in before[1:] if "=" in word]
+        composed = Loader(next(iter(own(before)), None)).without_errors(read(words, several=True))
+    names = flatten(composed)
+    return [name for name in names if "_target_" not in name and not re.search(r"\.\d+(\.|$)", name)]
