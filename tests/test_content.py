@@ -132,6 +132,21 @@ def test_data_that_changed_are_not_measured(root: Path, trained: Path, capsys: p
     )
 
 
+def test_what_is_asked_of_a_finished_run_is_answered(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [run] = pf.runs()
+    own = next(iter(run.config["content"])) + "=" + run.config["data"]["source"]["path"]
+    launch.standing(run.path, compose([*BRIEF, own]))
+    assert "pushforward evaluate" not in capsys.readouterr().out
+    launch.standing(run.path, compose([*BRIEF, own, "metrics.images=10", "logger=csv", "tags=[later]"]))
+    said = capsys.readouterr().out
+    assert f"to measure it by other metrics: pushforward evaluate {run.id} metrics.images=10\n" in said
+    assert "tags added: later" in said and [r.id for r in pf.runs(tags="later")] == [run.id]
+    [after] = pf.runs()
+    assert after.state == "finished" and after.metrics == run.metrics
+    launch.standing(run.path, compose([*BRIEF[:7], "trainer.threads=1", own, "metrics=all"]))
+    assert f"pushforward evaluate {run.id} metrics=all\n" in capsys.readouterr().out
+
+
 def test_data_that_moved_are_measured_and_samples_need_none(root: Path, trained: Path) -> None:
     [run] = pf.runs()
     mse = run.metrics["mse"]["value"]

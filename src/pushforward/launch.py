@@ -1,5 +1,7 @@
 """From a frozen config to its run: identifies it, says what is done already, and starts what is not."""
 
+import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ import yaml
 
 from pushforward import config, identities
 from pushforward.errors import Busy
-from pushforward.runs import UNREADABLE, Run, runs_dir, write_whole
+from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir, write_whole
 from pushforward.signals import STOPPING, Asked
 
 PATIENCE = 600.0
@@ -96,7 +98,36 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     from pushforward.report.terminal import show_run
 
     show_run(run)
+    for said in asked_more(run, frozen):
+        print(said)
     return 0
+
+
+def asked_more(run: Run, frozen: dict[str, Any]) -> list[str]:
+    """What a command asks of a finished run beside its training, and the command that does it. Tags are added here."""
+    from pushforward.training.command import differing
+
+    said, own = [], run.config
+    for key in ("metrics", "features"):
+        had, wanted = (identities.canonical({key: node.get(key) or {}}) for node in (own, frozen))
+        if wanted == had or "_target_" not in json.dumps(wanted):
+            continue
+        chosen = frozen["choices"].get(key)
+        anew = [f"{key}={chosen}"] if chosen and chosen != run.choices.get(key) else differing(key, wanted, had)
+        line = shlex.join(["pushforward", "evaluate", run.id, *anew])
+        said.append(f"{run.id} is trained; to measure it by other {key}: {line}")
+    target = (frozen.get("logger") or {}).get("_target_")
+    if target and target != (own.get("logger") or {}).get("_target_"):
+        said.append(f"{run.id} is trained, and a logger follows training: its curves are in metrics.csv")
+    tags = [tag for tag in frozen["tags"] if tag not in (own.get("tags") or [])]
+    writer = RunDir(run.path)
+    if tags and writer.lock.acquire():
+        try:
+            RunDir.create(run.path, {**own, "tags": [*(own.get("tags") or []), *tags]})
+        finally:
+            writer.lock.release()
+        said.append(f"{run.id}: tags added: {', '.join(tags)}")
+    return said
 
 
 def renew(path: Path) -> None:

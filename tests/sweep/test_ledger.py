@@ -23,7 +23,7 @@ def test_a_sweep_is_on_record_while_it_lives_and_after(folder: Path) -> None:
     jobs = [compose(["model=vae", "data=digits", f"seed={seed}"]) for seed in (1, 2, 3, 4)]
     asked = [["data=digits", "model=vae", f"seed={seed}"] for seed in (1, 2, 3, 4)]
     with ledger.recorded(folder, jobs[:2], asked[:2], parallel=2) as codes:
-        assert os.environ[SWEEP] == folder.name
+        assert os.environ[SWEEP] == ledger.group(jobs[:2], asked[:2]) == ledger.read(folder)["group"]
         assert Sweep(folder).alive and Sweep(folder).ended is None and not Sweep(folder).stopped
         codes += [0, 0]
     with ledger.recorded(folder, jobs[2:], asked[2:], parallel=2) as codes:  # its second batch
@@ -50,3 +50,14 @@ def test_what_is_refused_leaves_nothing(folder: Path) -> None:
 )
 def test_its_name_is_what_its_jobs_differ_in(asked: list[list[str]], said: str) -> None:
     assert ledger.varied(asked) == said
+
+
+def test_a_sweep_that_is_repeated_has_the_same_group(folder: Path) -> None:
+    jobs = [compose(["model=vae", "data=digits", f"seed={seed}"]) for seed in (1, 2)]
+    asked = [["model=vae", f"seed={seed}"] for seed in (1, 2)]
+    first = ledger.group(jobs, asked)
+    assert first.startswith("seed=1,2 ") and ledger.group(jobs[::-1], asked) == first
+    assert ledger.group([jobs[0], {**jobs[1], "tags": ["later"]}], asked) == first
+    assert ledger.group([jobs[0], {**jobs[1], "seed": 3}], asked) != first
+    long = [[f"model.objective.kl.weight={{a: {i}}}" * 20] for i in (1, 2)]
+    assert len(ledger.group(jobs, long)) <= 128, "W&B takes no longer name"

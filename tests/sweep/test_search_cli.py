@@ -111,3 +111,14 @@ def test_without_optuna_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert run(["train", "-m", "--config-dir", str(mine), "study=small"]) == 2
     assert "study=… needs optuna: pip install 'pushforward[search]'" in capsys.readouterr().err
+
+
+def test_a_search_by_what_is_not_measured_is_refused_at_the_start(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna")
+    asked = ["study=small", "study.metric=test/mse", "study.direction=minimize"]
+    assert run(["train", "-m", "--config-dir", str(mine), *asked, *TINY]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: study.metric=test/mse: metrics=none measures nothing; say metrics=default\n"
+    assert not every_run()

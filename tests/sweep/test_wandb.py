@@ -1,6 +1,7 @@
 """W&B and sweeps: jobs kept apart and grouped, the summary's table, an agent's command line, what is sent later."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,14 +54,16 @@ def test_jobs_of_a_sweep_are_runs_of_their_own_in_one_group_each_with_its_exit_c
         next(r.id for r in runs if r.key("optimizer.model.lr") == lr) for lr in (0.001, 1e30)
     ]
     assert sweep.ended and not sweep.alive and sweep.name == "optimizer.model.lr=0.001,1e+30"
+    group = sweep.written["group"]
+    assert re.fullmatch(r"optimizer.model.lr=0.001,1e\+30 [0-9a-f]{8}", group)
     for one in runs:
         logged = read_wandb(one.path)
         assert {(r.run_id, r.run_group, r.job_type, tuple(r.tags)) for r in logged.runs} == {
-            (one.id, sweep.id, "train", ("vae", "digits"))
+            (one.id, group, "train", ("vae", "digits"))
         }
         assert logged.exit_code == (0 if one.state == "finished" else 1)
     its, shown, code = summary(read_wandb, sweep.path)
-    assert (its.run_id, its.run_group, its.job_type, code) == (f"sweep-{sweep.id}", sweep.id, "sweep", 1)
+    assert (its.run_id, its.run_group, its.job_type, code) == (f"sweep-{group[-8:]}", group, "sweep", 1)
     assert shown["columns"][:3] == ["run", "state", "optimizer.model.lr"]
     assert [row[:3] for row in shown["data"]] == [
         [sweep.run_ids[0], "finished", "0.001"], [sweep.run_ids[1], "diverged", "1e+30"]

@@ -60,8 +60,8 @@ SPEC: Spec = {
     "high": "text", "dequantized": "flag", "shift": ["number"], "scale": ["number"],
 }  # fmt: skip
 SWEEP: Spec = {
-    "name": "text", "started": "time?", "ended": "time?", "command": "text", "host": "text", "parallel": "whole?",
-    "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text"}],
+    "name": "text", "group": "text", "started": "time?", "ended": "time?", "command": "text", "host": "text",
+    "parallel": "whole?", "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text"}],
 }  # fmt: skip
 STUDY: Spec = {
     "name": "text", "trials": "whole", "complete": "whole", "pruned": "whole", "failed": "whole", "running": "whole",

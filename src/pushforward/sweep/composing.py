@@ -1,6 +1,7 @@
 """The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -137,6 +138,9 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     checked = settings(node, str(choices.get("study") or "study"), parallel=batch)
     composer = Composer(loader, master, overrides, checked.space)
     checked.definition = {**checked.definition, "base": identities.identity(composer.base)}
+    measured = [o.source for o in checked.objectives if o.source.startswith("test/")]
+    if measured and "_target_" not in json.dumps(composer.base.get("metrics")):
+        raise PushforwardError(f"study.metric={measured[0]}: metrics=none measures nothing; say metrics=default")
     if plan.ASKED.get():
         return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)

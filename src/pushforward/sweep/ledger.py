@@ -1,5 +1,6 @@
 """What a sweep writes of itself: `sweep.json` in its folder, for `pushforward status`; its id, by which W&B groups its jobs."""
 
+import hashlib
 import json
 import os
 import socket
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pushforward import config
+from pushforward import config, identities
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import Run, runs_dir, schema
 from pushforward.runs.sweeps import FILE
@@ -36,13 +37,14 @@ def recorded(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     jobs = [{"run": config.run_id(f), "overrides": " ".join(o)} for f, o in zip(frozen, overrides, strict=True)]
     content = {
-        "name": varied(overrides), "started": now, "command": " ".join(sys.argv), "host": socket.gethostname(),
+        "name": varied(overrides), "group": group(frozen, overrides),
+        "started": now, "command": " ".join(sys.argv), "host": socket.gethostname(),
         **old, "parallel": parallel, "ended": None, "jobs": [*old.get("jobs", []), *jobs],
     }  # fmt: skip
     write(folder, content)
     codes: list[int] = []
     try:
-        with grouped(folder.name):
+        with grouped(content["group"]):
             yield codes
         content["stopped"] = STOPPED in codes
         content["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -67,6 +69,12 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, content: dict[str, Any]) -> None:
     write_whole(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def group(frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]]) -> str:
+    """`model=vae,gan seed=1..3 5f1c2a9b`: the W&B group of these jobs, one for a sweep however often it is started."""
+    content = "\n".join(sorted({identities.identity(one) for one in frozen}))
+    return f"{varied(overrides)[:100]} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 def varied(overrides: Sequence[Sequence[str]]) -> str:

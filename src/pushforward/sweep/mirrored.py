@@ -8,6 +8,7 @@ from typing import Any
 from pushforward import config
 from pushforward.report.tables import ORDER
 from pushforward.runs import Run, runs_dir
+from pushforward.sweep import ledger
 
 MOST = 30
 """Numbers of a run that the table has room for; the main ones come first."""
@@ -24,7 +25,13 @@ def mirror(
     from pushforward.training.loggers import log_sweep
 
     try:
-        log_sweep(folder, nodes[0], *table(frozen, overrides), failed=any(codes))
+        log_sweep(
+            folder,
+            nodes[0],
+            ledger.read(folder).get("group") or ledger.group(frozen, overrides),
+            *table(frozen, overrides),
+            failed=any(codes),
+        )
     except Exception as error:
         print(f"wandb: the sweep's table is not logged: {str(error).splitlines()[0]}", flush=True)
 

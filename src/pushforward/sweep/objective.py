@@ -86,7 +86,10 @@ def value(run: Run, source: str) -> float:
     entry = run.metrics.get(name)
     if entry is None:
         known = sorted(run.metrics) + [c for c in curves if c.startswith("val/")]
-        raise PushforwardError(f"study.metric={source}: the run has no such number; {near(name, known)}")
+        raise PushforwardError(
+            f"study.metric={source}: {run.id} has no such number; {near(name, known)}; if the run was measured by less, the "
+            f"same command goes on after: pushforward evaluate {run.id} metrics=default"
+        )
     if entry.get("na") or entry.get("value") is None:
         raise Unmeasured(f"{source}: {entry.get('na') or 'no value'}")
     if (entry.get("card") or {}).get("split") == "test" and source == name:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 SWEEP = "PUSHFORWARD_SWEEP"
-"""The environment variable in which a job finds the id of its sweep: its W&B group, unless logger.group names one."""
+"""The environment variable in which a job finds the name of its sweep: its W&B group, unless logger.group names one."""
 
 
 def wandb_logger(
@@ -75,13 +75,15 @@ def start(folder: Path, mode: str, init_timeout: float, project: str, entity: st
         return begin("offline")
 
 
-def log_sweep(folder: Path, node: dict[str, Any], columns: list[str], rows: list[list[Any]], failed: bool) -> None:
+def log_sweep(
+    folder: Path, node: dict[str, Any], group: str, columns: list[str], rows: list[list[Any]], failed: bool
+) -> None:
     """One small W&B run of job type sweep, in the group of its jobs: their table. node: how they log, `logger`."""
     import wandb
 
     experiment = start(
         folder, node["mode"], node["init_timeout"], node["project"], node["entity"],
-        id=f"sweep-{folder.name}", group=node["group"] or folder.name, job_type="sweep",
+        id=f"sweep-{group.rpartition(' ')[2]}", group=node["group"] or group, job_type="sweep",
     )  # fmt: skip
     experiment.log({"summary": wandb.Table(columns=list(columns), data=rows)})
     experiment.finish(exit_code=int(failed))
