@@ -146,7 +146,7 @@ def test_list_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str]) -> 
     for group in groups:
         with pytest.raises(SystemExit) as done:
             main(["list", group])
-        lines = capsys.readouterr().out.splitlines()
+        lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
         assert done.value.code == 0
         assert [line.split()[0] for line in lines] == options(group)
         assert all(len(line.split()) > 1 for line in lines), f"{group}: an option without a first comment line"

@@ -51,7 +51,7 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
                 rehearsed(frozen, modules, here)
         except PushforwardError as error:
             errors.append(str(error))
-        except Exception as error:
+        except (Exception, GeneratorExit, SystemExit) as error:
             errors.append(f"model={frozen['choices'].get('model')} cannot be trained: {described(error)}")
     if errors:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
@@ -72,10 +72,7 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
     check(frozen, family)
     check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)
-    try:
-        step(frozen, family, data, here)
-    except (GeneratorExit, SystemExit, StopIteration) as error:
-        raise RuntimeError(f"{type(error).__name__} in its first step") from error
+    step(frozen, family, data, here)
 
 
 def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool) -> None:
