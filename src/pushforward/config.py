@@ -243,7 +243,10 @@ def trainer_errors(frozen: Mapping[str, Any]) -> Iterator[str]:
     given, batch = settings.get("max_time"), frozen["batch_size"]
     if isinstance(given, str) and max_seconds(frozen) is None:
         yield f"trainer.max_time={given}: give seconds, or days, hours, minutes and seconds as in 00:12:00:00"
-    if isinstance(parts, int) and isinstance(batch, int) and parts > 0 and batch % (parts * devices(frozen)):
+    numbers = (parts, batch, settings["devices"], settings.get("num_nodes") or 1)
+    if not all(isinstance(number, int) and number > 0 for number in numbers):
+        return  # each is refused by itself
+    if batch % (parts * devices(frozen)):
         several = f" in each of {devices(frozen)} processes" if devices(frozen) > 1 else ""
         yield f"trainer.accumulate={parts}: batch_size={batch} does not divide into as many equal parts{several}"
 
