@@ -90,6 +90,11 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
         return 1
     if state != "finished":
         return None
+    measuring = {key: frozen[key] for key in ("logger", "features", "metrics")}  # no part of what is trained
+    if any(node != run.config.get(key) for key, node in measuring.items()):
+        from pushforward.training.bind import check_targets
+
+        check_targets(measuring)
     if why := config.stale(run):
         if retry == "stale":
             renew(path)

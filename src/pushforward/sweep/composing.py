@@ -125,7 +125,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     except ImportError:
         raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
     from pushforward.sweep import devices, stacking
-    from pushforward.sweep.pool import Pool, rehearse
+    from pushforward.sweep.pool import Pool, rehearse, server_for
     from pushforward.sweep.search import Search
     from pushforward.sweep.study import Study
     from pushforward.sweep.study_report import report
@@ -142,6 +142,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     if measured and "_target_" not in json.dumps(composer.base.get("metrics")):
         raise PushforwardError(f"study.metric={measured[0]}: metrics=none measures nothing; say metrics=default")
     if plan.ASKED.get():
+        rehearse(server_for([composer.base]), composer.corners())
         return planned(checked, composer.base)
     study = Study(checked, outputs() / "studies" / checked.name)
     names = devices.gpus() if devices.on_gpu(composer.base) else []

@@ -21,6 +21,7 @@ from pushforward.training.acceleration import check
 from pushforward.training.bind import check_targets
 from pushforward.training.callbacks import check_callbacks
 from pushforward.training.evaluate import check_measures, named_features
+from pushforward.training.memory import check_batch, within_memory
 from pushforward.training.selection import Selector
 from pushforward.training.train import make_trainer, quiet
 
@@ -68,7 +69,10 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
     if key not in modules:
         modules[key] = build.build_data(frozen)
     data = modules[key]
-    family = build.build_family(frozen, data.spec)
+    if here:
+        check_batch(frozen, data.spec)
+    with within_memory():
+        family = build.build_family(frozen, data.spec)
     check(frozen, family)
     check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)
