@@ -40,6 +40,7 @@ class Logged:
         self.config: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
         self.runs: list[Any] = []
+        self.summary: dict[str, Any] = {}
         self.exit_code: int | None = None
         for payload in payloads(path):
             record = pb.Record()
@@ -55,6 +56,8 @@ class Logged:
                     value = json.loads(item.value_json)
                     row[key] = {**row.get(key, {}), inner[0]: value} if inner else value
                 self.history.append(row)
+            for item in record.summary.update:
+                self.summary[".".join([item.key] if item.key else item.nested_key)] = json.loads(item.value_json)
             if record.HasField("exit"):
                 self.exit_code = record.exit.exit_code
 

@@ -44,6 +44,45 @@ def test_an_offline_wandb_file_holds_config_terms_and_pictures(small: Compose, t
         for key, file in zip(pictures, media, strict=True):
             assert file.read_bytes() == drawn[key.removeprefix("pictures/")]
         assert logged.exit_code == 0
+        assert logged.runs[0].notes.startswith("pushforward train model=vae data=digits")
+        speeds = logged.column("images_per_second")
+        assert set(speeds) == set(logged.column("train/kl")) and min(speeds.values()) > 0
+        assert "images_per_second" not in curves, "the curves are the same in every repetition"
+        best = checkpoint_of(folder)["best"]
+        assert logged.summary["best/val/criterion"] == pytest.approx(best["value"])
+        assert logged.summary["best/images_seen"] == best["images_seen"]
+        drawings = [row["images_seen"] for row in logged.history if "pictures/samples" in row]
+        assert drawings == [1024, 2048, 2560], "after each block that a fifth of the budget ends in"
+
+
+def checkpoint_of(folder: Path) -> dict[str, Any]:
+    import torch
+
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (f"tags=[{'a' * 65}]", ["tags:", "65 characters", "1 to 64"]),
+        ("tags=['']", ["tags:", "0 characters"]),
+        ("logger.project=a%b", ["logger.project=a%b", "it has %"]),
+        ("logger.project=" + "a" * 129, ["129 characters", "1 to 128"]),
+        ("logger.mode=sometimes", ["logger.mode=sometimes", "auto, online, offline"]),
+    ],
+)
+def test_what_wandb_would_refuse_is_refused_before(small: Compose, override: str, words: list[str]) -> None:
+    from pushforward.training.rehearsal import rehearse
+
+    with pytest.raises(PushforwardError) as refused:
+        rehearse([small("model=vae", "logger=wandb", override)])
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
+def test_an_offline_run_says_how_to_send_it(small: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(small("model=vae", "logger=wandb", "logger.mode=offline", "budget.epochs=0.2"), tmp_path / "run") == 0
+    shown = capsys.readouterr().out
+    assert "wandb: this run is logged offline; pushforward sync run sends it\n" in shown and shown.count("wandb:") == 1
 
 
 def test_a_failure_is_recorded_as_one(

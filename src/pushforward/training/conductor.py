@@ -156,6 +156,7 @@ class Conductor(pl.Callback):
         """The clock starts."""
         self.device = family.device
         self.clock = time.perf_counter()
+        self.marked = (self.clock, family.progress.images_seen)
 
     # Between blocks --------------------------------------------------------------------------------------------------
 
@@ -229,7 +230,9 @@ class Conductor(pl.Callback):
         if means:
             row = {f"train/{name.removeprefix('model/')}": value for name, value in means.items()}
             row.update({f"lr/{name}": float(o.param_groups[0]["lr"]) for name, o in family.stepper.optimizers.items()})
-            self.write(row, seen)
+            now, (then, before) = time.perf_counter(), self.marked
+            self.marked = (now, seen)
+            self.write(row, seen, images_per_second=(seen - before) / max(now - then, 1e-9))
 
     def check_weights(self, family: Family) -> None:
         """A last step may spoil weights and leave every term finite: what is not finite is never saved."""
@@ -305,13 +308,14 @@ class Conductor(pl.Callback):
             row, self.pending = self.pending, {}
             self.write(row, seen)
 
-    def write(self, row: dict[str, float], seen: int) -> None:
+    def write(self, row: dict[str, float], seen: int, **speed: float) -> None:
+        """A row of the curves; speed: for loggers alone, since it is another in every repetition."""
         self.latest.update(row)
         if self.chief:
             assert self.curves is not None
             self.curves.append(seen, row)
             for mirror in self.mirrors:
-                loggers.log_numbers(mirror, row, seen)
+                loggers.log_numbers(mirror, row | speed, seen)
 
     def tell(self, family: Family) -> None:
         """The status file, at most once a second."""

@@ -1,18 +1,55 @@
 """Weights & Biases and TensorBoard as mirrors of the run directory; a run is never lost to them."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.domains import Positive
 from pushforward.errors import PushforwardError
-from pushforward.runs import data_name
+from pushforward.runs import Run, data_name
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
+MODES = ("auto", "online", "offline")
 SWEEP = "PUSHFORWARD_SWEEP"
 """The environment variable in which a job finds the name of its sweep: its W&B group, unless logger.group names one."""
+
+
+LONGEST_TAG, LONGEST_PROJECT = 64, 128
+REFUSED_SIGNS = "/\\#?%:"
+"""Signs that W&B takes in no project's name."""
+PICTURES = 5
+"""How often a run's pictures are drawn for its logger, unless trainer.pictures_every says; not where drawing takes long."""
+
+
+def check_logger(frozen: Mapping[str, Any]) -> None:
+    """Raises PushforwardError for what W&B would refuse when the run is trained."""
+    node = frozen["logger"] or {}
+    if not str(node.get("_target_")).endswith(".wandb_logger"):
+        return
+    check_names(str(node.get("project") or ""), tags(frozen), str(node["mode"]))
+
+
+def check_names(project: str, labels: Sequence[str], mode: str) -> None:
+    """Raises PushforwardError for names that W&B does not take."""
+    wrong = [sign for sign in REFUSED_SIGNS if sign in project]
+    if wrong or not 0 < len(project) <= LONGEST_PROJECT:
+        said = f"it has {' '.join(wrong)}" if wrong else f"it has {len(project)} characters"
+        raise PushforwardError(
+            f"logger.project={project:.40}: {said}; a W&B project has 1 to {LONGEST_PROJECT}, none of {REFUSED_SIGNS}"
+        )
+    for tag in labels:
+        if not 0 < len(tag) <= LONGEST_TAG:
+            raise PushforwardError(f"tags: {tag!r:.40} has {len(tag)} characters; a W&B tag has 1 to {LONGEST_TAG}")
+    if mode not in MODES:
+        raise PushforwardError(f"logger.mode={mode}: choose from {', '.join(MODES)}")
+
+
+def tags(frozen: Mapping[str, Any]) -> list[str]:
+    """A run's W&B tags: model, data, and a person's own."""
+    return [str(frozen["choices"]["model"]), str(data_name(frozen)), *map(str, frozen["tags"])]
 
 
 def wandb_logger(
@@ -32,35 +69,40 @@ def wandb_logger(
     """
     from pytorch_lightning.loggers import WandbLogger
 
-    choices = frozen["choices"]
+    from pushforward.training.command import command
+
+    check_names(project, tags(frozen), mode)
     experiment = start(
         run, mode, init_timeout, project, entity,
         id=run.name, group=group or os.environ.get(SWEEP), job_type=job_type,
-        tags=[choices["model"], str(data_name(frozen)), *frozen["tags"]], config=frozen,
+        tags=tags(frozen), config=frozen, notes=command(Run(run)), system=True,
     )  # fmt: skip
     experiment.define_metric("images_seen")
     experiment.define_metric("*", step_metric="images_seen")
     logger = WandbLogger(experiment=experiment, save_dir=str(run), log_model=False)
+    if experiment.settings._offline:
+        print(f"wandb: this run is logged offline; pushforward sync {run.name} sends it", flush=True)
     logger.pushforward_log_model = log_model and not experiment.settings._offline  # type: ignore[attr-defined]
     return logger
 
 
-def start(folder: Path, mode: str, init_timeout: float, project: str, entity: str | None, id: str, **more: Any) -> Any:
-    """A W&B run named `id` whose files are in `folder`; offline where there is no key or no answer.
+def start(
+    folder: Path, mode: str, init_timeout: float, project: str, entity: str | None, id: str, system: bool = False,
+    **more: Any,
+) -> Any:  # fmt: skip
+    """A W&B run named `id` whose files are in `folder`; offline where there is no key or no answer. system: its metrics, too.
 
     Under `wandb agent`, the sweep there names the run, its project and its owner.
     """
     import wandb
 
-    if mode not in ("auto", "online", "offline"):
-        raise PushforwardError(f"logger.mode={mode}: choose from auto, online, offline")
     wanted = os.environ.get("WANDB_MODE") or mode
     if wanted == "auto":
         wanted = "online" if has_key() else "offline"
     theirs = {} if os.environ.get("WANDB_SWEEP_ID") else {"id": id, "project": project, "entity": entity}
 
     def begin(mode: str) -> Any:
-        settings = wandb.Settings(init_timeout=init_timeout, console="off", x_disable_stats=True, silent=True)
+        settings = wandb.Settings(init_timeout=init_timeout, console="off", x_disable_stats=not system, silent=True)
         how = {"mode": mode, "settings": settings, "reinit": "create_new"}  # runs trained as one are open side by side
         return wandb.init(name=id, dir=str(folder), resume="allow", **how, **theirs, **more)  # type: ignore[arg-type]
 
@@ -70,7 +112,7 @@ def start(folder: Path, mode: str, init_timeout: float, project: str, entity: st
         if wanted != "online":
             raise
         why = str(error).splitlines()[0]
-        print(f"wandb: no answer ({why}); this run is logged offline. Later: pushforward sync {folder.name}")
+        print(f"wandb: no answer ({why})", flush=True)
         wandb.teardown()
         return begin("offline")
 
@@ -146,6 +188,14 @@ def log_numbers(logger: "Logger", numbers: dict[str, float], images_seen: int) -
         logger.experiment.log({**numbers, "images_seen": images_seen})
     else:
         logger.log_metrics(numbers, step=images_seen)
+
+
+def log_best(logger: "Logger", best: Mapping[str, float]) -> None:
+    """The best values into W&B's summary, where a table of runs shows them."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    if isinstance(logger, WandbLogger):
+        logger.experiment.summary.update({f"best/{name}": value for name, value in best.items()})
 
 
 def log_checkpoint(logger: "Logger", path: Path) -> None:

@@ -21,6 +21,7 @@ from pushforward.training.acceleration import check
 from pushforward.training.bind import check_targets
 from pushforward.training.callbacks import check_callbacks
 from pushforward.training.evaluate import check_measures, named_features
+from pushforward.training.loggers import check_logger
 from pushforward.training.memory import check_batch, within_memory
 from pushforward.training.selection import Selector
 from pushforward.training.train import make_trainer, quiet
@@ -63,6 +64,7 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
 def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool) -> None:
     """Tries one job; modules: data that are loaded already, by their config."""
     check_targets(frozen)
+    check_logger(frozen)
     if here:
         check_device(frozen)
     key = json.dumps(frozen["data"], sort_keys=True)

@@ -208,6 +208,9 @@ def conclude(session: Session) -> None:
             loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
             numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
             loggers.log_numbers(mirror, numbers, outcome.images)
+            best = session.conductor.best
+            if math.isfinite(best.value):
+                loggers.log_best(mirror, {"val/criterion": best.value, "images_seen": best.images_seen})
     if gaps and "record.json" not in gaps:
         with apart(run, gaps, "record.json"):
             run.update_record({}, failed=gaps)
@@ -324,6 +327,8 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
     n = family.spec.n_train
     per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
     pictures = frozen["trainer"]["pictures_every"]
+    if pictures is None and (frozen["logger"] or {}).get("_target_") and not getattr(family, "costly", False):
+        pictures = images / n / loggers.PICTURES
     return Plan(
         cycles=cycles,
         images=images,
