@@ -54,6 +54,7 @@ REFUSED = {
     "metrics=default metrics.during=[foo]": "metrics.during: foo is not measured; choose from reconstruction",
     "metrics=default metrics.samples.parts=[foo]": "metrics.samples.parts: foo is not known; choose from frechet",
     "metrics=default metrics.samples.further=[foo]": "metrics.samples.further: there is no density foo",
+    "metrics=default metrics.modes.density=foo": "metrics.densities: there is no foo; it has normal, gaussian, mixture",
     "metrics=default +measure@metrics.latent=latent metrics.latent.densities=[foo]": "there is no density foo",
 }
 
@@ -63,7 +64,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(small: Compose, overrides: s
     with pytest.raises(PushforwardError) as refused:
         rehearse([small("model=vae", *BUDGET, *overrides.split())])
     assert why in str(refused.value) and "\n" not in str(refused.value)
-    assert len(REFUSED) == 10
+    assert len(REFUSED) == 11
 
 
 def stops(*_: Any) -> Any:

@@ -162,6 +162,11 @@ class Parzen:
     def __post_init__(self) -> None:
         positive(self, "samples", "images", "validation", "steps")
 
+    def check(self, subject: Subject) -> None:
+        """Raises PushforwardError where samples are to come from a density of a name that there is none of."""
+        if not subject.can("sample"):
+            subject.check_density(self.density)
+
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:
         density = "own" if subject.can("sample") else self.density

@@ -45,6 +45,11 @@ class Modes:
     def __post_init__(self) -> None:
         positive(self, "samples", "cells", "costly_cells")
 
+    def check(self, subject: Subject) -> None:
+        """Raises PushforwardError where no density has the name `density`."""
+        if self.density != "own":
+            subject.check_density(self.density)
+
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:
         if subject.data.log_density is None:

@@ -168,15 +168,19 @@ class Subject:
         whole = self.once(("posterior", split, n), lambda: self.batched(both, self.x(split, n)))
         return whole[:, 0], whole[:, 1]
 
-    def density(self, name: str) -> Any:
-        """The density `name` over codes, fitted to those of the training images, on the family's device."""
-        if not self.can("encode", "decode"):
-            raise NotApplicable("no codes to fit a density to")
+    def check_density(self, name: str) -> None:
+        """Raises PushforwardError where no density over codes has this name."""
         if name not in self.densities:
             raise PushforwardError(
                 f"metrics.densities: there is no {name}; it has {', '.join(self.densities) or 'none'}. "
                 f"Add one: +density@metrics.densities.{name}=mixture"
             )
+
+    def density(self, name: str) -> Any:
+        """The density `name` over codes, fitted to those of the training images, on the family's device."""
+        if not self.can("encode", "decode"):
+            raise NotApplicable("no codes to fit a density to")
+        self.check_density(name)
         return self.once(("density", name), lambda: self.densities[name](self.codes("train")).to(self.device))
 
     def samples(self, n: int, density: str = "own") -> Tensor:
