@@ -12,7 +12,7 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pushforward import content, machine
+from pushforward import content, initial, machine
 from pushforward.domains import (
     Count,
     Decay,
@@ -133,6 +133,7 @@ class Config:
     trainer: Trainer = field(default_factory=Trainer)
     logger: Any = None
     callbacks: Any = None
+    init_from: str | None = None
     features: Any = None
     metrics: Any = None
     tags: list[str] = field(default_factory=list)
@@ -189,6 +190,8 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     if isinstance(own.get("data"), dict):
         own["data"], found = content.described(own["data"], str(choices.get("data")))
         about |= {"content": found} if found else {}
+    own["init_from"], initial_weights = initial.described(own.get("init_from"))
+    about |= {"initial": initial_weights} if initial_weights else {}
     frozen = {**about, **with_numbers(own, Config)}
     check_values(frozen)
     return frozen
@@ -211,7 +214,7 @@ def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
 
 def check_values(frozen: Mapping[str, Any]) -> None:
     """Refuse keys that nothing reads, and values that no run can mean; of components, `training.bind` knows more."""
-    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses", "content")}
+    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses", "content", "initial")}
     errors = [*refusals("", own, keys_of(Config), "there is no such key")]
     for key, known in keys_of(Config).items():
         if known is Any and isinstance(frozen.get(key), Mapping):

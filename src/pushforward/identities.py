@@ -68,6 +68,10 @@ def identity(frozen: dict[str, Any]) -> str:
     data = {key: value for key, value in (frozen.get("data") or {}).items() if key not in PLACES}
     there: dict[str, dict[str, str]] = frozen.get("content") or {}
     hashed["data"] = content.with_paths(data, {key: found["sha256"] for key, found in there.items()})
+    # whose weights they are and what they are, not where they lie
+    hashed["init_from"] = {
+        key: value for key, value in (frozen.get("initial") or {}).items() if key in ("identity", "sha256")
+    } or None
     text = json.dumps(canonical(hashed), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -40,6 +40,7 @@ RECORD: Spec = {
         "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
     "execution": ("any",), "failed": ("text",),
+    "init_from": {"file": "text", "sha256": "text", "run": "text", "identity": "text?"},
     "stopped_early": {"by": "text", "images_seen": "whole", "of_images": "whole"},
 }  # fmt: skip
 STATUS: Spec = {

@@ -10,14 +10,15 @@ import pickle
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pushforward.errors import Unreadable
+from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
+from pushforward.initial import checksum
 from pushforward.runs import whole
 
 FORMAT = 1
@@ -185,3 +186,36 @@ def put(family: Family, path: Path) -> dict[str, Any]:
 def weights(state: dict[str, Any], ema: bool = True) -> dict[str, Any]:
     """The weights to evaluate: the moving averages where there are any (and `ema` asks for them), else the raw ones."""
     return {**state["state_dict"], **(state["ema"] if ema else {})}
+
+
+def initialise(family: Family, initial: Mapping[str, Any]) -> None:
+    """Put the weights that a run starts from into its family: another run's chosen ones, its averages where it has any.
+
+    initial: what `pushforward.initial` found. Raises PushforwardError where names or shapes differ, or the file does.
+    """
+    path = Path(initial["file"])
+    if not path.is_file():
+        raise PushforwardError(f"init_from: {path} is gone; put it back, or start from another run")
+    if checksum(path) != initial["sha256"]:
+        raise PushforwardError(
+            f"init_from: {path} holds other weights now; start the command again: that is another run"
+        )
+    theirs, ours = weights(load(path)), family.state_dict()
+    missing, foreign = [k for k in ours if k not in theirs], [k for k in theirs if k not in ours]
+    unlike = [
+        f"{k} {tuple(theirs[k].shape)} for {tuple(ours[k].shape)}"
+        for k in ours
+        if k in theirs and theirs[k].shape != ours[k].shape
+    ]
+    wrong = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
+        for what, names in (
+            ("missing", missing),
+            ("that the model does not have", foreign),
+            ("of another shape", unlike),
+        )
+        if names
+    ]
+    if wrong:
+        raise PushforwardError(f"init_from: {path} does not fit the model: {'; '.join(wrong)}")
+    family.load_state_dict(theirs)

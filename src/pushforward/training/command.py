@@ -12,7 +12,7 @@ from pushforward.runs import Run
 
 TRAINED = (
     "seed", "batch_size", "precision", "budget", "selection", "weighting", "schedule", "ema", "optimizer", "likelihood",
-    "corruption", "network", "data", "model", "callbacks",
+    "corruption", "network", "data", "model", "callbacks", "init_from",
 )  # fmt: skip
 """Keys that decide what is trained; what others take from them by interpolation comes first."""
 GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting", "schedule", "ema", "callbacks")

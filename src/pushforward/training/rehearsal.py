@@ -16,7 +16,7 @@ from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
 from pushforward.seeds import generator
 from pushforward.spec import Batch
-from pushforward.training import build
+from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
 from pushforward.training.bind import check_targets
 from pushforward.training.callbacks import check_callbacks
@@ -75,6 +75,8 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
         check_batch(frozen, data.spec)
     with within_memory():
         family = build.build_family(frozen, data.spec)
+    if frozen.get("initial"):
+        checkpoints.initialise(family, frozen["initial"])
     check(frozen, family)
     check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)

@@ -166,6 +166,8 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     images = build.budget_images(frozen, data.spec)
     cycles = build.budget_cycles(frozen, family)
     restored = last_checkpoint(run, family)
+    if restored is None and frozen.get("initial"):
+        checkpoints.initialise(family, frozen["initial"])
     data.per_cycle, data.cycles = family.batches_per_cycle, cycles
     data.start_block = restored["blocks"] if restored else 0
     if chief:
@@ -386,6 +388,7 @@ def record(session: Session) -> None:
         identity=run.identity,
         improving=conductor.improving,
         stopped_early=outcome.early,
+        init_from=frozen.get("initial"),
         objective=family.describe(),
         cost={
             "parameters": sum(p.numel() for p in family.parameters()),
