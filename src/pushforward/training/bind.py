@@ -7,16 +7,22 @@ from typing import Any, NamedTuple, get_type_hints
 
 import torch
 
-from pushforward.domains import Decay, NonNegative, Positive, Share, refusals, settled
+from pushforward.domains import Decay, Natural, NonNegative, Positive, Real, Share, refusals, settled
 from pushforward.errors import PushforwardError
 from pushforward.trust import locate
 
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-OPTIMIZER = {
-    "lr": Positive, "betas": tuple[Decay, Decay], "eps": NonNegative, "weight_decay": NonNegative,
-    "momentum": NonNegative, "dampening": Share, "alpha": Decay, "lr_decay": NonNegative, "rho": Decay,
+THEIRS: dict[str, dict[str, Any]] = {
+    "torch.optim.": {
+        "lr": Positive, "betas": tuple[Decay, Decay], "eps": NonNegative, "weight_decay": NonNegative,
+        "momentum": NonNegative, "dampening": Share, "alpha": Decay, "lr_decay": NonNegative, "rho": Decay,
+    },
+    "pytorch_lightning.callbacks.": {
+        "min_delta": NonNegative, "patience": Natural, "stopping_threshold": Real | None,
+        "divergence_threshold": Real | None,
+    },
 }  # fmt: skip
-"""Domains of what torch's optimisers take, whose own annotations have none."""
+"""Domains of what other libraries' components take, whose own annotations have none, by the beginning of their modules."""
 
 
 def check_targets(frozen: Mapping[str, Any]) -> None:
@@ -106,8 +112,10 @@ def signature_of(target: Any) -> Signature:
             continue
         if not any_other:
             break
-    domains = OPTIMIZER if issubclass(target, torch.optim.Optimizer) else {}
-    return Signature({**known, **{key: domain for key, domain in domains.items() if key in known}}, required, any_other)
+    for module, domains in THEIRS.items():
+        if target.__module__.startswith(module):
+            known |= {key: domain for key, domain in domains.items() if key in known}
+    return Signature(known, required, any_other)
 
 
 def parameters_of(function: Any, skip: int = 0) -> Signature:
