@@ -68,9 +68,54 @@ class Estimates:
         images = budget(frozen, alike)
         if images is None:
             return None
-        costs = [_cost(run) for run in alike]
-        an_image = median(cost["train_seconds"] / cost["images_seen"] for cost in costs)
-        return max(0, images - seen) * an_image + median(cost.get("evaluate_seconds") or 0.0 for cost in costs)
+        an_image = image_seconds(alike)
+        return max(0, images - seen) * an_image + self.measuring(frozen, alike, an_image)
+
+    def measuring(
+        self, frozen: Mapping[str, Any], alike: Sequence[Run], an_image: float, test: int | None = None
+    ) -> float:
+        """Seconds of measuring: as its like took, in proportion to the images; before there is any, as training would.
+
+        A measure is a pass over its images, which costs about what training on them does. test: images of the test split.
+        """
+        wanted = measured_images(frozen)
+        took = [cost["evaluate_seconds"] * wanted / (measured_images(run.config) or wanted or 1)
+                for run in alike if (cost := _cost(run)).get("evaluate_seconds") is not None]  # fmt: skip
+        if took:
+            return median(took)
+        measures = [node for node in (frozen.get("metrics") or {}).values() if isinstance(node, Mapping)]
+        return sum("_target_" in node for node in measures) * min(wanted, test or wanted) * an_image
+
+
+def image_seconds(alike: Sequence[Run]) -> float:
+    """Seconds of training an image in finished runs."""
+    return median(cost["train_seconds"] / cost["images_seen"] for cost in map(_cost, alike))
+
+
+def measured_images(config: Mapping[str, Any]) -> int:
+    """Images and samples that a config's measures take, at most; 0 where it measures none."""
+    return int((config.get("metrics") or {}).get("images") or 0)
+
+
+def remaining(
+    run: Run, frozen: Mapping[str, Any], estimates: Estimates, before: tuple[float, int] | None = None
+) -> float | None:
+    """Seconds until a running run has ended, measuring included: what `status` and a sweep's screen show; None if unknown.
+
+    It trains on as fast as it has so far, else as its like did; it measures as its like did.
+    """
+    known = "model" in (frozen.get("choices") or {}) and "budget" in frozen
+    alike, whole = estimates.alike(frozen) if known else [], estimates.whole(run.id)
+    pace, images = speed(run, before), run.status.get("budget_images") or budget(frozen, alike)
+    an_image = 1 / pace if pace else image_seconds(alike) if alike else None
+    if an_image is None or not images:
+        return None
+    test = run.status.get("test_images")
+    measuring = whole[1] if whole and not alike else estimates.measuring(frozen, alike, an_image, test)
+    since = run.when("measuring_since")
+    if run.status.get("phase") == "measuring" and since is not None:
+        return max(0.05 * measuring, measuring - (datetime.now(UTC) - since).total_seconds())
+    return max(0, images - (run.status.get("images_seen") or 0)) * an_image + measuring
 
 
 def kind(run_id: str) -> str:
@@ -107,13 +152,16 @@ def makespan(running: Iterable[float], waiting: Iterable[float], at_once: int) -
 
 
 def speed(run: Run, before: tuple[float, int] | None = None) -> float | None:
-    """Images a second of a running run: since `before` (time in s, images seen), else since it began; None if unknown.
+    """Images a second of a running run, by its own clock where it says; None if unknown.
 
-    What was seen before a run was stopped took time that nobody has written down.
+    Else since `before` (time in s, images seen), else since it began: what was seen before a run was stopped took time that
+    nobody has written down.
     """
     seen, now = run.status.get("images_seen") or 0, run.when()
     if now is None or not seen:
         return None
+    if run.status.get("train_seconds"):
+        return seen / run.status["train_seconds"]
     if before is not None and seen > before[1] and now.timestamp() > before[0]:
         return (seen - before[1]) / (now.timestamp() - before[0])
     started = run.when("started")
@@ -135,12 +183,6 @@ def _resumed(run: Run, started: datetime) -> bool:
     return born - started.timestamp() > RESUMED
 
 
-def left(run: Run, images_per_second: float | None) -> float | None:
-    """Seconds until the run has seen its budget; measuring comes after."""
-    seen, whole = run.status.get("images_seen"), run.status.get("budget_images")
-    return None if not images_per_second or not whole else max(0, whole - (seen or 0)) / images_per_second
-
-
 def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: Before) -> float | None:
     """Seconds until a sweep's jobs are done: what runs as it goes, what waits as its like took; None if nothing is known."""
     running: list[float | None] = []
@@ -149,8 +191,7 @@ def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: 
     for run in runs:
         whole = estimates.whole(run.id)
         if run.state == "running":
-            rest = left(run, speed(run, before.get(run.id)))
-            running.append(None if rest is None else rest + (whole[1] if whole else 0.0))
+            running.append(remaining(run, run.config, estimates, before.get(run.id)))
         elif run.state in ("new", "stopped", KILLED):
             waiting.append(sum(whole) if whole else None)
     return together(running, waiting, ended, sweep.parallel or max(1, len(running)))

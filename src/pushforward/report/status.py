@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pushforward.report.bars import WIDE
 from pushforward.report.lines import add, figure, plain, say
-from pushforward.report.pace import Before, Estimates, age, duration, left, speed, sweep_left
+from pushforward.report.pace import Before, Estimates, age, duration, remaining, speed, sweep_left
 from pushforward.report.terminal import console, progress, share
 from pushforward.runs import UNREADABLE, Run, Sweep
 from pushforward.runs.schema import moment
@@ -138,7 +138,7 @@ def run_table(runs: Sequence[Run], before: Before, wide: bool = True) -> Table:
 
     Not `wide`: of the images their share alone, no bar and no speed, and a number or an error.
     """
-    alive = any(run.state == "running" for run in runs)
+    alive, estimates = any(run.state == "running" for run in runs), Estimates()
     moving = (("", "images/s", "left") if wide else ("left",)) if alive else ()
     last = ("main metric", "error") if wide else ("number or error",)
     table = plain("run", "state", "images seen" if wide else "seen", *moving, "updated", *last)
@@ -148,7 +148,7 @@ def run_table(runs: Sequence[Run], before: Before, wide: bool = True) -> Table:
         cells: list[RenderableType] = [run.id, Text(standing(run), style=STYLES.get(run.state.split()[0], ""))]
         cells.append(progress(run) if wide else share(run))
         if alive:
-            moves = motion(run, before) if run.state == "running" else ("", "", "")
+            moves = motion(run, before, estimates) if run.state == "running" else ("", "", "")
             cells += moves if wide else moves[-1:]
         wrong = run.damage("status.json", "record.json") if run.state == UNREADABLE else run.status.get("error")
         number, wrong = main_metric(run), on_one_line(wrong or "")[:80]
@@ -161,13 +161,13 @@ def standing(run: Run) -> str:
     return str(run.status.get("phase") or run.state) if run.state == "running" else run.state
 
 
-def motion(run: Run, before: Before) -> tuple[RenderableType, str, str]:
+def motion(run: Run, before: Before, estimates: Estimates) -> tuple[RenderableType, str, str]:
     """Bar, images a second and time left of a running run."""
     seen, whole, now = run.status.get("images_seen") or 0, run.status.get("budget_images"), run.when()
     pace = speed(run, before.get(run.id))
     if now is not None:
         before.setdefault(run.id, (now.timestamp(), seen))
-    rest = left(run, pace)
+    rest = remaining(run, run.config, estimates, before.get(run.id))
     bar = ProgressBar(total=whole, completed=seen, width=14) if whole else ""
     return bar, f"{pace:,.0f}" if pace else "", "" if rest is None else duration(rest)
 

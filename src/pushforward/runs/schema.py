@@ -36,7 +36,7 @@ RECORD: Spec = {
     "improving": "flag?",
     "objective": ("text",),
     "cost": {
-        "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?",
+        "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?", "test_images": "whole",
         "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
     "execution": ("any",), "failed": ("text",),
@@ -49,6 +49,7 @@ STATUS: Spec = {
     "identity": "text", "fingerprint": "text?", "own": ({"path": "text", "sha256": "text"},),
     "commit": "text?", "command": "text?", "units": ("text",),
     "latest": ("number",), "phase": "text?", "stage": "text?",
+    "train_seconds": "number?", "test_images": "whole", "measuring_since": "text?",
 }  # fmt: skip
 CONFIG: Spec = {
     "choices": ("text?",), "results": "whole", "seed": "whole", "batch_size": "whole", "precision": "text",

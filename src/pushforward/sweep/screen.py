@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pushforward.failures import RESUMES, SYSTEM
 from pushforward.report.bars import bars, terms
-from pushforward.report.pace import Estimates, duration, together, took
+from pushforward.report.pace import Estimates, duration, remaining, together, took
 from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
 from pushforward.sweep.jobs import ELSEWHERE, Job, unique
@@ -38,17 +38,18 @@ class Amount(ProgressColumn):
 
 
 class Left(ProgressColumn):
-    """Time left: of a job as it goes, measuring aside; of the sweep as its jobs are expected to take."""
+    """Time left, measuring included: of a job as it goes, of the sweep as its jobs are expected to take."""
 
     def render(self, task: Task) -> Text:
         if task.fields["sweep"]:
             seconds = task.fields["left"]
             return Text(f"about {duration(seconds)} left" if seconds else "")
-        if task.finished:
-            return Text("measuring")
         if not task.completed:
             return Text("starting")
-        return Text("" if task.time_remaining is None else f"{duration(task.time_remaining)} left")
+        rest = task.time_remaining if task.fields["left"] is None else task.fields["left"]
+        if task.finished:
+            return Text("measuring" + (f", {duration(rest)} left" if rest else ""))
+        return Text("" if rest is None else f"{duration(rest)} left")
 
 
 class Screen:
@@ -103,6 +104,7 @@ class Screen:
         self.progress.update(
             self.tasks[job.path], total=status.get("budget_images"), completed=status.get("images_seen") or 0,
             terms=str(status.get("stage") or terms(latest)),
+            left=remaining(Run(job.path), job.frozen, self.estimates),
         )  # fmt: skip
 
     def tell(self, job: Job) -> None:
@@ -124,10 +126,9 @@ class Screen:
         waiting: list[float | None] = []
         for job in unique(self.jobs):
             if job.state == "running":
-                status = Run(job.path).status
-                expected = self.estimates.seconds(job.frozen, status.get("images_seen") or 0)
+                rest = remaining(Run(job.path), job.frozen, self.estimates)
                 task = self.progress.tasks[self.index(job)] if job.path in self.tasks else None
-                running.append(expected if task is None or task.time_remaining is None else task.time_remaining)
+                running.append(task.time_remaining if rest is None and task is not None else rest)
             elif job.state == "waiting":
                 waiting.append(self.estimates.seconds(job.frozen))
         finished = [job for job in unique(self.jobs) if job.state == "finished"]

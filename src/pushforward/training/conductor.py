@@ -322,7 +322,11 @@ class Conductor(pl.Callback):
         now = time.monotonic()
         if self.chief and now - self.written > STATUS_SECONDS:
             self.written = now
-            self.run.set_status(False, state="running", images_seen=family.progress.images_seen, latest=self.shown())
+            # of the clock on the wall: runs that are trained as one share a process
+            seconds = self.outcome.seconds / self.share + time.perf_counter() - self.clock
+            self.run.set_status(
+                False, state="running", images_seen=family.progress.images_seen, latest=self.shown(), train_seconds=seconds,
+            )  # fmt: skip
 
     def shown(self) -> dict[str, float]:
         return {k.split("/", 1)[1]: v for k, v in self.latest.items() if k.startswith("train/") and math.isfinite(v)}

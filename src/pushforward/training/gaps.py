@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -46,6 +47,7 @@ class Stages:
 
     def __init__(self, run: RunDir, names: list[str], training: bool) -> None:
         self.run, self.names, self.training, self.began = run, names, training, time.monotonic()
+        self.since = datetime.now(UTC).isoformat(timespec="seconds")
         self.progress = Progress(
             SpinnerColumn(), TextColumn("measuring {task.description}"), TimeElapsedColumn(),
             console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty(),
@@ -68,4 +70,4 @@ class Stages:
             print(f"measuring {stage}; {taken:.0f} s so far", flush=True)
         if self.training:
             with suppress(OSError):  # a full disk keeps no measure from being taken
-                self.run.set_status(False, phase="measuring", stage=stage)
+                self.run.set_status(False, phase="measuring", stage=stage, measuring_since=self.since)

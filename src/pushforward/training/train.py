@@ -175,6 +175,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
             units=family.units(),
             budget_images=images,
             settled_images=build.settled_images(family, images),
+            test_images=int(data.card["splits"]["test"]),
             images_seen=restored["progress"]["images_seen"] if restored else 0,
         )
         say(run, *opening(frozen, family, data, run, images, restored))
