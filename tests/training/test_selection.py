@@ -10,6 +10,7 @@ import pytest
 
 from pushforward.composition import compose
 from pushforward.runs import Run, RunDir
+from pushforward.signals import Requests
 from pushforward.sweep.objective import validations, value
 from pushforward.training import build
 from pushforward.training.evaluate import choose
@@ -79,7 +80,7 @@ def test_stacked_runs_choose_each_by_its_own_schedule(small: Compose, tmp_path: 
     runs = [(small(*common, f"weighting.epochs={e}", "weighting.beta=4"), RunDir(tmp_path / str(e))) for e in (1, 3, 9)]
     for _, run in runs:
         assert run.lock.acquire()
-    train_stacked(runs)
+    train_stacked(runs, Requests())
     cards = [chosen(frozen, run.path) for frozen, run in runs]
     assert [card["weights"] for card in cards] == ["best", "best", "last"]
     assert [card["at_images"] >= epochs * 1257 for card, epochs in zip(cards, (1, 3), strict=False)] == [True, True]
