@@ -189,7 +189,7 @@ def test_rows_are_computed_once_for_all_runs(outputs: Path, tmp_path: Path, monk
     drawn: list[str] = []
     for label, sampler in references.SAMPLERS.items():
         monkeypatch.setitem(
-            references.SAMPLERS, label, lambda x, n, g, label=label, sampler=sampler: drawn.append(label) or sampler(x, n, g)
+            references.SAMPLERS, label, lambda x, label=label, sampler=sampler: drawn.append(label) or sampler(x)
         )  # fmt: skip
     first = Samples(100, ["frechet"])(make(densities={}))
     assert drawn == ROWS
@@ -203,6 +203,31 @@ def test_rows_are_computed_once_for_all_runs(outputs: Path, tmp_path: Path, monk
     Samples(100, ["frechet"])(make("vae", "data.limit=1000", densities={}))
     Samples(100, ["frechet"])(make(features="random", densities={}))
     assert drawn == 6 * ROWS
+
+
+def test_floor_and_memoriser_are_means_of_several_draws_of_one_quantity(tmp_path, monkeypatch) -> None:
+    """Both are 360 training images against the held-out ones: 10 draws each, whose means agree within 4 standard errors."""
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    card = Samples(10_000, ["frechet", "memory"])(make(densities={}))["fd_lenet"]["card"]
+    drawn = {label: torch.tensor(values, dtype=torch.float64) for label, values in card["reference_draws"].items()}
+    assert set(drawn) == {"floor", *ROWS} and all(len(values) == 10 for values in drawn.values())
+    for label, values in drawn.items():
+        assert len(set(values.tolist())) == 10
+        assert float(values.mean()) == pytest.approx(card["floor"] if label == "floor" else card["references"][label])
+    floor, memoriser = drawn["floor"], drawn["memoriser"]
+    error = float((floor.var() / 10 + memoriser.var() / 10).sqrt())
+    assert abs(float(floor.mean() - memoriser.mean())) < 4 * error
+
+
+def test_what_has_one_draw_alone_has_no_spread(tmp_path, monkeypatch) -> None:
+    """Held-out images are what they are; so are all training images together."""
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    found = Samples(10_000, ["memory", "classes"])(make(densities={}))
+    assert "floor" not in found["memorised_lenet"]["card"]["reference_draws"]
+    assert "held-out images" not in found["class_kl"]["card"]["reference_draws"]
+    subject = make(densities={})
+    assert list(references.drawn(subject, subject.size("train"))[seen.TRAIN]) == [seen.TRAIN]
+    assert [references.draws(n) for n in (10, 360, 4000, 10_000)] == [10, 10, 5, 3]
 
 
 def test_rows_kept_under_other_names_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,9 +260,9 @@ def test_features_that_nothing_identifies_are_not_kept(tmp_path: Path, monkeypat
 def test_a_mixture_on_pca_has_the_pixels_moments() -> None:
     """Of 64 pixels 50 components hold all but 0.1 % of the variance; 3,000 draws: a pixel's mean within 5·0.5/√3000."""
     train = make(densities={}).raw("train")
-    x = references.mixture_on_pca(train, 3000, torch.Generator().manual_seed(0))
+    x = references.mixture_on_pca(train)(3000, torch.Generator().manual_seed(0))
     assert x.shape == (3000, 1, 8, 8) and x.dtype == train.dtype and float(x.min()) >= 0 and float(x.max()) <= 1
-    assert x.equal(references.mixture_on_pca(train, 3000, torch.Generator().manual_seed(0)))
+    assert x.equal(references.mixture_on_pca(train)(3000, torch.Generator().manual_seed(0)))
     # clipping at 0 moves a mean by at most E[(−x)⁺], here below 0.05
     assert float((x.mean(0) - train.mean(0)).abs().max()) < 5 * 0.5 / 3000**0.5 + 0.05
 

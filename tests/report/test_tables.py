@@ -233,6 +233,14 @@ def test_the_floor_stands_below_as_a_row(make):
     assert table.cell("Gaussian on pixels", "fd_lenet").mean == 80.0
 
 
+def test_rows_of_reference_have_the_spread_of_their_draws(make):
+    drawn = {"floor": 2.0, "references": {"memoriser": 3.0}, "reference_draws": {"floor": [1.0, 2.0, 3.0]}}
+    table = build([make(m, 1, fd_lenet=(v, drawn)) for m, v in (("ae", 30.0), ("vae", 20.0))])
+    cell = table.cell("train vs test (floor)", "fd_lenet")
+    assert (cell.mean, cell.std) == (2.0, 1.0) and table.cell("memoriser", "fd_lenet").std is None
+    assert "2.0 ± 1.0" in render.markdown(table) and "over draws" in " ".join(table.notes)
+
+
 def test_models_come_in_the_order_in_which_they_are_taught_and_numbers_by_size(make):
     runs = [make(m, mse=1.0) for m in ("zzz", "flow_matching", "vae", "ae")]
     assert [r.label for r in build(runs).rows] == ["ae", "vae", "flow_matching", "zzz"]

@@ -46,6 +46,12 @@ class Seen:
             return subject.raw(subject.split if name == TEST else "train", self.n)
         return subject.levelled(subject.samples(self.n, name))
 
+    def forget(self, name: str) -> None:
+        """Lets go of one of `others`, with all that was computed of it."""
+        if name in self.others:
+            self._made.pop(name, None)
+            self.subject.forget(("features", "samples", name, self.n), ("logits", name, self.n))
+
     def features(self, name: str) -> Tensor:
         """(n, d), float32 on the CPU. Shared with other measures of the same subject by its key."""
         split = {TEST: self.subject.split, TRAIN: "train", WHOLE: "train"}.get(name)

@@ -100,6 +100,11 @@ class Subject:
             self._kept[key] = make()
         return self._kept[key]
 
+    def forget(self, *keys: Any) -> None:
+        """Lets go of what `once` keeps under these keys."""
+        for key in keys:
+            self._kept.pop(key, None)
+
     # The data ---------------------------------------------------------------------------------------------------------
 
     def size(self, split: str) -> int:

@@ -124,15 +124,18 @@ def differ(a: Sequence[float], b: Sequence[float], level: float) -> bool:
 
 
 def references(table: Table, data: Any, rows: Sequence[Row], several: bool) -> list[Row]:
-    """Rows of what no model produced, from the cards: `floor`, and `references` {label: value}."""
-    found: dict[str, dict[int, list[float]]] = {}
+    """Rows of what no model produced, from the cards: `floor`, and `references` {label: value}; all their draws where there
+    are several. Where runs disagree, the range of what they say."""
+    found: dict[str, dict[int, list[tuple[float, ...]]]] = {}
     for i, column in enumerate(table.columns):
         for run in (run for row in rows for run in row.runs):
             card = (run.metrics.get(column.name) or {}).get("card") or {}
-            values = {FLOOR: card.get("floor")} | (card.get("references") or {})
+            values = {"floor": card.get("floor")} | (card.get("references") or {})
+            draws = card.get("reference_draws") or {}
             for label, value in values.items():
                 if value is not None:
-                    found.setdefault(label, {}).setdefault(i, []).append(float(value))
+                    own = tuple(float(x) for x in draws.get(label) or (value,))
+                    found.setdefault(FLOOR if label == "floor" else label, {}).setdefault(i, []).append(own)
     made = []
     for label, by_column in found.items():
         key = [data if k == "data" else "" for k in table.keys]
@@ -140,9 +143,9 @@ def references(table: Table, data: Any, rows: Sequence[Row], several: bool) -> l
         key[place] = label if "data" in table.keys or not several else f"{label}, {data}"
         cells = [Cell("") for _ in table.columns]
         for i, numbers in by_column.items():
-            low, high = min(numbers), max(numbers)
-            same = math.isclose(low, high, rel_tol=1e-6)
-            cells[i] = Cell("value", (numbers[0],)) if same else Cell(f"{low:.4g} to {high:.4g}")
+            means = [statistics.fmean(own) for own in numbers]
+            same = math.isclose(min(means), max(means), rel_tol=1e-6)
+            cells[i] = Cell("value", max(numbers, key=len)) if same else Cell(f"{min(means):.4g} to {max(means):.4g}")
         made.append(Row(tuple(key), cells, reference=True))
     return made
 
@@ -161,6 +164,8 @@ def explain(table: Table, notes: list[str]) -> None:
     notes.append("mean ± standard deviation over n seeds" if most > 1 else "one seed each")
     apart = [column.name for column in table.columns if column.apart and column.ranked]
     notes += [f"never bold beside exact values and bounds: estimates (≈) of {', '.join(apart)}"] if apart else []
+    if any(cell.n > 1 for row, _, cell in cells if row.reference):
+        notes.append("rows of reference: mean ± standard deviation over draws")
     if any(cell.bold for _, _, cell in cells):
         notes.append(
             "bold: best, or not significantly worse (Welch's t test over seeds, 5 % divided by the number of rivals), "
