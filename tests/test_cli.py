@@ -52,7 +52,7 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     (f"train|-m|model=vae,ae|{KL_ON_AE.replace('+', '++')}", ["posterior", "~model.objective.kl"]),
     ("tran", ["did you mean train"]),
     ("frobnicate", ["choose from train"]),
-    ("list modles", ["modles", "choose from"]),
+    ("list modles", ["modles", "did you mean models"]),
     ("table --rws model", ["--rws"]),
     ("table --plot mse", ["--plot mse", "--plot A,B"]),
     ("why nothing mse", ["No runs in"]),
