@@ -5,7 +5,7 @@
 
 Cases run in processes of their own, with training left out behind the rehearsal. An audit hook refuses, and notes, what no
 case may do: write outside its sandbox, start a process, open a connection, import a stranger's module. A case that takes
-10 s of CPU, or 60 s of waiting, hangs. Findings are JSON lines with the case that causes them; `--only KIND:NUMBER` repeats one.
+10 s of CPU, or 60 s of waiting, hangs. Findings are JSON lines; `--only KIND:NUMBER` repeats one.
 """
 
 import argparse
@@ -64,31 +64,57 @@ sync
 doctor --help
 """.strip().splitlines()
 VALUES = """
-nan inf -inf -1 0 1 0.5 1e999 1e-999 16.0 1e400 null true [] {} [0] [-1] [[1]] {a:1} '' "" ~ . .. ../.. / /etc/passwd /dev/zero /dev/stdin
-${oc.env:HOME} ${oc.env:SECRET_TOKEN} ${seed} ${model} ${nothing.there} ${oc.decode:x} ??? !!python/object/apply:os.system
-os.system subprocess.run evil_module.run numpy.load torch.load builtins.eval pushforward.launch.start torch.nn.Linear torch.nn.modules.os.system
-é 日本 \x1b[31m [/] [bold] % %s {0} \\ ' " ( ) # = , : ; | & > < * ? @ ! \t \n \u202e range(1,5) choice(1,2) interval(0,1) glob(*) 1,2,3
-latest model=vae state=failed seed= =1 a=b=c 99999999999999999999999999 1.7976931348623157e308 -0 0x10 1_000 0b1 01 1e5 10000000
+nan inf -inf -1 0 1 0.5 1e999 1e-999 16.0 1e400 null true [] {} [0] [-1] [[1]] {a:1} '' "" ~ . .. ../.. / /etc/passwd
+/dev/zero /dev/stdin ${oc.env:HOME} ${oc.env:SECRET_TOKEN} ${seed} ${model} ${nothing.there} ${oc.decode:x} ???
+!!python/object/apply:os.system os.system subprocess.run evil_module.run numpy.load torch.load builtins.eval
+pushforward.launch.start torch.nn.Linear torch.nn.modules.os.system é 日本 \x1b[31m [/] [bold] % %s {0} \\ ' " ( ) # = , :
+; | & > < * ? @ ! \t \n \u202e range(1,5) choice(1,2) interval(0,1) glob(*) 1,2,3 latest model=vae state=failed seed= =1
+a=b=c 99999999999999999999999999 1.7976931348623157e308 -0 0x10 1_000 0b1 01 1e5 10000000
 """.split()  # noqa: SIM905
 KEYS = """
-model data network weighting optimizer likelihood corruption trainer logger features metrics callbacks schedule ema study experiment
-model._target_ model.code_dim model.objective data.source._target_ data.source.path data.limit data.test data.validation network.hidden
-network._target_ optimizer.lr optimizer.model.lr weighting.beta budget.epochs budget.images batch_size seed precision tags retry selection
-selection.metric selection.every trainer.devices trainer.threads trainer.accelerator trainer.strategy trainer.compile hydra.run.dir
-hydra.sweep.dir hydra.callbacks.a._target_ hydra.launcher._target_ hydra.job_logging hydra.searchpath hydra/launcher init_from results
+model data network weighting optimizer likelihood corruption trainer logger features metrics callbacks schedule ema
+study experiment model._target_ model.code_dim model.objective data.source._target_ data.source.path data.limit
+data.test data.validation network.hidden network._target_ optimizer.lr optimizer.model.lr weighting.beta budget.epochs
+budget.images batch_size seed precision tags retry selection selection.metric selection.every trainer.devices
+trainer.threads trainer.accelerator trainer.strategy trainer.compile hydra.run.dir hydra.sweep.dir
+hydra.callbacks.a._target_ hydra.launcher._target_ hydra.job_logging hydra.searchpath hydra/launcher init_from results
 study.name study.trials metrics.images _target_ choices + ++ ~
 """.split()  # noqa: SIM905
-FLAGS = "-m --plan --cfg --resolve -r --package --config-dir --config-name --info --help -h --all --runs --rows --columns --n --out".split()
+FLAGS = [
+    "-m",
+    "--plan",
+    "--cfg",
+    "--resolve",
+    "-r",
+    "--package",
+    "--config-dir",
+    "--config-name",
+    "--info",
+    "--help",
+    "-h",
+    "--all",
+    "--runs",
+    "--rows",
+    "--columns",
+    "--n",
+    "--out",
+]
 
 
 def literally(value: str) -> str:
-    return value.encode().decode("unicode_escape") if value.startswith("\\") and len(value) > 1 and value != "\\\\" else value
+    return (
+        value.encode().decode("unicode_escape")
+        if value.startswith("\\") and len(value) > 1 and value != "\\\\"
+        else value
+    )
 
 
 # Mutations -----------------------------------------------------------------------------------------------------------
 
 
-def mutated_text(text: str, rng: random.Random, alphabet: str = "aZ09=.,:;[]{}()'\"\\/~+-_@%$#&|*?! \n\t\x1b\x00é日\u202e") -> str:
+def mutated_text(
+    text: str, rng: random.Random, alphabet: str = "aZ09=.,:;[]{}()'\"\\/~+-_@%$#&|*?! \n\t\x1b\x00é日\u202e"
+) -> str:
     """A few characters replaced, removed, repeated, or moved."""
     letters = list(text)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
@@ -133,12 +159,16 @@ def mutated_bytes(content: bytes, rng: random.Random) -> bytes:
 def value(rng: random.Random, depth: int = 0) -> Any:
     """A value that does not belong."""
     options: list[Callable[[], Any]] = [
-        lambda: None, lambda: True, lambda: rng.choice((0, -1, 1, 2**31, 2**63, 10**30, 10**400)), lambda: rng.choice((0.5, 1e300, -1e-300)),
+        lambda: None, lambda: True, lambda: rng.choice((0, -1, 1, 2**31, 2**63, 10**30, 10**400)),
+        lambda: rng.choice((0.5, 1e300, -1e-300)),
         lambda: literally(rng.choice(VALUES)), lambda: "x" * rng.choice((1, 1000, 100_000)), lambda: [], lambda: {},
         lambda: "2026-01-01T00:00:00", lambda: "\x1b[2J[/]",
     ]  # fmt: skip
     if depth < 3:
-        options += [lambda: [value(rng, depth + 1) for _ in range(3)], lambda: {literally(rng.choice(VALUES)): value(rng, depth + 1)}]
+        options += [
+            lambda: [value(rng, depth + 1) for _ in range(3)],
+            lambda: {literally(rng.choice(VALUES)): value(rng, depth + 1)},
+        ]
     return rng.choice(options)()
 
 
@@ -185,7 +215,9 @@ class Sandbox:
         np.savez(box.work / "own.npz", x=rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), y=rng.integers(0, 2, 40))
         (box.work / "own" / "model").mkdir(parents=True)
         (box.work / "own" / "experiment").mkdir(parents=True)
-        (box.work / "own/model/mine.yaml").write_text("defaults: [vae, _self_]\ncode_dim: 4\nobjective:\n  kl: {weight: 2.0}\n")
+        (box.work / "own/model/mine.yaml").write_text(
+            "defaults: [vae, _self_]\ncode_dim: 4\nobjective:\n  kl: {weight: 2.0}\n"
+        )
         (box.work / "own/experiment/mine.yaml").write_text(
             "# @package _global_\ndefaults:\n  - override /model: ae\n  - override /data: digits\nbatch_size: 32\ntags: [a]\n"
         )
@@ -195,7 +227,8 @@ class Sandbox:
         with box.entered():
             for model in ("vae", "ae"):
                 code, _, said = command(
-                    ["train", f"model={model}", "data=digits", "network.hidden=[8]", "budget.epochs=0.5", "trainer.progress=false",
+                    ["train", f"model={model}", "data=digits", "network.hidden=[8]", "budget.epochs=0.5",
+                     "trainer.progress=false",
                      "trainer.threads=1", "logger=none", "features=none"]
                 )  # fmt: skip
                 assert code == 0, said
@@ -208,7 +241,12 @@ class Sandbox:
         os.chdir(self.work)
         tempfile.tempdir = str(self.root / "tmp")
         Path(tempfile.tempdir).mkdir(exist_ok=True)
-        os.environ |= {"PUSHFORWARD_OUTPUTS": str(self.outputs), "OMP_NUM_THREADS": "1", "SECRET_TOKEN": "hunter2", "TMPDIR": tempfile.tempdir}
+        os.environ |= {
+            "PUSHFORWARD_OUTPUTS": str(self.outputs),
+            "OMP_NUM_THREADS": "1",
+            "SECRET_TOKEN": "hunter2",
+            "TMPDIR": tempfile.tempdir,
+        }
         try:
             yield
         finally:
@@ -242,7 +280,9 @@ def line_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
         at = rng.randrange(1, len(words) + 1)
         match rng.randrange(9):
             case 0:
-                words.insert(at, f"{rng.choice(('', '+', '++', '~'))}{rng.choice(KEYS)}={literally(rng.choice(VALUES))}")
+                words.insert(
+                    at, f"{rng.choice(('', '+', '++', '~'))}{rng.choice(KEYS)}={literally(rng.choice(VALUES))}"
+                )
             case 1 if len(words) > 1:
                 key = words[min(at, len(words) - 1)].partition("=")[0]
                 words[min(at, len(words) - 1)] = f"{key}={literally(rng.choice(VALUES))}"
@@ -284,14 +324,17 @@ def config_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
             file.write_bytes(mutated_bytes(text.encode(), rng))
         case 1:
             head = "# @package _global_\n" if group == "experiment" else ""
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, yaml.YAMLError):
                 file.write_text(head + yaml.safe_dump(mutated_tree(yaml.safe_load(text), rng), allow_unicode=True))
         case 2:
             key, inner = rng.choice(KEYS).replace(".", ": {", 1), literally(rng.choice(VALUES))
             file.write_text(text + f"\n{key}: {inner}" + "}" * key.count("{") + "\n", errors="replace")
         case _:
             file.write_text(mutated_text(text, rng), errors="replace")
-    return [["train", "--config-dir", str(folder), f"{group}=mine", "--cfg", "job"], ["train", "--config-dir", "fuzzed", f"{group}=mine"]]
+    return [
+        ["train", "--config-dir", str(folder), f"{group}=mine", "--cfg", "job"],
+        ["train", "--config-dir", "fuzzed", f"{group}=mine"],
+    ]
 
 
 def run_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
@@ -305,7 +348,9 @@ def run_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
         file = rng.choice(sorted((run / "arrays").glob("*.npz")) or [run / "metrics.csv"])
         file.write_bytes(mutated_bytes(file.read_bytes(), rng))
     elif name == "place":
-        file = run / rng.choice(("status.json", "record.json", "config.yaml", "metrics.csv", "checkpoints/last.ckpt", "arrays"))
+        file = run / rng.choice(
+            ("status.json", "record.json", "config.yaml", "metrics.csv", "checkpoints/last.ckpt", "arrays")
+        )
         misplaced(file, rng)
     elif rng.random() < 0.3 or name == "metrics.csv":
         file.write_bytes(mutated_bytes(file.read_bytes(), rng))
@@ -315,11 +360,13 @@ def run_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
         tree = yaml.safe_load(file.read_text()) if name == "config.yaml" else json.loads(file.read_text())
         for _ in range(rng.choice((1, 1, 3))):
             tree = mutated_tree(tree, rng)
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, yaml.YAMLError):
             file.write_text(yaml.safe_dump(tree) if name == "config.yaml" else json.dumps(tree))
-    lines = [["status"], ["status", "--all"], ["table", "--columns", "all"], ["show", "run", str(run)], ["why", str(run), "mse"],
+    lines = [["status"], ["status", "--all"], ["table", "--columns", "all"], ["show", "run", str(run)],
+             ["why", str(run), "mse"],
              ["sample", str(run), "--n", "4", "--out", "x.png"], ["show", "run", "latest"], ["table", "--pictures"],
-             ["evaluate", str(run), "metrics=none"], ["train", "model=ae", "data=digits", "network.hidden=[8]", "budget.epochs=0.5",
+             ["evaluate", str(run), "metrics=none"],
+             ["train", "model=ae", "data=digits", "network.hidden=[8]", "budget.epochs=0.5",
              "trainer.threads=1", "logger=none", "features=none"]]  # fmt: skip
     return [["status"], *rng.sample(lines, 3)]
 
@@ -378,8 +425,27 @@ KINDS: dict[str, Callable[[random.Random, Sandbox], list[list[str]]]] = {
 # What a case may not do ----------------------------------------------------------------------------------------------
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGES = {"os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.symlink": 2, "os.link": 2, "os.truncate": 1, "os.chmod": 1}
-STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "socket.connect", "pty.spawn", "os.spawn")
+CHANGES = {
+    "os.mkdir": 1,
+    "os.rename": 2,
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "os.symlink": 2,
+    "os.link": 2,
+    "os.truncate": 1,
+    "os.chmod": 1,
+}
+STARTS = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "os.forkpty",
+    "socket.connect",
+    "pty.spawn",
+    "os.spawn",
+)
 
 
 class Watch:
@@ -393,8 +459,10 @@ class Watch:
         if isinstance(path, int):
             return False
         text = os.fsdecode(path)
-        real = os.path.realpath(os.path.dirname(os.path.abspath(text)) or ".")
-        return not (f"{real}/".startswith(f"{self.root}/") or text in ("/dev/null", "/dev/tty") or "__pycache__" in text)
+        real = os.path.realpath(Path(Path(text).resolve()).parent or ".")
+        return not (
+            f"{real}/".startswith(f"{self.root}/") or text in ("/dev/null", "/dev/tty") or "__pycache__" in text
+        )
 
     def hook(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
@@ -402,7 +470,9 @@ class Watch:
         note = ""
         if event == "open" and args[0] is not None:
             path, mode, flags = args
-            writes = bool(isinstance(flags, int) and flags & WRITES) or bool(isinstance(mode, str) and set(mode) & set("wax+"))
+            writes = bool(isinstance(flags, int) and flags & WRITES) or bool(
+                isinstance(mode, str) and set(mode) & set("wax+")
+            )
             if writes and self.outside(path):
                 note = f"opens {path} to write"
         elif event in CHANGES:
@@ -494,7 +564,11 @@ def judged(words: list[str], watch: Watch) -> str:
         return f"control characters: {(out + err)[-200:]!r}"
     if words[:1] == ["status"] and len(words) == 1 and code == 0 and "-s1-" not in out:
         return f"the sound run is hidden: {out[-300:]}"
-    if any("hunter2" in path.read_text(errors="replace") for path in Path(os.environ["PUSHFORWARD_OUTPUTS"]).glob("runs/*/*.yaml") if path.is_file() and not path.is_symlink()):
+    if any(
+        "hunter2" in path.read_text(errors="replace")
+        for path in Path(os.environ["PUSHFORWARD_OUTPUTS"]).glob("runs/*/*.yaml")
+        if path.is_file() and not path.is_symlink()
+    ):
         return "a secret is in a config.yaml"
     return ""
 
@@ -542,7 +616,8 @@ def supervised(box: Path, kind: str, numbers: range, seed: int) -> Iterator[dict
     first = numbers.start
     while first < numbers.stop:
         process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", "--box", str(box), "--kind", kind, "--seed", str(seed), "--numbers", str(first), str(numbers.stop)],
+            [sys.executable, __file__, "--worker", "--box", str(box), "--kind", kind, "--seed", str(seed),
+             "--numbers", str(first), str(numbers.stop)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -568,7 +643,9 @@ def supervised(box: Path, kind: str, numbers: range, seed: int) -> Iterator[dict
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=10_000, help="command lines and config files, a fifth of them files")
+    parser.add_argument(
+        "--lines", type=int, default=10_000, help="command lines and config files, a fifth of them files"
+    )
     parser.add_argument("--files", type=int, default=2_000, help="run directories, checkpoints and data files")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
@@ -585,7 +662,13 @@ def main() -> int:
         made = Sandbox.made(Path(root) / "made")
         if asked.only:
             kind, _, number = asked.only.partition(":")
-            work(made, kind, range(int(number), int(number) + 1), asked.seed, lambda found: print(json.dumps(found, indent=1)))
+            work(
+                made,
+                kind,
+                range(int(number), int(number) + 1),
+                asked.seed,
+                lambda found: print(json.dumps(found, indent=1)),
+            )
             return 0
         return campaign(made, asked)
 
@@ -594,7 +677,13 @@ def campaign(made: Sandbox, asked: argparse.Namespace) -> int:
     """All kinds, over several processes. Returns 1 where there are findings."""
     from concurrent.futures import ThreadPoolExecutor
 
-    counts = {"line": asked.lines * 4 // 5, "config": asked.lines // 5, "run": asked.files // 2, "checkpoint": asked.files // 4, "data": asked.files // 4}
+    counts = {
+        "line": asked.lines * 4 // 5,
+        "config": asked.lines // 5,
+        "run": asked.files // 2,
+        "checkpoint": asked.files // 4,
+        "data": asked.files // 4,
+    }
     parts = [
         (kind, range(start, min(start + 100, count))) for kind, count in counts.items() for start in range(0, count, 100)
     ]  # fmt: skip

@@ -131,3 +131,40 @@ def test_modules_that_a_user_allows(entry: Any, elsewhere: Path) -> None:
 def test_a_name_that_is_no_module(entry: str) -> None:
     with pytest.raises(PushforwardError, match="names no module"), trust.allowed([entry]):
         pass
+
+
+def test_secrets_of_the_environment_stay_out_of_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pushforward.composition import compose
+
+    monkeypatch.setenv("MY_API_TOKEN", "hunter2")
+    monkeypatch.setenv("SCRATCH", "/scratch")
+    with pytest.raises(PushforwardError, match=r"tags\.0: \$\{oc\.env:MY_API_TOKEN\} would be written"):
+        compose(["tags=[${oc.env:MY_API_TOKEN}]"])
+    assert compose(["tags=[${oc.env:SCRATCH}]"])["tags"] == ["/scratch"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["+hydra.callbacks.a._target_=os.getcwd", "+hydra.hydra_logging.handlers.x={class: os.mkdir}",
+     "+hydra.job_logging.handlers.x={'()': os.mkdir}", "+hydra.job_logging.handlers.x={stream: 'ext://os.environ'}"],
+)  # fmt: skip
+def test_hydras_own_node_names_no_code(override: str) -> None:
+    from pushforward.composition import compose
+
+    with pytest.raises(PushforwardError, match=r"hydra\."):
+        compose([override])
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "console.log", "metrics.csv", ".lock", "job.log"])
+def test_nothing_is_written_through_a_link(name: str, tmp_path: Path) -> None:
+    from pushforward.launch import freeze_to
+    from pushforward.store import Lock
+
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(outside if name == "checkpoints" else outside / "file")
+    for write in (lambda: Lock(tmp_path / "run").acquire(), lambda: freeze_to({"seed": 1}, tmp_path / "run")):
+        with pytest.raises(PushforwardError, match=f"{name} is a link"):
+            write()
+    assert not list(outside.iterdir())

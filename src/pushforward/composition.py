@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from pushforward import complaints, config
 from pushforward.config_files import check_file, circle
 from pushforward.errors import PushforwardError
+from pushforward.trust import refuse_hydras_own
 
 ROOT = "train"
 """The name of the config that everything is composed from."""
@@ -96,9 +97,10 @@ class Loader(ConfigLoaderImpl):
     ) -> DictConfig:
         try:
             with hydras_own():
-                return super().load_configuration(
-                    config_name, overrides, run_mode, from_shell, validate_sweep_overrides
-                )
+                cfg = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+            named = OmegaConf.masked_copy(cfg.hydra, ["callbacks", "job_logging", "hydra_logging"])
+            refuse_hydras_own(OmegaConf.to_container(named, resolve=False))  # type: ignore[arg-type]
+            return cfg
         except PushforwardError:
             raise
         except RecursionError:

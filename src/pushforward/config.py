@@ -34,6 +34,7 @@ from pushforward.identities import identity as identity
 from pushforward.identities import run_id as run_id
 from pushforward.identities import uses
 from pushforward.runs import Run, changed, outputs
+from pushforward.trust import refuse_secrets
 
 RESULTS = 2
 """Raised by a change marked [results]: runs from before it have another identity."""
@@ -181,6 +182,7 @@ def none_of(group: str) -> str | None:
 
 def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     """The config with every interpolation resolved, as plain data, and the group options it was composed from."""
+    refuse_secrets(OmegaConf.to_container(cfg, resolve=False))
     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}

@@ -13,6 +13,7 @@ from pushforward import config, identities
 from pushforward.errors import Busy
 from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir, write_whole
 from pushforward.signals import STOPPING, Asked
+from pushforward.store import refuse_links
 
 PATIENCE = 600.0
 """Seconds that a run of several processes has to checkpoint and stop."""
@@ -65,6 +66,7 @@ def fresh(frozen: dict[str, Any], path: Path) -> int:
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
     """Writes the frozen config into the run directory, where `pushforward.job` takes it from."""
     identities.check_identity(Run(path), frozen)
+    refuse_links(path)
     file = path / "frozen.yaml"
     write_whole(file, yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
     return file

@@ -67,6 +67,19 @@ def whole(path: Path, durable: bool = True, parents: bool = True) -> Iterator[Pa
             aside.unlink()
 
 
+def refuse_links(folder: Path) -> None:
+    """Raises PushforwardError where a file or folder in `folder` is a link: nothing is written through one."""
+    try:
+        with os.scandir(folder) as entries:
+            link = next((entry.path for entry in entries if entry.is_symlink()), None)
+    except FileNotFoundError:
+        return
+    if link is not None:
+        raise PushforwardError(
+            f"{link} is a link, and nothing is written through it: put what it points to in its place"
+        )
+
+
 def sync(path: Path) -> None:
     """Waits until a file or a folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -148,6 +161,7 @@ class Lock:
         Raises PushforwardError where the file system gives no locks.
         """
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.file.parent)
         while _held_here(self.file):
             if not blocking:
                 return False

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -191,6 +192,49 @@ def _import(target: str) -> Any:
             found = getattr(found, part)
         return found
     raise PushforwardError(f"there is no module {parts[0]}; put its folder on PYTHONPATH")
+
+
+SECRET = re.compile(r"(?i)KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE")
+"""Names of environment variables whose values must not land in a run's `config.yaml`."""
+
+
+def refuse_secrets(node: Any, path: str = "") -> None:
+    """Raises PushforwardError where an unresolved config takes a secret from the environment by `${oc.env:NAME}`."""
+    if isinstance(node, Mapping | list):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, value in items:
+            refuse_secrets(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, str) and "oc.env" in node:
+        for name in re.findall(r"oc\.env:\s*([^},\s]*)", node):
+            if SECRET.search(name) or "$" in name:
+                raise PushforwardError(
+                    f"{path}: ${{oc.env:{name}}} would be written into the run's config.yaml; leave the key out, and let "
+                    f"the program that needs {name} read it from the environment"
+                )
+
+
+def refuse_hydras_own(hydra: Mapping[str, Any]) -> None:
+    """Raises PushforwardError where the node `hydra` names code: its callbacks, or loggers other than Hydra's own."""
+    if hydra.get("callbacks"):
+        raise PushforwardError("hydra.callbacks: Hydra's callbacks are not run; those of training are callbacks=…")
+    for key in ("job_logging", "hydra_logging"):
+        for text in _named(hydra.get(key)):
+            if text not in LOGGING:
+                raise PushforwardError(f"hydra.{key}: {text} may not be named; see docs/trust.md")
+
+
+LOGGING = ("logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredFormatter")
+
+
+def _named(node: Any) -> Iterator[str]:
+    """What a logging configuration calls: `class`, `()` and `ext://`."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if isinstance(value, str) and (
+            key in ("class", "()") or (value.startswith("ext://") and not value.startswith("ext://sys."))
+        ):
+            yield value
+        yield from _named(value)
 
 
 def trusted(node: Any, depth: int = 0) -> Any:
