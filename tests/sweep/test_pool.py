@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pushforward import config
+from pushforward import config, machine
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.failures import BUSY
@@ -117,7 +117,8 @@ def test_what_is_finished_is_not_trained_again(outputs: Path, capsys: pytest.Cap
 
 @pytest.mark.usefixtures("stand_in")
 def test_cores_are_divided_among_jobs(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "cores", lambda: 12)
+    monkeypatch.setattr(machine, "cores", lambda: 12)
+    monkeypatch.setattr(machine, "ASKED", "")
     jobs = [job(f"seed={seed}") for seed in (1, 4, 8)]
     run_jobs(jobs, outputs, parallel=3)
     assert [frozen["trainer"]["threads"] for frozen in jobs] == [4, 4, 4]

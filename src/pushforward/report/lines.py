@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pushforward.text import line as on_one_line
 
-WHOLE = ("run", "sweep", "study", "state", "seen", "images seen", "images/s", "left", "jobs")
+WHOLE = ("run", "sweep", "study", "state", "seen", "images seen", "images/s", "left", "jobs", "updated")
 """Columns that keep their width in a narrow terminal: the others are shortened."""
 RIGHT = ("images/s",)
 """Columns that are set to the right."""
