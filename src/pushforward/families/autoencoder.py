@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck, Code, Posterior
 from pushforward.distributions.bounds import importance_weighted_bound
-from pushforward.distributions.gaussian import kl_standard_normal, log_normal, sample_normal
+from pushforward.distributions.gaussian import log_normal, sample_normal
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.objectives import AutoencoderPass, Objective, Term
+from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
 from pushforward.spec import Batch, DataSpec
 
@@ -64,8 +65,12 @@ class Autoencoder(Family):
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
     def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
-        code = self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code"))
-        return AutoencoderPass(x, code, self.decoder(code.z), self.likelihood, self.prior, self.spec)
+        return self.decoded(x, self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code")))
+
+    def decoded(self, x: Tensor, code: Code) -> AutoencoderPass:
+        leading = code.z.shape[:-1]
+        params = self.decoder(code.z.flatten(0, -2)).unflatten(0, leading)
+        return AutoencoderPass(x, code, params, self.likelihood, self.prior, self.spec)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         total, terms, _ = self.objective(self.passed(batch.x, noise), self.epochs)
@@ -144,8 +149,10 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 class VariationalAutoencoder(Autoencoder):
-    """A Gaussian posterior, held to N(0, I) by the KL term of the ELBO. Kingma & Welling 2014. Final.
+    """A Gaussian posterior, held to the prior by the KL term of the ELBO. Kingma & Welling 2014. Final.
 
+    prior: waits for code_dim and spec, and is trained with the rest; None: N(0, I).
+    samples: codes drawn for each image in a step, for terms that average over them or bound by them.
     gradient: `reparameterized`, or `score`: the score function with the running mean distortion as baseline, so that
     what reparameterisation buys can be measured (Williams 1992; Mnih & Gregor 2014).
     """
@@ -153,9 +160,21 @@ class VariationalAutoencoder(Autoencoder):
     criterion = ("reconstruction", "kl")
     has_prior = True
     prior: Prior
+    players = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
 
-    def __init__(self, *args: Any, gradient: str = "reparameterized", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        gradient: str = "reparameterized",
+        prior: Callable[..., Prior] | None = None,
+        samples: Count = 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if prior is not None:
+            self.prior = prior(code_dim=self.bottleneck.code_dim, spec=self.spec)
+        self.prior.attach(self.posterior)
+        self.samples = samples
         if gradient not in ("reparameterized", "score"):
             raise PushforwardError(f"model.gradient={gradient}: choose from reparameterized, score")
         if gradient == "score" and "reconstruction" not in self.objective.terms:
@@ -164,6 +183,11 @@ class VariationalAutoencoder(Autoencoder):
                 "keep it, or use model.gradient=reparameterized"
             )
         on_codes = [name for name, term in self.objective.terms.items() if "code" in term.needs]
+        if samples > 1 and (on_codes or gradient == "score"):
+            raise PushforwardError(
+                f"model.samples={samples}: {f'objective.{on_codes[0]}' if on_codes else 'model.gradient=score'} takes one "
+                "code an image; use model.samples=1"
+            )
         if gradient == "score" and on_codes:
             raise PushforwardError(
                 f"model.gradient=score has no gradient of objective.{on_codes[0]}, a term of the code itself; "
@@ -175,12 +199,20 @@ class VariationalAutoencoder(Autoencoder):
         self.baseline: Tensor
         self.register_buffer("baseline", torch.zeros(2))
 
+    def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        if self.samples == 1:
+            return super().draw(player, n, generator)
+        noise = self.bottleneck.noise(n * self.samples, generator)
+        return {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
+
     def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
+        if self.samples > 1 and "code" in noise:
+            noise = {**noise, "code": noise["code"].movedim(1, 0)}
         if self.gradient == "reparameterized" or "code" not in noise:
             return super().passed(x, noise)
         code = self.bottleneck(self.encoder(x), noise["code"])
         code = Code(code.z.detach(), code.posterior)
-        return AutoencoderPass(x, code, self.decoder(code.z), self.likelihood, self.prior, self.spec)
+        return self.decoded(x, code)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         passed = self.passed(batch.x, noise)
@@ -192,7 +224,7 @@ class VariationalAutoencoder(Autoencoder):
         assert passed.code.posterior is not None
         score = (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
-        return Loss(total + score - score.detach(), terms, {"cost": cost.mean()})
+        return Loss(total + (score - score.detach()), terms, {"cost": cost.mean()})
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         if stats:  # a bias-corrected running mean: (Σ decay·cost, Σ decay)
@@ -208,24 +240,25 @@ class VariationalAutoencoder(Autoencoder):
         return self.bottleneck(self.encoder(x), None).posterior
 
     def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
-        """ELBO (k = 1, the KL in closed form) or the k-sample importance-weighted bound, nats. Burda et al. 2016.
+        """ELBO (k = 1, the KL in closed form where it has one) or the k-sample bound, nats. Burda et al. 2016, eq. 8.
 
         The decoder sees at most `DECODED` codes at once, whatever k.
         """
         q, n = self.posterior(x), len(x)
-        rate = kl_standard_normal(q.mean, q.log_std).sum(-1)
+        closed = closed_form_kl(q, self.prior)
         at_once = max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
         # room for all results beforehand: small ones that outlive a pass would tear holes into memory, which then grows
-        log_likelihoods, log_ratio = rate.new_empty(n, k), rate.new_zeros(n, k)
+        log_likelihoods, log_ratio = q.mean.new_empty(n, k), q.mean.new_zeros(n, k)
         for done in range(0, k, at_once):
             m = min(at_once, k - done)
             noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
             z = sample_normal(q.mean[:, None], q.log_std[:, None], noise)
             log_p = self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1))
             log_likelihoods[:, done : done + m] = log_p.view(n, m)
-            if k > 1:
+            if k > 1 or closed is None:
                 log_q = log_normal(z, q.mean[:, None], q.log_std[:, None])
                 log_ratio[:, done : done + m] = self.prior.log_prob(z.flatten(0, 1)).view(n, m) - log_q
+        rate = -log_ratio.mean(1) if closed is None else closed.sum(-1)
         parts = {"rate": rate, "distortion": -log_likelihoods.mean(1)}
         values = -rate - parts["distortion"]
         if k > 1:
@@ -233,4 +266,7 @@ class VariationalAutoencoder(Autoencoder):
         return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
 
     def kind(self) -> str:
-        return f"Gaussian posterior over {self.bottleneck.code_dim} dimensions, prior N(0, I), {self.gradient} gradient"
+        return (
+            f"Gaussian posterior over {self.bottleneck.code_dim} dimensions, prior {self.prior.describe()}, "
+            f"{self.gradient} gradient"
+        )

@@ -12,7 +12,7 @@ from pushforward.objectives.adversarial import (
 )
 from pushforward.objectives.denoising import DiffusionBound, FieldError
 from pushforward.objectives.density import NegativeLogLikelihood
-from pushforward.objectives.divergence import KL
+from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
 from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass
 from pushforward.objectives.penalties import R1, GradientPenalty
 from pushforward.objectives.reconstruction import Reconstruction
@@ -38,6 +38,7 @@ __all__ = [
     "GANPass",
     "GradientPenalty",
     "HingeCritic",
+    "ImportanceWeightedBound",
     "LeastSquaresCritic",
     "LeastSquaresGenerator",
     "NegativeLogLikelihood",
@@ -47,6 +48,7 @@ __all__ = [
     "Reconstruction",
     "SaturatingGenerator",
     "Term",
+    "TotalCorrelation",
     "Warmup",
     "WassersteinCritic",
     "WassersteinGenerator",

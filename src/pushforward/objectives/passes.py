@@ -15,6 +15,7 @@ from pushforward.spec import DataSpec
 class AutoencoderPass:
     """Images x (n, *shape), their code, and the parameters of the likelihood that the code is decoded to.
 
+    With k samples an image, `code.z` is (k, n, d) and params (k, n, p, *shape); the posterior is the images' own, (n, d).
     prior: None where the model has none. spec: of the data, for terms that need to know how many training images there are.
     """
 
@@ -24,6 +25,20 @@ class AutoencoderPass:
     likelihood: Likelihood
     prior: Prior | None
     spec: DataSpec
+
+    def distortion(self) -> Tensor:
+        """−log p(x|z), nats, (n,), or (k, n) with k samples an image."""
+        leading = self.params.shape[: self.params.ndim - self.x.ndim]
+        if len(leading) == 1:
+            return self.likelihood.distortion(self.params, self.x)
+        x = self.x.expand(*leading, *self.x.shape[1:]).flatten(0, 1)
+        return self.likelihood.distortion(self.params.flatten(0, 1), x).view(leading)
+
+    def log_density_ratio(self) -> Tensor:
+        """log q(z|x) − log p(z) of the sampled codes, nats, (n,), or (k, n)."""
+        z, posterior, prior = self.code.z, self.code.posterior, self.prior
+        assert posterior is not None and prior is not None
+        return posterior.log_prob(z) - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
 
 
 @dataclass

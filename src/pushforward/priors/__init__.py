@@ -1,6 +1,6 @@
-"""Densities over codes: the standard normal, and those fitted to codes after training.
+"""Densities over codes: priors that a model is trained with, and those fitted to codes after training.
 
-Each has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z)` in nats, and `describe()`.
+Each of these has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z)` in nats, and `describe()`.
 """
 
 from pushforward.priors.flow import FittedFlow
@@ -8,5 +8,15 @@ from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
 from pushforward.priors.prior import Prior
+from pushforward.priors.vamp import VampPrior
 
-__all__ = ["FittedFlow", "FittedGaussian", "FittedMixture", "FittedNeighbours", "Mixture", "Prior", "StandardNormal"]
+__all__ = [
+    "FittedFlow",
+    "FittedGaussian",
+    "FittedMixture",
+    "FittedNeighbours",
+    "Mixture",
+    "Prior",
+    "StandardNormal",
+    "VampPrior",
+]

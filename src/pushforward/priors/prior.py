@@ -1,14 +1,20 @@
 """What every density over codes offers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.bottlenecks import Posterior
+
 
 class Prior(nn.Module, ABC):
     """p(z) over codes. Abstract. One with parameters is trained by the player of the model that holds it."""
+
+    def attach(self, posterior: Callable[[Tensor], Posterior]) -> None:
+        """Take the model's posterior of given images, where the prior is made of it."""
 
     @abstractmethod
     def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
