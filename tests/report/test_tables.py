@@ -294,3 +294,17 @@ def test_written_as_markdown_latex_and_csv(make, tmp_path):
     first = next(r for r in rows if r["model"] == "ae" and r["metric"] == "mse")
     assert math.isclose(float(first["mean"]), 1.1) and math.isclose(float(first["std"]), 0.1) and first["n"] == "3"
     assert first["best"] == "True" and len(rows) == 5  # 2 models × 2 metrics and one floor
+
+
+def test_wide_tables_fold_in_latex(make):
+    """Every column once, the keys in each part, the seeds in the last, and no row of reference without a number."""
+    names = [f"metric_number_{i}" for i in range(20)]
+    runs = [make(m, 1, **{name: (v, {"floor": 1.0} if name == names[0] else {}) for name in names})
+            for m, v in (("ae", 3.0), ("vae", 2.0))]  # fmt: skip
+    text = render.latex(build(runs, columns=names))
+    parts = text.split(r"\begin{tabular}")[1:]
+    assert len(parts) > 2 and text.count(r"\end{tabular}") == len(parts)
+    assert all(part.count("model &") == 1 and part.count("\nvae &") == 1 for part in parts)
+    assert sum(part.count(name.replace("_", r"\_") + " ") for part in parts for name in names[10:]) == 10
+    assert [part.count("floor") for part in parts] == [1] + [0] * (len(parts) - 1)
+    assert [" & n" in part for part in parts] == [False] * (len(parts) - 1) + [True]

@@ -91,19 +91,27 @@ def markdown(table: Table) -> str:
     return "\n".join([*lines, "", *(f"{md(note)}  " for note in _notes(table))]) + "\n"
 
 
+LINE = 96
+"""Characters of a line of LaTeX in \\small, about: columns that do not fit into it are set in a further tabular below."""
+
+
 def latex(table: Table) -> str:
-    r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}."""
+    r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}. Wide tables are folded."""
     head, body = _grid(table, lambda text: rf"\textbf{{{tex(text)}}}", tex)
-    columns = "l" * len(table.keys) + "r" * (len(head) - len(table.keys))
-    reference = [row.reference for row in table.rows]
     lines = [r"\begin{table}", r"\centering", r"\small"]
     lines += [rf"\caption{{{tex(table.title)}}}"] if table.title else []
-    lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
-    for i, line in enumerate(body):
-        if reference[i] and i and not reference[i - 1]:
-            lines.append(r"\midrule")
-        lines.append(" & ".join(line) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    parts, keys = folded(table, LINE, heading), len(table.keys)
+    for part in parts:
+        chosen = [*range(keys), *(keys + i for i in part), *([len(head) - 1] if part is parts[-1] else [])]
+        lines += [r"\par\medskip"] if part is not parts[0] else []
+        lines += [rf"\begin{{tabular}}{{{'l' * keys + 'r' * (len(chosen) - keys)}}}", r"\toprule"]
+        lines += [" & ".join(head[i] for i in chosen) + r" \\", r"\midrule"]
+        kept = [i for i, row in enumerate(table.rows) if not row.reference or any(row.cells[k].state for k in part)]
+        for before, i in zip([None, *kept], kept, strict=False):
+            if table.rows[i].reference and before is not None and not table.rows[before].reference:
+                lines.append(r"\midrule")
+            lines.append(" & ".join(body[i][k] for k in chosen) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip\raggedright\footnotesize {tex(note)}" for note in _notes(table)]
     return "\n".join(["% needs \\usepackage{booktabs}", *lines, r"\end{table}", ""])
 
@@ -147,20 +155,26 @@ def csv(table: Table) -> str:
 
 def rich(table: Table, width: int = 100) -> Group:
     """The table for `rich.print`. Columns that do not fit into `width` go into a second table below, and so on."""
+    parts = folded(table, width, _broken)
+    tables = [_rich(table, part, table.title if part is parts[0] else "") for part in parts]
+    return Group(*tables, *(Text(f" {note}", style="dim") for note in _notes(table)))
+
+
+def folded(table: Table, width: int, head: Callable[[Column], str]) -> list[list[int]]:
+    """Indices of the columns that stand side by side within `width` characters, beside the keys; head: of a column."""
     key_width = sum(2 + max(len(key), *(len(names(row)[i]) for row in table.rows)) for i, key in enumerate(table.keys))
     last = 2 + max(len(seeds(row)) for row in table.rows)
     parts: list[list[int]] = [[]]
     used = free = width - key_width - 2
     for i, column in enumerate(table.columns):
         texts = [len("".join(content(row.cells[i], row))) for row in table.rows]
-        wide = 2 + max(*texts, *map(len, _broken(column).split("\n")))
+        wide = 2 + max(*texts, *map(len, head(column).split("\n")))
         if parts[-1] and wide + last * (i + 1 == len(table.columns)) > used:
             parts.append([])
             used = free
         parts[-1].append(i)
         used -= wide
-    tables = [_rich(table, part, table.title if part is parts[0] else "") for part in parts]
-    return Group(*tables, *(Text(f" {note}", style="dim") for note in _notes(table)))
+    return parts
 
 
 def _broken(column: Column) -> str:
