@@ -87,3 +87,23 @@ def test_a_working_directory_that_is_gone_is_said(tmp_path: Path, monkeypatch: p
     assert cli.run(["status"]) == failures.SYSTEM
     assert capsys.readouterr().err.startswith("error: no such file or directory; it was moved or deleted")
     os.chdir(tmp_path)
+
+
+def test_a_table_is_shown_where_nothing_may_be_written(outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    from pushforward.report import render
+    from pushforward.runs import RunDir, runs_dir
+
+    run = RunDir.create(runs_dir() / "vae-digits-s1-aaaa", {"choices": {"model": "vae", "data": "digits"}, "seed": 1})
+    run.set_status(state="finished")
+    run.write_record({"mse": {"value": 0.5, "unit": "", "card": {}, "na": None}})
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "/outputs/tables")
+
+    monkeypatch.setattr(render, "write", refused)
+    before = sorted(outputs.rglob("*"))
+    for command in (["table"], ["status"], ["show", "run", "latest"]):
+        assert cli.run(command) == 0
+    shown = capsys.readouterr()
+    assert "0.5" in shown.out and sorted(outputs.rglob("*")) == before
+    assert shown.err.startswith("the table's files are not written: /outputs/tables: read-only file system")

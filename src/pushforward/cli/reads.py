@@ -1,11 +1,13 @@
 """Commands over what stands in run directories."""
 
+import sys
 from pathlib import Path
 
 from pushforward import config
 from pushforward.cli.about import folder
 from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
+from pushforward.failures import explain
 from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir
 from pushforward.store import name
 from pushforward.trust import allowed, beside
@@ -53,7 +55,11 @@ def table(args: list[str]) -> int:
         x, y = pair["--plot"]
         drawn.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
     terminal.show_table(built)
-    written = [*render.write(built, folder, asked.name), *drawn]
+    try:
+        written = [*render.write(built, folder, asked.name), *drawn]
+    except OSError as error:  # reading takes no right to write
+        print(f"the table's files are not written: {explain(error)}, or name a folder by --out", file=sys.stderr)
+        return 0
     if asked.pictures:
         from pushforward.report.figures import comparison
 
