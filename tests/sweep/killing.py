@@ -106,7 +106,7 @@ def read(path: Path) -> str:
 def kill_again_and_again(outputs: Path, jobs: int, epochs: int, kills: int, seed: int, *more: str) -> Killed:
     """Starts the sweep, kills it when a random share of all images has been trained, and so on; then lets it end.
 
-    Raises AssertionError where a process outlives a kill by 5 s.
+    Raises AssertionError where a process outlives a kill by 60 s.
     """
     chance, sweep = random.Random(seed), Killed(outputs)
     shares = sorted(chance.uniform(0.03, 0.85) for _ in range(kills))
@@ -122,7 +122,7 @@ def kill_again_and_again(outputs: Path, jobs: int, epochs: int, kills: int, seed
         killed = time.monotonic()
         process.wait()
         while left := alive(outputs):
-            assert time.monotonic() - killed < 5, f"alive 5 s after the sweep was killed: {left}"
+            assert time.monotonic() - killed < 60, f"alive 60 s after the sweep was killed: {left}"
             time.sleep(0.02)
         sweep.gone.append(time.monotonic() - killed)
         sweep.hit.append(sweep.look())

@@ -122,7 +122,7 @@ def test_nothing_outlives_the_sweep_however_it_ends(end: str, tmp_path: Path) ->
 def gone(outputs: Path, processes: set[int]) -> None:
     start = time.monotonic()
     while processes & alive(outputs).keys():
-        assert time.monotonic() - start < 5, alive(outputs)
+        assert time.monotonic() - start < 60, alive(outputs)
         time.sleep(0.02)
 
 
