@@ -102,6 +102,7 @@ def test_refusals_found() -> None:
         ("# @package _global_\nweighting: {beta: fast}\n", ["weighting.beta=fast", "a number"]),
         ("# @package _global_\nbach_size: 32\n", ["bach_size", "did you mean batch_size?"]),
         ("# @package _global_\ndefaults: [{override /model: vea}]\n", ["model=vea", "did you mean vae?"]),
+        ("# @package _global_\noptimizer: fast\n", ["optimizer=fast", "choose from adam"]),
     ],
 )
 def test_a_typo_in_an_experiment_file(

@@ -275,10 +275,12 @@ def max_seconds(frozen: Mapping[str, Any]) -> float | None:
 
 def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
     """A schedule or an average that was chosen for all players and is in none's optimiser."""
-    players = {name: tuning for name, tuning in frozen["optimizer"].items() if isinstance(tuning, Mapping)}
+    nodes = {key: frozen.get(key) for key in ("optimizer", "ema")}  # what is no mapping has been refused
+    own, ema = (node if isinstance(node, Mapping) else {} for node in nodes.values())
+    players = {name: tuning for name, tuning in own.items() if isinstance(tuning, Mapping)}
     for key, source, chosen in (
         ("schedule", "schedule", frozen.get("schedule")),
-        ("ema", "ema.decay", (frozen.get("ema") or {}).get("decay")),
+        ("ema", "ema.decay", ema.get("decay")),
     ):
         if chosen is not None and players and not any(tuning.get(key) for tuning in players.values()):
             yield (

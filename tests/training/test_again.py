@@ -14,7 +14,7 @@ from pushforward.cli import main
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunDir, runs_dir
-from pushforward.training.again import changed, load, settings_of
+from pushforward.training.again import changed, evaluate_again, load, settings_of
 from pushforward.training.train import train
 
 OWN = """
@@ -138,3 +138,17 @@ def test_samples_and_codes_of_own_points_are_of_their_own_unit(tmp_path: Path, m
         assert abs(float(mean[0]) - 1e6) < 3e3 and abs(float(mean[1])) < 3e-3
         assert float(spread[0]) < 5e3 and float(spread[1]) < 5e-3
     assert float(drawn.std(0)[0]) > 100 and float(drawn.std(0)[1]) > 1e-4
+
+
+@pytest.mark.parametrize("key", ["data", "model", "budget", "selection", "seed"])
+def test_a_config_that_lacks_a_part_is_told_in_one_line(run: Run, key: str, tmp_path: Path) -> None:
+    import shutil
+
+    import yaml
+
+    shutil.copytree(run.path, tmp_path / "run")
+    frozen = {name: value for name, value in run.config.items() if name != key}
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(frozen))
+    for act in (lambda: evaluate_again(Run(tmp_path / "run"), ["metrics=none"]), lambda: load(Run(tmp_path / "run"))):
+        with pytest.raises(PushforwardError, match=rf"run: unreadable: config\.yaml has no {key}"):
+            act()

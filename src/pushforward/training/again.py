@@ -28,17 +28,23 @@ MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
 """Overrides that change what is measured, and nothing that was trained."""
 
 
+NEEDED = ("seed", "batch_size", "data", "model", "budget", "selection")
+"""Keys of a config without which no run can be taken up again."""
+
+
+def complete(run: Run) -> None:
+    """Raises PushforwardError where a run's config is damaged, or lacks what a run needs."""
+    run.readable("config.yaml")
+    if lacking := [key for key in NEEDED if run.config.get(key) is None]:
+        raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
+
+
 class Trained:
     """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
 
     def __init__(self, run: Run, config: Mapping[str, Any] | None = None) -> None:
         """config: the run's, where its data lie elsewhere now."""
-        run.readable("config.yaml")
-        lacking = [
-            key for key in ("seed", "batch_size", "data", "model", "budget", "selection") if not run.config.get(key)
-        ]
-        if lacking and run.config.get("seed") != 0:
-            raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
+        complete(run)
         if not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
         self.run, self.config = run, config or run.config
@@ -146,6 +152,7 @@ def evaluate_again(
     from pushforward.training.train import quiet
 
     quiet()
+    complete(run)
     settings = settings_of(run, overrides, config_dir)
     config = content.moved(run.config, moved)
     folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
