@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +189,8 @@ def test_fingerprint_is_of_what_the_process_has_imported(tmp_path, monkeypatch):
         sources.package_sources.cache_clear()
 
 
-def test_status_of_a_thousand_runs_takes_under_two_seconds(tmp_path):
+def test_a_thousand_runs_are_listed_without_parsing_a_config(tmp_path, monkeypatch):
+    """That is what would take long, on any machine."""
     config = yaml.safe_dump(CONFIG)
     status = json.dumps({"state": "running", "updated": "2026-01-01T00:00:00+00:00", "images_seen": 1})
     for i in range(1000):
@@ -199,19 +199,15 @@ def test_status_of_a_thousand_runs_takes_under_two_seconds(tmp_path):
         (folder / "config.yaml").write_text(config)
         (folder / "status.json").write_text(status)
         (folder / ".lock").touch()
-    assert _timed(lambda: [(r.state, r.record) for r in runs.every_run(tmp_path)]) < 2
-    assert len(runs.every_run(tmp_path)) == 1000
+    parsed: list[object] = []
+    monkeypatch.setattr(yaml, "load", lambda *_, **__: parsed.append(_))
+    found = [(r.state, r.record) for r in runs.every_run(tmp_path)]
+    assert len(found) == 1000 and not parsed
 
 
 def test_runs_imports_neither_torch_nor_hydra():
     code = "import sys, pushforward.runs; print({'torch', 'hydra', 'numpy'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
-
-
-def _timed(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def test_a_live_run_of_another_user_is_running_though_nothing_there_may_be_written(tmp_path, monkeypatch):
