@@ -52,7 +52,8 @@ def in_mid_checkpoint(marker: Path) -> None:
         count[0] += "last" in file.name
         save(state, file)
         if count[0] == 2 and "last" in file.name:
-            file.truncate(file.tell() // 2)
+            written = file if isinstance(file, Path) else Path(file.name)
+            os.truncate(written, written.stat().st_size // 2)
             reached(marker)
 
     torch.save = half  # type: ignore[assignment]

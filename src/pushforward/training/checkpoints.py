@@ -33,8 +33,8 @@ def save(path: Path, family: Family, **more: Any) -> None:
     """
     assert family.stepper is not None
     state = {"state_dict": family.state_dict(), **family.stepper.state_dict(), **more}
-    with whole(path) as aside:
-        torch.save({**compact(state), "format": FORMAT}, aside)
+    with whole(path, parents=False) as aside:
+        to_file(state, aside)
         if path.exists():
             keep(path, path.with_name(BEFORE))
 
@@ -61,7 +61,13 @@ def snapshot(family: Family) -> dict[str, Any]:
 
 def write(path: Path, state: dict[str, Any]) -> None:
     """Writes a state, whole or not at all; of a view only what it shows, not all that it is a view of."""
-    with whole(path, parents=False) as aside, aside.open("wb") as file:
+    with whole(path, parents=False) as aside:
+        to_file(state, aside)
+
+
+def to_file(state: dict[str, Any], path: Path) -> None:
+    """Writes a state to a file. Raises OSError where there is no room."""
+    with path.open("wb") as file:
         try:
             torch.save({**compact(state), "format": FORMAT}, file)
         except RuntimeError as error:  # torch hides what the system said
