@@ -16,6 +16,7 @@ from pushforward.composition import compose
 from pushforward.engine.stack import Stack
 from pushforward.families import Family
 from pushforward.report import render, terminal
+from pushforward.report.run_list import RunList
 from pushforward.runs import RunDir, every_run
 from pushforward.spec import BLOCK, Block, DataSpec
 from pushforward.training.build import build_family
@@ -76,7 +77,7 @@ def table(n: int) -> float:
     with made_up(n) as folder:
 
         def all_of_it() -> None:
-            built = every_run().table(["model", "weighting.beta"], ["all"])
+            built = RunList(every_run()).table(["model", "weighting.beta"], ["all"])
             with contextlib.redirect_stdout(io.StringIO()):
                 terminal.show_table(built)
             render.write(built, folder / "tables", "table")

@@ -9,6 +9,7 @@ pf.load("latest").sample(64)                # a trained model
 import os
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # OpenMP reads it when torch is imported: threads that spin while they wait made a run of two threads twenty to a hundred
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from pushforward.errors import PushforwardError
-from pushforward.runs import Run, RunList, find, runs
+from pushforward.report.run_list import RunList
+from pushforward.runs import Run
+from pushforward.runs import catalogue as _catalogue
 from pushforward.trust import allowed
 
 if TYPE_CHECKING:
@@ -26,6 +29,16 @@ _TURN = threading.RLock()
 """Runs of this process are trained one after the other: the generators and the default precision are the process's."""
 
 __all__ = ["PushforwardError", "Run", "RunList", "find", "load", "runs", "train"]
+
+
+def runs(root: Path | str | None = None, **filters: Any) -> RunList:
+    """Return runs whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
+    return RunList(_catalogue.runs(root, **filters))
+
+
+def find(spec: str, root: Path | str | None = None) -> RunList:
+    """Return the runs meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
+    return RunList(_catalogue.find(spec, root))
 
 
 def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":

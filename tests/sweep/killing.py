@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pushforward.report import render
-from pushforward.runs import RunList, every_run
+from pushforward.report.run_list import RunList
+from pushforward.runs import Run, every_run
 
 BATCH, BLOCK, IMAGES = 8, 16, 1257
 INTERVAL = -(-IMAGES // (BATCH * BLOCK)) * BATCH * BLOCK
@@ -153,7 +154,7 @@ def check(sweep: Killed, jobs: int, epochs: int, reference: Path) -> str:
     )
 
 
-def table(runs: RunList) -> str:
+def table(runs: list[Run]) -> str:
     """Every number that is no time, at full precision."""
     names = sorted({name for run in runs for name in run.metrics if name not in NOT_TIME})
-    return render.csv(runs.table(rows=("model", "seed"), columns=names))
+    return render.csv(RunList(runs).table(rows=("model", "seed"), columns=names))

@@ -5,28 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pushforward import streams
-from pushforward.cli.about import doctor, list_, tour
+from pushforward.cli import commands
 from pushforward.cli.completion import completion
-from pushforward.cli.reads import sample, show, status, sync, table, why
-from pushforward.cli.trains import evaluate, train
 from pushforward.errors import PushforwardError, near
 from pushforward.failures import RESUMES, guarded
 from pushforward.signals import handled, interrupt
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "train": train,
-    "evaluate": evaluate,
-    "table": table,
-    "why": why,
-    "status": status,
-    "sync": sync,
-    "show": show,
-    "sample": sample,
-    "tour": tour,
-    "list": list_,
-    "doctor": doctor,
-    "completion": completion,
-}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {**commands.COMMANDS, "completion": completion}
 
 USAGE = """pushforward: every family of generative models on one bench
 

@@ -70,12 +70,12 @@ def typed(line: str) -> list[str]:
 
 
 def candidates(before: list[str], partial: str) -> Iterable[str]:
-    from pushforward.cli import COMMANDS
     from pushforward.cli.about import listed
+    from pushforward.cli.commands import COMMANDS
     from pushforward.config import options
 
     if not before:
-        return [*COMMANDS, "--help", "--version"]
+        return [*COMMANDS, "completion", "--help", "--version"]
     command, *rest = before
     if command == "train":
         return TRAIN if partial.startswith("-") else overrides(before, partial)
@@ -98,8 +98,10 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
 
 def flags(command: str) -> list[str]:
     """The options that a command's own help names."""
-    from pushforward.cli import COMMANDS
+    from pushforward.cli.commands import COMMANDS
 
+    if command not in COMMANDS:
+        return ["--help"]
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
         COMMANDS[command](["--help"])

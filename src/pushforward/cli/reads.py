@@ -8,7 +8,7 @@ from pushforward.cli.about import folder
 from pushforward.cli.parser import Parser, add_allow_modules, two, words
 from pushforward.errors import PushforwardError
 from pushforward.failures import explain
-from pushforward.runs import Run, RunList, every_run, find, outputs, runs_dir
+from pushforward.runs import Run, every_run, find, outputs, runs_dir
 from pushforward.store import name
 from pushforward.trust import allowed, beside
 
@@ -40,7 +40,9 @@ def table(args: list[str]) -> int:
     from pushforward.report.comparison import comparisons
 
     pair = {flag: two(flag, text) for flag, text in (("--plot", asked.plot), ("--compare", asked.compare)) if text}
-    chosen = RunList(r for spec in asked.runs for r in find(spec)) if asked.runs else every_run()
+    from pushforward.report.run_list import RunList
+
+    chosen = RunList([r for spec in asked.runs for r in find(spec)] if asked.runs else every_run())
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)

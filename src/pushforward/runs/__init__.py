@@ -1,6 +1,6 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
-from pushforward.runs.catalogue import RunList, every_run, find, flatten, runs
+from pushforward.runs.catalogue import every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
 from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
@@ -15,7 +15,6 @@ __all__ = [
     "Lock",
     "Run",
     "RunDir",
-    "RunList",
     "Sweep",
     "changed",
     "chosen",

@@ -3,63 +3,16 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from pushforward.errors import PushforwardError, Unreadable
-from pushforward.runs.directory import UNREADABLE, Run, runs_dir
+from pushforward.runs.directory import Run, runs_dir
 from pushforward.runs.schema import parse_yaml
 from pushforward.store import read_plain
-
-if TYPE_CHECKING:
-    import pandas
-
-    from pushforward.report.tables import Table
-
-
-class RunList(list[Run]):
-    """Runs, as a list that can become a frame or a table."""
-
-    def frame(self) -> "pandas.DataFrame":
-        """One row a run: id, state, seed, options chosen, every config key in which the runs differ, every metric."""
-        try:
-            import pandas
-        except ImportError:
-            raise PushforwardError(
-                "frame() needs pandas: pip install 'pushforward[notebook]' (or use .table())."
-            ) from None
-        flat = [flatten(run.config) for run in self]
-        keys = dict.fromkeys(k for f in flat for k in f if not k.startswith("choices."))
-        vary = [k for k in keys if k != "seed" and len({repr(f.get(k)) for f in flat}) > 1]
-        rows = []
-        for run, leaves in zip(self, flat, strict=True):
-            row = {
-                "id": run.id,
-                "state": UNREADABLE if run.damage() else run.state,
-                "seed": run.key("seed"),
-            } | run.choices
-            row |= {k: leaves.get(k) for k in vary} | {name: entry["value"] for name, entry in run.metrics.items()}
-            rows.append(row)
-        return pandas.DataFrame(rows)
-
-    def table(self, rows: Iterable[str] = ("model",), columns: Iterable[str] = (), **options: Any) -> "Table":
-        """The comparison table of these runs (`pushforward.report.tables.build`); options: allow_mixed, title, fingerprint."""
-        from pushforward.report.tables import build
-
-        sound, damaged = self.split()
-        if damaged and not sound:
-            raise PushforwardError(damaged[0])
-        table = build(sound, rows=tuple(rows), columns=tuple(columns), **options)
-        table.notes += damaged
-        return table
-
-    def split(self) -> tuple["RunList", list[str]]:
-        """The runs that can be read, and a line for each other: which it is, and why."""
-        sound = RunList(run for run in self if not run.damage())
-        return sound, [f"{run.id}: unreadable: {run.damage()}" for run in self if run.damage()]
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -72,16 +25,16 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def every_run(root: Path | None = None) -> RunList:
+def every_run(root: Path | None = None) -> list[Run]:
     """All run directories in `root` (default `runs_dir()`), by name."""
     root = runs_dir() if root is None else Path(root)
     try:
         with os.scandir(root) as entries:
             names = sorted(e.name for e in entries if not e.name.startswith("."))
     except FileNotFoundError:
-        return RunList()
+        return []
     # what is no folder has no config.yaml; a link to nothing, or to itself, is a config.yaml that cannot be read
-    return RunList(Run(root / name) for name in names if os.path.lexists(root / name / "config.yaml"))
+    return [Run(root / name) for name in names if os.path.lexists(root / name / "config.yaml")]
 
 
 def _scalar(text: Any) -> Any:
@@ -137,29 +90,29 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
     return bool(re.fullmatch(r"[\w.+-]+", found)) and found != "null" and not _same(found, wanted)
 
 
-def runs(root: Path | str | None = None, **filters: Any) -> RunList:
+def runs(root: Path | str | None = None, **filters: Any) -> list[Run]:
     """Runs whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
     wanted = {key.replace("__", "."): value for key, value in filters.items()}
-    return RunList(run for run in every_run(None if root is None else Path(root)) if _matches(run, wanted))
+    return [run for run in every_run(None if root is None else Path(root)) if _matches(run, wanted)]
 
 
-def find(spec: str, root: Path | str | None = None) -> RunList:
+def find(spec: str, root: Path | str | None = None) -> list[Run]:
     """Runs meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
     if os.path.lexists(Path(spec) / "config.yaml"):
-        return RunList([Run(spec)])
+        return [Run(spec)]
     where = runs_dir() if root is None else Path(root)
     known = every_run(where)
     if not known:
         raise PushforwardError(f"No runs in {where}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     if spec == "latest":
-        return RunList([max(known, key=lambda run: (str(run.status.get("updated", "")), run.id))])
+        return [max(known, key=lambda run: (str(run.status.get("updated", "")), run.id))]
     if "=" in spec:
         pairs = [part.partition("=") for part in spec.split(",") if part.strip()]
         if any(not equals for _, equals, _ in pairs):
             raise PushforwardError(f"Cannot read the filter '{spec}': write KEY=VALUE,KEY=VALUE.")
-        found = RunList(run for run in known if _matches(run, {k.strip(): v.strip() for k, _, v in pairs}))
+        found = [run for run in known if _matches(run, {k.strip(): v.strip() for k, _, v in pairs})]
     else:
-        found = RunList(run for run in known if run.id == spec) or RunList(r for r in known if r.id.startswith(spec))
+        found = [run for run in known if run.id == spec] or [r for r in known if r.id.startswith(spec)]
     if not found:
         ids = [run.id for run in known]
         near = difflib.get_close_matches(spec, ids, n=3, cutoff=0.3) or ids[:3]

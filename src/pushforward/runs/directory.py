@@ -178,7 +178,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Every number of the record by name, each with its unit and card; the cost of training last."""
-        from pushforward.report.cost import columns
+        from pushforward.runs.cost import columns
 
         measured: dict[str, dict[str, Any]] = self.record.get("metrics") or {}
         return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import schema
-from pushforward.runs.catalogue import RunList, every_run, find
+from pushforward.runs.catalogue import every_run, find
 from pushforward.runs.directory import KILLED, Run, outputs, runs_dir
 from pushforward.store import is_locked, is_name
 from pushforward.text import line
@@ -119,11 +119,12 @@ def find_sweep(spec: str, root: Path | None = None) -> Sweep | None:
     return found[0] if found else None
 
 
-def chosen(specs: Sequence[str]) -> tuple[RunList, list[Sweep]]:
+def chosen(specs: Sequence[str]) -> tuple[list[Run], list[Sweep]]:
     """What words on a command line mean: RUN, or a sweep and with it its runs. Everything there is without a word."""
     if not specs:
         return every_run(), every_sweep()
-    runs, sweeps = RunList(), []
+    runs: list[Run] = []
+    sweeps: list[Sweep] = []
     for spec in specs:
         sweep = None if "=" in spec else find_sweep(spec)
         if sweep is None:
@@ -131,4 +132,4 @@ def chosen(specs: Sequence[str]) -> tuple[RunList, list[Sweep]]:
         else:
             sweeps.append(sweep)
             runs += [run for run in sweep.runs() if run.state != "new"]
-    return RunList({run.path: run for run in runs}.values()), sweeps
+    return list({run.path: run for run in runs}.values()), sweeps

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -18,9 +18,7 @@ from pushforward.engine.player_step import PlayerStep
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.training.console import say
-
-if TYPE_CHECKING:
-    from pushforward.training.train import Session
+from pushforward.training.session import Session
 
 SWITCHES = ("record", "compile", "channels_last", "cuda_graph")
 
@@ -63,7 +61,7 @@ def check(frozen: Mapping[str, Any], family: Family) -> None:
 class Acceleration(pl.Callback):
     """Puts the switches into effect before the first step, and tells what they took."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         self.session, self.on = session, switches(session.frozen)
         self.told = not self.on["compile"]
 

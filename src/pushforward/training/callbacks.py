@@ -1,21 +1,17 @@
 """A person's own Lightning callbacks within a run: which may take part, what they are shown, how their state is kept."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning import callbacks as lightning
-from pytorch_lightning.loggers import Logger
 
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.training import build
 from pushforward.training.selection import Selector
-
-if TYPE_CHECKING:
-    from pushforward.training.conductor import Conductor
 
 Callbacks = dict[str, pl.Callback]
 
@@ -72,43 +68,6 @@ def check_callbacks(frozen: Mapping[str, Any], family: Family, data: DataModule)
                 f"callbacks.{name}: the objective still changes when the budget ends, and nothing stops a run before; "
                 f"raise budget.epochs above {family.settled():g}, or leave it out"
             )
-
-
-class Opening(pl.Callback):
-    """Takes the run up where its checkpoint left it before any callback of the person's own begins."""
-
-    def __init__(self, conductor: "Conductor") -> None:
-        self.conductor = conductor
-
-    def on_fit_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        self.conductor.open(family)
-
-
-class CurveLogger(Logger):
-    """Lightning's logger of a run: what callbacks log goes into the run's curves and its loggers, against images seen."""
-
-    def __init__(self, conductor: "Conductor") -> None:
-        super().__init__()
-        self.conductor = conductor
-
-    @property
-    def name(self) -> str:
-        return "pushforward"
-
-    @property
-    def version(self) -> str:
-        return self.conductor.run.id
-
-    @property
-    def save_dir(self) -> str:
-        return str(self.conductor.run.path)
-
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the config stands in the run directory."""
-
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Kept for the row at the end of this block; Lightning's own step counts blocks and is not used."""
-        self.conductor.pending.update({name: float(value) for name, value in metrics.items()})
 
 
 def begin_validation(callbacks: Callbacks, trainer: pl.Trainer, family: Family) -> None:

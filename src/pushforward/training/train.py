@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,16 @@ from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
 from pushforward.training.bind import settle
-from pushforward.training.callbacks import CurveLogger, Opening, build_callbacks
+from pushforward.training.callbacks import build_callbacks
 from pushforward.training.conductor import Best, Conductor, Plan
 from pushforward.training.console import opening, say, summary
+from pushforward.training.curve_logger import CurveLogger, Opening
 from pushforward.training.evaluate import choose, during, evaluate, features_for, measures
-from pushforward.training.gaps import Gaps, apart, remedy
+from pushforward.training.gaps import apart, remedy
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
 from pushforward.training.selection import Selector
+from pushforward.training.session import Session
 from pushforward.training.strategy import SlicedDDP
 
 GIT_SECONDS = 10.0
@@ -121,23 +123,6 @@ def _train(frozen: dict[str, Any], run: RunDir, requests: Requests) -> int:
     finally:
         finish(session, failed)
     return told(session) if rank() == 0 else EXIT[session.conductor.outcome.state]
-
-
-@dataclass
-class Session:
-    """A run while it is trained: what its config has built, and the conductor that knows how it went."""
-
-    frozen: dict[str, Any]
-    run: RunDir
-    data: DataModule
-    family: Family
-    features: Any
-    mirrors: list[Any]
-    conductor: Conductor
-    execution: dict[str, Any] = field(default_factory=lambda: {"executed": "alone"})
-    """How it was trained, for the record."""
-    gaps: Gaps = field(default_factory=dict)
-    """What could not be measured or drawn."""
 
 
 def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:

@@ -2,8 +2,9 @@
 
 import json
 
-from pushforward.report.cost import columns
-from pushforward.runs import Run, RunDir, RunList
+from pushforward.report.run_list import RunList
+from pushforward.runs import Run, RunDir
+from pushforward.runs.cost import columns
 
 EXECUTION = {"device": "cpu", "devices": 1, "threads": 2, "precision": "fp32", "executed": "alone", "torch": "2"}
 COST = {"parameters": 12, "train_seconds": 3.5, "images_per_second": None, "images_seen": 700, "steps": {"model": 11}}
