@@ -92,8 +92,7 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
         return 1
     if state != "finished":
         return None
-    measuring = {key: frozen[key] for key in ("logger", "features", "metrics")}  # no part of what is trained
-    if any(node != run.config.get(key) for key, node in measuring.items()):
+    if measuring := measures_anew(run, frozen):
         from pushforward.training.bind import check_targets
 
         check_targets(measuring)
@@ -108,6 +107,12 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     for said in asked_more(run, frozen):
         print(said)
     return 0
+
+
+def measures_anew(run: Run, frozen: dict[str, Any]) -> dict[str, Any]:
+    """What follows and measures training in a config, where it is not what the run was trained with."""
+    asked = {key: frozen[key] for key in ("logger", "features", "metrics")}
+    return asked if any(node != run.config.get(key) for key, node in asked.items()) else {}
 
 
 def asked_more(run: Run, frozen: dict[str, Any]) -> list[str]:

@@ -75,6 +75,9 @@ def test_a_real_search_and_its_runs(mine: Path, tmp_path: Path, capsys: pytest.C
     assert run(args) == 0, "nothing is left to do"
     assert "study small: 2 of 2 trials there" in capsys.readouterr().out
     assert [r.status for r in every_run()] == [r.status for r in runs]
+    for planned in ([], ["--plan"]):
+        assert run([*args, "batch_size=32", *planned]) == 2
+        assert "study small was begun with another configuration" in capsys.readouterr().err
     best = next(r for r in runs if r.id == status["best"]["run"])
     same = [f"weighting={best.choices['weighting']}", f"optimizer.model.lr={best.key('optimizer.model.lr')}"]
     plain = ["model=vae", "budget.epochs=null", "budget.images=1024", "selection.every=0.5", *TINY, *same]

@@ -141,10 +141,11 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     measured = [o.source for o in checked.objectives if o.source.startswith("test/")]
     if measured and "_target_" not in json.dumps(composer.base.get("metrics")):
         raise PushforwardError(f"study.metric={measured[0]}: metrics=none measures nothing; say metrics=default")
+    study = Study(checked, outputs() / "studies" / checked.name)
     if plan.ASKED.get():
+        study.begun_alike()
         rehearse(server_for([composer.base]), composer.corners())
         return planned(checked, composer.base)
-    study = Study(checked, outputs() / "studies" / checked.name)
     names = devices.gpus() if devices.on_gpu(composer.base) else []
     stacked = launcher == "vectorized"
     at_once = devices.at_once([composer.base], how["parallel"], names) if stacked else checked.parallel

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pushforward import config
 from pushforward.errors import PushforwardError
+from pushforward.launch import measures_anew
 from pushforward.report.lines import add, plain, say
 from pushforward.report.pace import Estimates, duration, makespan
 from pushforward.report.terminal import console
@@ -62,6 +63,7 @@ def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int |
     """Prints what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
     if ASKED.get() == "one" and len(frozen) > 1:
         raise PushforwardError(f"{len(frozen)} jobs, and one run was asked for: several values of a key take -m")
+    check(frozen)
     estimates = Estimates()
     jobs: dict[Path, Planned] = {}
     for one, said in zip(frozen, overrides, strict=True):
@@ -72,6 +74,18 @@ def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int |
     found = list(jobs.values())
     say(console(), each(found) if len(found) <= MOST else grouped(found), total(found, len(frozen), at_once))
     return [0] * len(frozen)
+
+
+def check(frozen: Sequence[dict[str, Any]]) -> None:
+    """Raises PushforwardError with the values that the command itself would refuse, of jobs that it would look at."""
+    asked: list[dict[str, Any]] = []
+    for one in frozen:
+        run = Run(runs_dir() / config.run_id(one))
+        asked.append(measures_anew(run, one) if run.state == "finished" else one)
+    if any(asked):  # torch is imported for it
+        from pushforward.training.bind import check_jobs
+
+        check_jobs([one for one in asked if one])
 
 
 def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Planned:

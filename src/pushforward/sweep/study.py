@@ -74,24 +74,29 @@ class Study:
 
     def _define(self) -> None:
         """Writes what the study is, or holds it against what it was begun as; one that has no result may be begun anew."""
-        file = self.folder / "study.json"
-        wanted = json.loads(json.dumps(self.settings.definition))
-        if file.is_file():
-            there = schema.read(file, ("any",))
-            differ = [key for key in wanted if there.get(key) != wanted[key]]
-            if differ and has_results(self.folder):
-                word = {"base": "configuration (" + "the same study takes the same overrides)"}.get(
-                    differ[0], differ[0]
-                )
-                raise PushforwardError(
-                    f"study {self.settings.name} was begun with another {word}; give this one a name of its own: "
-                    f"study.name={self.settings.name}_2, or remove {self.folder}"
-                )
-            if not differ:
-                return
-            for old in self.folder.glob("journal*"):
-                old.unlink()
-        write_whole(file, json.dumps(wanted, indent=1) + "\n")
+        if self.begun_alike():
+            return
+        for old in self.folder.glob("journal*"):
+            old.unlink()
+        write_whole(self.file, json.dumps(self.settings.definition, indent=1) + "\n")
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "study.json"
+
+    def begun_alike(self) -> bool:
+        """Whether it was begun as it is now. Raises PushforwardError where it differs, and a trial has a result."""
+        if not self.file.is_file():
+            return False
+        wanted, there = json.loads(json.dumps(self.settings.definition)), schema.read(self.file, ("any",))
+        differ = [key for key in wanted if there.get(key) != wanted[key]]
+        if differ and has_results(self.folder):
+            word = {"base": "configuration (the same study takes the same overrides)"}.get(differ[0], differ[0])
+            raise PushforwardError(
+                f"study {self.settings.name} was begun with another {word}; give this one a name of its own: "
+                f"study.name={self.settings.name}_2, or remove {self.folder}"
+            )
+        return not differ
 
     def load(self) -> optuna.Study:
         """The study as it stands, with a sampler and a pruner that know nothing but their seeds."""

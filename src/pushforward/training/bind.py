@@ -1,8 +1,9 @@
 """Every `_target_` of a config held against its constructor's signature before anything runs; all errors in one message."""
 
+import functools
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
 import torch
@@ -11,6 +12,8 @@ from pushforward.domains import Decay, Natural, NonNegative, Positive, Real, Sha
 from pushforward.errors import PushforwardError
 from pushforward.trust import locate
 
+SAME = ("seed", "tags", "retry", "choices")
+"""Keys that jobs may differ in without anything else to check."""
 RESERVED = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 THEIRS: dict[str, dict[str, Any]] = {
     "torch.optim.": {
@@ -27,6 +30,17 @@ THEIRS: dict[str, dict[str, Any]] = {
 
 def check_targets(frozen: Mapping[str, Any]) -> None:
     """Raises PushforwardError with every mistyped argument and value of the config's components, and what was meant."""
+    check_jobs([frozen])
+
+
+def check_jobs(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """`check_targets` of all jobs, in one message."""
+    if errors := [error for job in distinct(jobs) for error in refused(job)]:
+        raise PushforwardError("; ".join(dict.fromkeys(errors)))
+
+
+def refused(frozen: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the components of a config."""
     groups = sorted(frozen.items(), key=lambda item: item[0] == "model")
     seen: set[str] = (
         set()
@@ -37,8 +51,13 @@ def check_targets(frozen: Mapping[str, Any]) -> None:
         if content not in seen:
             errors += check(path, node)
         seen.add(content)
-    if errors:
-        raise PushforwardError("; ".join(dict.fromkeys(errors)))
+    return errors
+
+
+def distinct(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The jobs that differ in more than what changes nothing about whether they can be trained, the first of each."""
+    keyed = {json.dumps({k: v for k, v in job.items() if k not in SAME}, sort_keys=True): job for job in reversed(jobs)}
+    return list(keyed.values())[::-1]
 
 
 def untargeted(objective: Any, path: str = "model.objective") -> Iterator[str]:
@@ -94,6 +113,7 @@ class Signature(NamedTuple):
     any_other: bool
 
 
+@functools.cache
 def signature_of(target: Any) -> Signature:
     """What a constructor or function takes; `**kwargs` of a constructor is followed to its parent's."""
     if not inspect.isclass(target) or target.__new__ is not object.__new__:

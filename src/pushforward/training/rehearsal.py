@@ -18,7 +18,7 @@ from pushforward.seeds import generator
 from pushforward.spec import Batch
 from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
-from pushforward.training.bind import check_targets
+from pushforward.training.bind import check_targets, distinct
 from pushforward.training.callbacks import check_callbacks
 from pushforward.training.evaluate import check_measures, named_features
 from pushforward.training.loggers import check_logger
@@ -26,8 +26,6 @@ from pushforward.training.memory import check_batch, within_memory
 from pushforward.training.selection import Selector
 from pushforward.training.train import make_trainer, quiet
 
-SAME = ("seed", "tags", "retry", "choices")
-"""Keys that jobs may differ in without anything else to try."""
 ELSEWHERE = 2
 """Images of a step that is tried here for a run on another device."""
 
@@ -41,13 +39,8 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
     """
     quiet()
     errors: list[str] = []
-    known: set[str] = set()
     modules: dict[str, DataModule] = {}
-    for frozen in jobs:
-        job = json.dumps({key: value for key, value in frozen.items() if key not in SAME}, sort_keys=True)
-        if job in known:
-            continue
-        known.add(job)
+    for frozen in distinct(jobs):
         try:
             with unmoved():
                 rehearsed(frozen, modules, here)
