@@ -100,6 +100,23 @@ def test_little_to_measure_on_does_not_fail_a_run(small: Compose, tmp_path: Path
         assert set(run.record["failed"].values()) == {"there are no test images to measure on; see data.test"}
 
 
+@pytest.mark.parametrize("model", ["ae", "vae", "gan", "realnvp", "ddpm"])
+def test_a_mean_over_no_images_is_no_number(small: Compose, tmp_path: Path, model: str) -> None:
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "mine.npz", x=rng.integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    own = ("data=npz", f"data.source.path={tmp_path / 'mine.npz'}", "features=pixels", "data.test=0")
+    sizes = [o for o in QUICK if not o.startswith(("model", "network"))]
+    asked = ("metrics=all", "~measure@metrics.cost")  # what training cost is known without test images
+    assert train(small(f"model={model}", *own, *sizes, *asked, hidden=None), tmp_path / "run") == 0
+    run = Run(tmp_path / "run")
+    entries = run.record["metrics"]
+    assert len(entries) > 20 and all(entry["value"] is None for entry in entries.values())
+    why = {name: entry["na"] for name, entry in entries.items()}
+    assert all(why.values()) and not [reason for reason in why.values() if "not finite" in reason]
+    if model in ("ae", "vae"):
+        assert why["mse"] == why["dead_units"] == "there are no test images to measure on; see data.test"
+
+
 def test_the_status_says_what_is_measured(small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pushforward.report.status import main_metric, standing
 

@@ -226,12 +226,19 @@ class Subject:
     # What is said of it -----------------------------------------------------------------------------------------------
 
     def number(self, value: float | Tensor, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
-        """The entry of a number with its card."""
+        """The entry of a number with its card; not applicable where it would be a mean over no images (`n`)."""
+        if card.get("n") == 0:
+            return self.na(no_images(card.get("split", self.split)), unit, better=better, **card)
         return measurement(float(value), unit, better=better, **{**self.card, **card})
 
     def na(self, reason: str, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
         """The entry of a number that cannot be had."""
         return not_applicable(reason, unit, better=better, **{**self.card, **card})
+
+
+def no_images(split: str) -> str:
+    """Why nothing is measured on a split that is empty."""
+    return f"there are no {split} images to measure on; see data.{'validation' if split == 'val' else split}"
 
 
 def raw_images(data: DataModule, split: str, limit: int | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.protocol.features import Features, NoFeatures
-from pushforward.protocol.subject import Checks, Entries, Measure, Subject
+from pushforward.protocol.subject import Checks, Entries, Measure, Subject, no_images
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
 from pushforward.training.console import say
@@ -114,9 +114,7 @@ def measured(measure: Measure, subject: Subject) -> Entries:
         return measure(subject)
     except Exception as error:
         if subject.size(subject.split) == 0:
-            raise PushforwardError(
-                f"there are no {subject.split} images to measure on; see data.{subject.split}"
-            ) from error
+            raise PushforwardError(no_images(subject.split)) from error
         raise
 
 
