@@ -55,6 +55,11 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("list modles", ["modles", "did you mean models"]),
     ("table --rws model", ["--rws"]),
     ("table --plot mse", ["--plot mse", "--plot A,B"]),
+    ("table --names vae", ["--names vae", "fd_lenet=FD"]),
+    ("table --names a=b,a=c", ["--names a=b,a=c", "a twice"]),
+    ("table --caption=", ["--caption", "empty"]),
+    ("table --sort --columns mse", ["--sort", "expected one argument"]),
+    ("table --digits x", ["--digits", "'x'"]),
     ("why nothing mse", ["No runs in"]),
     ("show thing", ["thing"]),
     ("sample nothing", ["No runs in", "PUSHFORWARD_OUTPUTS"]),
@@ -188,6 +193,24 @@ def test_a_table_of_unlike_cards_is_refused_unless_allowed(outputs: Path, capsys
     said(capsys, "table", "--allow-mixed", code=0)
     assert "mixed cards" in (outputs / "tables" / "table.md").read_text()
     assert "no run has model=gan" in said(capsys, "table", "--allow-mixed", "--compare", "ae,gan")
+
+
+def test_a_table_takes_names_digits_caption_label_and_order(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pushforward.runs import RunDir
+
+    for model, mse in (("ae", 0.123456), ("vae", 0.234567)):
+        run = RunDir.create(outputs / "runs" / f"{model}-digits-s1-000000", {"choices": {"model": model}, "seed": 1})
+        run.set_status(state="finished")
+        card = {"better": "lower", "floor": 0.01}
+        run.write_record({"mse": {"value": mse, "unit": "", "card": card, "na": None}})
+    names = 'ae=AE,"mse=MSE, test"'
+    options = ["--digits", "2", "--caption", "All", "--label", "tab:all", "--sort", "-mse", "--no-references"]
+    said(capsys, "table", "x", "--names", names, *options, code=0)
+    lines = (outputs / "tables" / "x.md").read_text().splitlines()
+    assert lines[0] == "### All" and lines[2].startswith("| model | MSE, test ↓ |")
+    assert lines[4:7] == ["| vae | 0.23 | 1 |", "| AE | 0.12 | 1 |", ""]
+    assert r"\label{tab:all}" in (outputs / "tables" / "x.tex").read_text()
+    assert "no mes in this table. Nearest: mse" in said(capsys, "table", "--sort", "mes")
 
 
 def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(

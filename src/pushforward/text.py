@@ -66,13 +66,38 @@ _TEX = {
     "[": "{[}", "]": "{]}",
     "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
     "−": "$-$", "–": "--", "—": "---", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
-    "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$",
-    "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "ρ": r"$\rho$", "μ": r"$\mu$", "²": r"$^2$", "‖": r"$\|$",
-    **{c: rf"$^\mathrm{{{unicodedata.normalize('NFKD', c)}}}$" for c in LETTERS},
-    "’": "'", "…": r"\dots{}", "é": r"\'e", "ö": r'\"o', "ü": r'\"u', "ä": r'\"a', "\n": " ",
+    "*": r"$^*$", "·": r"$\cdot$", "×": r"$\times$", "→": r"$\to$", "∞": r"$\infty$", "‖": r"$\|$",
+    "‘": "`", "’": "'", "“": "``", "”": "''", "…": r"\dots{}",
+    "ß": r"\ss{}", "Ł": r"\L{}", "ł": r"\l{}", "Ø": r"\O{}", "ø": r"\o{}", "Æ": r"\AE{}", "æ": r"\ae{}", "ς": r"$\varsigma$",
+    "ο": "o", "Α": "A", "Β": "B", "Ε": "E", "Ζ": "Z", "Η": "H", "Ι": "I", "Κ": "K", "Μ": "M", "Ν": "N", "Ο": "O",
+    "Ρ": "P", "Τ": "T", "Χ": "X",
+}  # fmt: skip
+_ACCENTS = {
+    0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x306: "u", 0x307: ".", 0x308: '"', 0x30A: "r",
+    0x30C: "v", 0x327: "c", 0x328: "k",
 }  # fmt: skip
 
 
 def tex(text: str) -> str:
     """One line that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
-    return "".join(_TEX.get(c) or (c if c.isascii() else "?") for c in line(text))
+    return "".join(map(_tex, unicodedata.normalize("NFC", line(text))))
+
+
+def _tex(c: str) -> str:
+    if c in _TEX or c.isascii():
+        return _TEX.get(c, c)
+    kind, *codes = unicodedata.decomposition(c).split()[:3] or [""]
+    if kind in ("<super>", "<sub>"):
+        return rf"${'^' if kind == '<super>' else '_'}\mathrm{{{_plain(codes)}}}$"
+    if codes and int(codes[0], 16) in _ACCENTS and _plain([kind]) != "?":
+        return rf"\{_ACCENTS[int(codes[0], 16)]}{{{_plain([kind])}}}"
+    words = unicodedata.name(c, "").split()
+    if len(words) == 4 and words[0] == "GREEK" and words[2] == "LETTER":
+        letter = {"LAMDA": "LAMBDA"}.get(words[3], words[3])
+        return rf"$\{letter.lower() if words[1] == 'SMALL' else letter.capitalize()}$"
+    return "?"
+
+
+def _plain(codes: list[str]) -> str:
+    """The characters of hexadecimal codes, each in ASCII or as `?`."""
+    return "".join(c if c.isascii() else "?" for c in (chr(int(code, 16)) for code in codes))

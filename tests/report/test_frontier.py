@@ -77,3 +77,46 @@ def test_gradients_of_a_run_are_drawn(tmp_path):
     run.write_arrays("gradients", mean_norm=5.0, **arrays)
     (made,) = figures.draw_all(run.path)
     assert made.name == "gradients.png" and np.asarray(Image.open(made)).std() > 0
+
+
+@pytest.mark.parametrize("legend", [False, True])
+def test_labels_of_clustered_points_are_apart_and_within_the_axes(make, tmp_path, monkeypatch, legend):
+    """12 points within a hundredth of the axes' range and one far off; names of usual length."""
+    rng = np.random.default_rng(0)
+    betas = [round(float(beta), 4) for beta in rng.uniform(1, 9, 12)]
+    runs = [make("beta_vae", beta=b, rate=10 + rng.uniform() / 9, distortion=50 + rng.uniform() / 3) for b in betas]
+    runs.append(make("vae" if legend else "beta_vae", beta=1000, rate=20, distortion=80))
+    kept = []
+    monkeypatch.setattr(frontier.plots, "_save", lambda figure, path: kept.append(figure) or path)
+    frontier.draw(runs, "rate", "distortion", "weighting.beta", tmp_path / "x.png")
+    (figure,) = kept
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert (ax.get_legend() is not None) == legend
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert len(boxes) == 13
+    boxes += [ax.get_legend().get_window_extent()] if legend else []
+    assert not [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
+    room = ax.get_window_extent()
+    assert all(room.x0 <= b.x0 and b.x1 <= room.x1 and room.y0 <= b.y0 and b.y1 <= room.y1 for b in boxes)
+
+
+def test_labels_without_room_are_counted_and_display_names_are_text(make, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(frontier.plots, "_save", lambda figure, path: kept.append(figure) or path)
+    runs = [make("vae", beta=b, rate=10 + b / 1e6, distortion=50) for b in range(60)]
+    names = {str(b): f"a name of some length, {b}" for b in range(60)} | {
+        "weighting.beta": "β",
+        "rate": "R",
+        "0": "$\\x",
+    }
+    frontier.draw(runs, "rate", "distortion", "weighting.beta", tmp_path / "x.png", names)
+    (ax,) = kept[0].axes
+    shown = [text.get_text() for text in ax.texts if text.get_text()]
+    assert f"no room for {60 - len(shown)} labels" in kept[0].get_supxlabel() and len(shown) < 60
+    assert (ax.get_title(loc="left"), ax.get_xlabel(), shown[0]) == ("by β", "R", "$\\x")
+
+
+def test_a_line_is_called_by_its_display_name(make):
+    runs = [*sweep(make), *sweep(make, "vae")]
+    assert [*frontier.series(runs, "rate", "distortion", "weighting.beta", {"vae": "a VAE"})] == ["a VAE", "beta_vae"]

@@ -279,7 +279,7 @@ def test_two_significant_digits_of_the_spread(given, shown):
 def test_written_as_markdown_latex_and_csv(make, tmp_path):
     runs = [make(m, s, mse=(v + s / 10, {"floor": 0.5}), bpd=(v, {"kind": "lower bound"}))
             for m, v in (("ae", 1.0), ("beta_vae", 2.0)) for s in range(3)]  # fmt: skip
-    table = build(runs, title="50 % of a & b")
+    table = build(runs, caption="50 % of a & b")
     paths = render.write(table, tmp_path / "tables", "families")
     assert [p.name for p in paths] == ["families.md", "families.tex", "families.csv"]
     md, tex, text = (p.read_text() for p in paths)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pushforward import config
 from pushforward.cli.about import folder
-from pushforward.cli.parser import Parser, add_allow_modules, two, words
+from pushforward.cli.parser import Parser, add_allow_modules, pairs, signed, two, words
 from pushforward.errors import PushforwardError
 from pushforward.failures import explain
 from pushforward.runs import Run, every_run, find, outputs, runs_dir
@@ -35,10 +35,20 @@ def table(args: list[str]) -> int:
         "--plot", metavar="X,Y", help="also a picture: one metric against another, by the first of --rows"
     )
     parser.add_argument("--compare", metavar="A,B", help="also A − B of each column, 95 %% interval over seeds")
-    asked = parser.parse_args(args)
+    parser.add_argument("--names", metavar="A=B,C=D", help="display names of columns and rows: fd_lenet=FD,vae=VAE")
+    parser.add_argument("--digits", type=int, help="significant digits where no spread over seeds decides; default: 4")
+    parser.add_argument("--caption", help="text over the table, LaTeX's caption")
+    parser.add_argument("--label", help="LaTeX's label, such as tab:families")
+    parser.add_argument("--sort", metavar="COLUMN", help="rows best first by a column, or by a key; -COLUMN: reversed")
+    parser.add_argument("--no-references", action="store_true", help="hide floor, Gaussian, mixture, memoriser")
+    asked = parser.parse_args(signed("--sort", args))
     from pushforward.report import frontier, render, terminal
     from pushforward.report.comparison import comparisons
 
+    for flag in ("names", "caption", "label", "sort"):
+        if getattr(asked, flag) is not None and not getattr(asked, flag).strip():
+            raise PushforwardError(f"--{flag}: an empty text")
+    shown = pairs("--names", asked.names) if asked.names else {}
     pair = {flag: two(flag, text) for flag, text in (("--plot", asked.plot), ("--compare", asked.compare)) if text}
     from pushforward.report.run_list import RunList
 
@@ -46,7 +56,18 @@ def table(args: list[str]) -> int:
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)
-    built = chosen.table(rows, columns, stale=config.stale, allow_mixed=asked.allow_mixed)
+    built = chosen.table(
+        rows,
+        columns,
+        stale=config.stale,
+        allow_mixed=asked.allow_mixed,
+        names=shown,
+        digits=asked.digits,
+        caption=asked.caption or "",
+        label=asked.label or "",
+        sort=asked.sort or "",
+        references=not asked.no_references,
+    )
     chosen, _ = chosen.split()
     if asked.compare:
         built.notes += comparisons(built, chosen, *pair["--compare"])
@@ -55,7 +76,7 @@ def table(args: list[str]) -> int:
     drawn = []
     if asked.plot:  # first, so that what it refuses stands alone
         x, y = pair["--plot"]
-        drawn.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png"))
+        drawn.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png", shown))
     terminal.show_table(built)
     try:
         written = [*render.write(built, folder, asked.name), *drawn]
@@ -65,7 +86,7 @@ def table(args: list[str]) -> int:
     if asked.pictures:
         from pushforward.report.figures import comparison
 
-        written.append(comparison(chosen, folder / f"{asked.name}.png"))
+        written.append(comparison(chosen, folder / f"{asked.name}.png", names=shown))
     print("\n".join(str(path) for path in written))
     return 0
 

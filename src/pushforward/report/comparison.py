@@ -28,8 +28,9 @@ def comparisons(table: Table, runs: Sequence[Run], first: str, second: str, leve
                 differ = protocol.differing([protocol.meaning(run.metrics[column.name]) for run in both])
                 if differ:
                     raise PushforwardError(f"{column.name}: the models differ in {', '.join(differ)}")
-                line = intervals.line(own, column.name, first, second, key, level)
-                lines.append((f"{data} " if len(by_data) > 1 else "") + f"{column.name}: {line}")
+                found = intervals.between(own, column.name, first, second, key, level)
+                pair = " − ".join(table.names.get(name, name) for name in (first, second))
+                lines.append((f"{data} " if len(by_data) > 1 else "") + f"{column.title}: {pair}: {found}")
             except PushforwardError as error:
                 refused.append(error)
     if not lines:

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,13 @@ def curves(run: Run) -> Path | None:
     return plots.curves(run.curves(), run.samples / "curves.png", run.status.get("units") or {}, dim)
 
 
-def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 200_000) -> Path:
+def comparison(
+    runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 200_000, names: Mapping[str, str] | None = None
+) -> Path:
     """One picture: a labelled row of samples for each model, the data first; a PNG of at most `limit` bytes.
 
     A run's `samples.npz` is its row; each `samples_<prior>.npz` is a further one. Of several seeds the first is shown.
+    names: display names of models.
     """
     rows: Arrays = {}
     for run in runs:
@@ -119,7 +122,8 @@ def comparison(runs: Sequence[Run], out: Path | str, n: int = 12, limit: int = 2
         for path in sorted(run.arrays.glob("samples*.npz")):
             if "-" not in path.stem:  # samples-001024.npz shows a moment of training
                 prior = path.stem.removeprefix("samples").lstrip("_")
-                label = str(run.key("model") or run.id) + (f", {prior}" if prior else "")
+                model = str(run.key("model") or run.id)
+                label = (names or {}).get(model, model) + (f", {prior}" if prior else "")
                 if label not in rows and (kept := _kept(path)) is not None:
                     rows[label] = kept
     if not rows or list(rows) == ["data"]:

@@ -2,12 +2,13 @@
 
 import difflib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pushforward.errors import PushforwardError
-from pushforward.report import plots, protocol
+from pushforward.report import labels, plots, protocol
+from pushforward.report.form import display
 from pushforward.report.tables import order
 from pushforward.runs import Run
 
@@ -23,17 +24,19 @@ class Point(NamedTuple):
     seeds: int
 
 
-def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path) -> Path:
+def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path, names: Mapping[str, str] | None = None) -> Path:
     """Metric `y` against metric `x`, a point for each value of the config key `by`, joined in its order where it is a number.
 
     Means over seeds with bars of ± one standard error. Where models, data sets or networks differ, each has a line.
+    names: display names of metrics, of `by` and of what stands at points and lines.
 
     Raises PushforwardError where a metric is in no run, numbers were not measured alike, or runs of a point differ in
     more than their seed.
     """
     with_both = [run for run in runs if run.value(x) is not None and run.value(y) is not None]
     _check(runs, with_both, x, y, by)
-    lines = series(with_both, x, y, by)
+    names = names or {}
+    lines = series(with_both, x, y, by, names)
     left_out = len(runs) - len(with_both)
     counts = sorted({point.seeds for points in lines.values() for point in points})
     over = " or ".join(map(str, counts)) + (" seeds" if counts[-1] > 1 else " seed")
@@ -45,7 +48,14 @@ def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path) -> Path:
         for (name, points), colour in zip(lines.items(), colours, strict=True):
             xs, ys = [p.x for p in points], [p.y for p in points]
             joined = len(points) > 1 and all(isinstance(p.label, int | float) for p in points)
-            ax.plot(xs, ys, "o-" if joined else "o", color=colour, markersize=4, label=name or None)
+            ax.plot(
+                xs,
+                ys,
+                "o-" if joined else "o",
+                color=colour,
+                markersize=4,
+                label=name or None,
+            )
             ax.errorbar(
                 xs,
                 ys,
@@ -56,19 +66,21 @@ def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path) -> Path:
                 elinewidth=0.9,
                 capsize=2,
             )
-            for p in points:
-                text = f"{p.label:g}" if isinstance(p.label, int | float) else str(p.label)
-                ax.annotate(text, (p.x, p.y), xytext=(5, 4), textcoords="offset points", fontsize=8, color="0.25")
-        ax.set(xlabel=_axis(with_both, x), ylabel=_axis(with_both, y))
-        ax.set_title(f"by {by}")
+        ax.set(xlabel=_axis(with_both, x, names), ylabel=_axis(with_both, y, names))
+        ax.set_title(f"by {names.get(by, by)}")
         ax.margins(0.12)
         if any(lines):
             ax.legend()
-        figure.supxlabel(note, fontsize=7, color="0.35")
+        below = figure.supxlabel(note, fontsize=7, color="0.35")
+        marks = [(_text(p.label, names), p.x, p.y) for points in lines.values() for p in points]
+        if lost := labels.place(figure, ax, marks):
+            below.set_text(f"{note}; no room for {lost} labels")
         return plots._save(figure, path)
 
 
-def series(runs: Sequence[Run], x: str, y: str, by: str) -> dict[str, list[Point]]:
+def series(
+    runs: Sequence[Run], x: str, y: str, by: str, names: Mapping[str, str] | None = None
+) -> dict[str, list[Point]]:
     """The points of each line in the order of `by`; a line for each model, data set and network where these vary."""
     kinds = [
         key
@@ -78,7 +90,9 @@ def series(runs: Sequence[Run], x: str, y: str, by: str) -> dict[str, list[Point
     lines: dict[str, list[Point]] = {}
     for kind, own in protocol.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
         groups = protocol.partition(own, lambda run: run.key(by))
-        lines[" ".join(map(str, kind))] = [_point(key, groups[key], x, y, by) for key in sorted(groups, key=order)]
+        lines[" ".join(map(str, display(kind, names or {})))] = [
+            _point(key, groups[key], x, y, by) for key in sorted(groups, key=order)
+        ]
     return dict(sorted(lines.items()))
 
 
@@ -131,9 +145,15 @@ def _number(run: Run, metric: str) -> float:
     return float(value)
 
 
-def _axis(runs: Sequence[Run], metric: str) -> str:
+def _text(label: Any, names: Mapping[str, str]) -> str:
+    (found,) = display((label,), names)
+    return f"{found:g}" if isinstance(found, int | float) else str(found)
+
+
+def _axis(runs: Sequence[Run], metric: str, names: Mapping[str, str]) -> str:
     unit = next((run.metrics[metric].get("unit") for run in runs if run.metrics[metric].get("unit")), "")
-    return f"{metric.replace('_', ' ')} [{unit}]" if unit else metric.replace("_", " ")
+    name = names.get(metric, metric.replace("_", " "))
+    return f"{name} [{unit}]" if unit else name
 
 
 def _colours(n: int) -> list[Any]:

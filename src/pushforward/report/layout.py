@@ -1,10 +1,12 @@
 """What a table is made of: cells over seeds, columns, rows, notes."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pushforward.runs import Run
+from pushforward.text import line
 
 IMPROVING, STALE, MIXED = "*", "†", "‡"
 """Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
@@ -45,6 +47,12 @@ class Column:
     """Why nothing in it is called best: `not ranked`, `mixed cards`."""
     apart: bool = False
     """Some of its numbers are estimates beside exact values or bounds, and were not ranked with them."""
+    shown: str = ""
+    """Its display name, where it has one."""
+
+    @property
+    def title(self) -> str:
+        return self.shown or self.name
 
     @property
     def ranked(self) -> bool:
@@ -60,10 +68,16 @@ class Row:
     marks: str = ""
     others: str = ""
     """Runs without numbers, such as `1 diverged`."""
+    shown: tuple[Any, ...] = ()
+    """Its key by display names, where it has some."""
 
     @property
     def label(self) -> str:
-        return " ".join(str(k) for k in self.key if k not in (None, ""))
+        return _joined(self.key)
+
+    @property
+    def title(self) -> str:
+        return _joined(self.shown or self.key)
 
     @property
     def n(self) -> int:
@@ -76,9 +90,24 @@ class Table:
     columns: list[Column]
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
-    title: str = ""
+    caption: str = ""
+    label: str = ""
+    """What \\ref in LaTeX names it by."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Display names of columns, keys and values of keys, by what stands there otherwise."""
+    digits: int | None = None
+    """Significant digits of a mean without a spread; None: four."""
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of the row whose label (its keys with a space between) is `row`."""
         names = [c.name for c in self.columns]
         return next(r for r in self.rows if r.label == row).cells[names.index(column)]
+
+
+def key_text(value: Any) -> str:
+    """A value of a row's key as it stands in the table."""
+    return "–" if value is None else line(value)
+
+
+def _joined(key: tuple[Any, ...]) -> str:
+    return " ".join(str(value) for value in key if value not in (None, ""))

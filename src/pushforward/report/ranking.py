@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pushforward.report import intervals, protocol
+from pushforward.report import form, intervals, protocol, render
 from pushforward.report.layout import MIXED, Cell, Column, Row, Table
 from pushforward.text import LETTERS
 
@@ -27,9 +27,16 @@ class Difference:
 
     column: Column
     data: str
-    parts: tuple[str, ...]
-    """`n = 360 (ae), 1000 (vae)`, one for each key that differs."""
+    keys: tuple[str, ...]
+    items: list[dict[str, str]]
+    rows: list[Row]
+    """Of `items`, one by one."""
     refused: bool
+
+    def parts(self, titles: bool) -> tuple[str, ...]:
+        """`n = 360 (ae), 1000 (vae)`, one for each key that differs; titles: rows by their display names."""
+        names = [row.title if titles else row.label for row in self.rows]
+        return tuple(protocol.grouped(key, self.items, names) for key in self.keys)
 
 
 def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], several: bool) -> list[Difference]:
@@ -47,18 +54,21 @@ def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], se
         for (row, _), kind in zip(group, kinds, strict=True):
             letter, cell = LETTERS[min(kind, len(LETTERS) - 1)], row.cells[i]
             cell.kind = "".join(sorted({*cell.kind, letter}, key=LETTERS.index))
-        names = [row.label for row, _ in group]
-        parts = tuple(protocol.grouped(key, items, names) for key in differ)
         where = " ".join(str(part) for part in data if part is not None) if several else ""
-        found.append(Difference(column, where, parts, bool(protocol.differing(measured))))
+        of = [row for row, _ in group]
+        found.append(Difference(column, where, tuple(differ), items, of, bool(protocol.differing(measured))))
     return found
 
 
-def _alike(found: Sequence[Difference]) -> list[tuple[str, tuple[str, ...]]]:
+def _alike(found: Sequence[Difference], titles: bool) -> list[tuple[str, tuple[str, ...]]]:
     """(columns, what differs in which rows), a pair for all columns whose cards differ in the same way."""
-    groups = protocol.partition(found, lambda d: (d.data, d.parts))
+    groups = protocol.partition(found, lambda d: (d.data, d.parts(titles)))
     return [
-        (", ".join(dict.fromkeys(d.column.name for d in group)) + (f" on {data}" if data else ""), parts)
+        (
+            ", ".join(dict.fromkeys(d.column.title if titles else d.column.name for d in group))
+            + (f" on {data}" if data else ""),
+            parts,
+        )
         for (data, parts), group in groups.items()
     ]
 
@@ -70,7 +80,7 @@ def _some(parts: Sequence[str], most: int, what: str) -> str:
 
 def refusal(found: Sequence[Difference]) -> str:
     """One line: the columns, what of their cards differs in which rows, and what to do about it."""
-    said = [f"cards of {columns} differ in {_some(parts, 2, 'keys')}" for columns, parts in _alike(found)]
+    said = [f"cards of {columns} differ in {_some(parts, 2, 'keys')}" for columns, parts in _alike(found, titles=False)]
     return (
         f"{_some(said, 2, 'such differences')}: measure these rows alike (pushforward evaluate RUN), "
         "choose other --columns or --runs, or show them unranked with --allow-mixed"
@@ -82,7 +92,7 @@ def settle(found: Sequence[Difference], notes: list[str]) -> None:
     for d in found:
         own = "not ranked" if d.column.better else ""  # of rate and distortion nothing is ever called best
         d.column.unranked = "mixed cards" if d.refused else d.column.unranked or own
-    for columns, parts in _alike(found):
+    for columns, parts in _alike(found, titles=True):
         notes.append(f"not ranked: {columns}; cards differ in {'; '.join(parts)}; numbers with the same letter compare")
 
 
@@ -123,7 +133,7 @@ def differ(a: Sequence[float], b: Sequence[float], level: float) -> bool:
     return abs(one[0] - statistics.fmean(many)) > float(stdtrit(len(many) - 1, 1 - level / 2)) * spread
 
 
-def references(table: Table, data: Any, rows: Sequence[Row], several: bool) -> list[Row]:
+def reference_rows(table: Table, data: Any, rows: Sequence[Row], several: bool) -> list[Row]:
     """Rows of what no model produced, from the cards: `floor`, and `references` {label: value}; all their draws where there
     are several. Where runs disagree, the range of what they say."""
     found: dict[str, dict[int, list[tuple[float, ...]]]] = {}
@@ -145,8 +155,12 @@ def references(table: Table, data: Any, rows: Sequence[Row], several: bool) -> l
         for i, numbers in by_column.items():
             means = [statistics.fmean(own) for own in numbers]
             same = math.isclose(min(means), max(means), rel_tol=1e-6)
-            cells[i] = Cell("value", max(numbers, key=len)) if same else Cell(f"{min(means):.4g} to {max(means):.4g}")
-        made.append(Row(tuple(key), cells, reference=True))
+            cells[i] = (
+                Cell("value", max(numbers, key=len))
+                if same
+                else Cell(" to ".join(render.number(x, None, table.digits) for x in (min(means), max(means))))
+            )
+        made.append(Row(tuple(key), cells, reference=True, shown=form.display(key, table.names)))
     return made
 
 
@@ -154,15 +168,15 @@ def explain(table: Table, notes: list[str]) -> None:
     cells = [(row, column, cell) for row in table.rows for column, cell in zip(table.columns, row.cells, strict=True)]
     reasons = protocol.partition([c for c in cells if c[2].state == "n/a"], lambda c: c[2].note)
     for reason, where in reasons.items():
-        rows = ", ".join(dict.fromkeys(row.label for row, _, _ in where))
-        names = ", ".join(dict.fromkeys(column.name for _, column, _ in where))
+        rows = ", ".join(dict.fromkeys(row.title for row, _, _ in where))
+        names = ", ".join(dict.fromkeys(column.title for _, column, _ in where))
         notes.append(f"n/a ({rows}: {names}): {reason}")
     kinds = {"=": "= exact", "≤": "≤ bound", "≥": "≥ bound", "≈": "≈ estimate"}
     used = [text for mark, text in kinds.items() if any(cell.relation == mark for _, _, cell in cells)]
     notes += [f"likelihoods: {', '.join(used)}"] if used else []
     most = max((row.n for row in table.rows if not row.reference), default=0)
     notes.append("mean ± standard deviation over n seeds" if most > 1 else "one seed each")
-    apart = [column.name for column in table.columns if column.apart and column.ranked]
+    apart = [column.title for column in table.columns if column.apart and column.ranked]
     notes += [f"never bold beside exact values and bounds: estimates (≈) of {', '.join(apart)}"] if apart else []
     if any(cell.n > 1 for row, _, cell in cells if row.reference):
         notes.append("rows of reference: mean ± standard deviation over draws")

@@ -12,20 +12,20 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from pushforward.report.layout import Cell, Column, Row, Table
+from pushforward.report.layout import Cell, Column, Row, Table, key_text
+from pushforward.report.lines import figure
 from pushforward.store import write_whole
-from pushforward.text import line as shown
 from pushforward.text import md, tex
 
 ARROW = {"lower": "↓", "higher": "↑", None: ""}
 
 
-def number(mean: float, std: float | None) -> str:
-    """`mean ± std` to two significant digits of std; four digits of the mean where there is none."""
+def number(mean: float, std: float | None, digits: int | None = None) -> str:
+    """`mean ± std` to two significant digits of std; `digits` of the mean, or four, where there is none."""
     if not std or std < 1e-9 * abs(mean):
         if float(mean).is_integer() and abs(mean) >= 1000:
             return f"{int(mean):,}"
-        return f"{mean:.4g}" + (" ± 0" if std is not None else "")
+        return (f"{mean:.4g}" if digits is None else figure(mean, digits)) + (" ± 0" if std is not None else "")
     power = math.floor(math.log10(max(abs(mean), std)))
     if not -3 <= power < 6:
         scale = 10.0**power
@@ -36,12 +36,12 @@ def number(mean: float, std: float | None) -> str:
     return f"{mean:.{places}f} ± {std:.{places}f}"
 
 
-def content(cell: Cell, row: Row) -> tuple[str, str, str]:
+def content(cell: Cell, row: Row, digits: int | None = None) -> tuple[str, str, str]:
     """What stands before the number, the number (or the state), and what stands after it."""
     if not cell.n or cell.mean is None:
         return "", {"missing": "–"}.get(cell.state, cell.state), ""
     after = cell.kind + (f" (n={cell.n})" if cell.n != row.n and not row.reference else "")
-    return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std), after
+    return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std, digits), after
 
 
 def letters(cell: Cell) -> str:
@@ -51,8 +51,13 @@ def letters(cell: Cell) -> str:
 
 def names(row: Row) -> list[str]:
     """The row's keys, its marks behind the last."""
-    parts = ["–" if part is None else shown(str(part)) for part in row.key]
+    parts = [key_text(value) for value in row.shown or row.key]
     return [*parts[:-1], parts[-1] + row.marks]
+
+
+def heads(table: Table) -> list[str]:
+    """Headings of the keys."""
+    return [table.names.get(key, key) for key in table.keys]
 
 
 def seeds(row: Row) -> str:
@@ -62,17 +67,17 @@ def seeds(row: Row) -> str:
 def heading(column: Column) -> str:
     unit = f" [{column.unit}]" if column.unit else ""
     arrow = f" {ARROW[column.better]}" if column.better in ARROW and column.better and column.ranked else ""
-    return f"{column.name}{unit}{arrow}" + (f" ({column.unranked})" if column.unranked else "")
+    return f"{column.title}{unit}{arrow}" + (f" ({column.unranked})" if column.unranked else "")
 
 
 def _grid(table: Table, bold: Callable[[str], str], plain: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text, every piece passed through `plain` or `bold`."""
-    head = [plain(k) for k in table.keys] + [plain(heading(c)) for c in table.columns] + [plain("n")]
+    head = [plain(k) for k in heads(table)] + [plain(heading(c)) for c in table.columns] + [plain("n")]
     body = []
     for row in table.rows:
         line = [plain(name) for name in names(row)]
         for cell in row.cells:
-            before, middle, after = content(cell, row)
+            before, middle, after = content(cell, row, table.digits)
             line.append(plain(before) + (bold(middle) if cell.bold else plain(middle)) + plain(after))
         body.append([*line, plain(seeds(row))])
     return head, body
@@ -84,7 +89,7 @@ def _notes(table: Table) -> list[str]:
 
 def markdown(table: Table) -> str:
     head, body = _grid(table, lambda text: f"**{md(text)}**", md)
-    lines = [f"### {md(table.title)}", ""] if table.title else []
+    lines = [f"### {md(table.caption)}", ""] if table.caption else []
     align = [":--"] * len(table.keys) + ["--:"] * (len(head) - len(table.keys))
     lines += ["| " + " | ".join(line) + " |" for line in (head, align, *body)]
     # two spaces keep each note on its own line
@@ -99,7 +104,8 @@ def latex(table: Table) -> str:
     r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}. Wide tables are folded."""
     head, body = _grid(table, lambda text: rf"\textbf{{{tex(text)}}}", tex)
     lines = [r"\begin{table}", r"\centering", r"\small"]
-    lines += [rf"\caption{{{tex(table.title)}}}"] if table.title else []
+    lines += [rf"\caption{{{tex(table.caption)}}}"] if table.caption else []
+    lines += [rf"\label{{{table.label}}}"] if table.label else []
     parts, keys = folded(table, LINE, heading), len(table.keys)
     for part in parts:
         chosen = [*range(keys), *(keys + i for i in part), *([len(head) - 1] if part is parts[-1] else [])]
@@ -121,14 +127,14 @@ def csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\n")
     head = "metric unit better state relation mean std n values best ranked cards marks note reference".split()  # noqa: SIM905
-    writer.writerow([*table.keys, *head])
+    writer.writerow([*heads(table), *head])
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             if row.reference and not cell.state:
                 continue
             values = " ".join(map(repr, cell.values))
             line = [
-                column.name,
+                column.title,
                 column.unit,
                 column.better,
                 cell.state,
@@ -140,7 +146,7 @@ def csv(table: Table) -> str:
             ]
             writer.writerow(
                 [
-                    *row.key,
+                    *(row.shown or row.key),
                     *line,
                     cell.bold,
                     column.ranked,
@@ -156,18 +162,20 @@ def csv(table: Table) -> str:
 def rich(table: Table, width: int = 100) -> Group:
     """The table for `rich.print`. Columns that do not fit into `width` go into a second table below, and so on."""
     parts = folded(table, width, _broken)
-    tables = [_rich(table, part, table.title if part is parts[0] else "") for part in parts]
+    tables = [_rich(table, chosen, table.caption if chosen is parts[0] else "") for chosen in parts]
     return Group(*tables, *(Text(f" {note}", style="dim") for note in _notes(table)))
 
 
 def folded(table: Table, width: int, head: Callable[[Column], str]) -> list[list[int]]:
     """Indices of the columns that stand side by side within `width` characters, beside the keys; head: of a column."""
-    key_width = sum(2 + max(len(key), *(len(names(row)[i]) for row in table.rows)) for i, key in enumerate(table.keys))
+    key_width = sum(
+        2 + max(len(key), *(len(names(row)[i]) for row in table.rows)) for i, key in enumerate(heads(table))
+    )
     last = 2 + max(len(seeds(row)) for row in table.rows)
     parts: list[list[int]] = [[]]
     used = free = width - key_width - 2
     for i, column in enumerate(table.columns):
-        texts = [len("".join(content(row.cells[i], row))) for row in table.rows]
+        texts = [len("".join(content(row.cells[i], row, table.digits))) for row in table.rows]
         wide = 2 + max(*texts, *map(len, head(column).split("\n")))
         if parts[-1] and wide + last * (i + 1 == len(table.columns)) > used:
             parts.append([])
@@ -179,7 +187,7 @@ def folded(table: Table, width: int, head: Callable[[Column], str]) -> list[list
 
 def _broken(column: Column) -> str:
     """The heading on several lines: a long name breaks at its last underscore, the unit has a line of its own."""
-    name, _, rest = heading(column).partition(" ")
+    name, rest = column.title, heading(column).removeprefix(column.title).strip()
     if len(name) > 10 and "_" in name:
         name = "_\n".join(name.rsplit("_", 1))
     arrow = ARROW.get(column.better, "") if column.ranked else ""
@@ -187,9 +195,15 @@ def _broken(column: Column) -> str:
     return name + (f" {arrow}" if arrow else "") + (f"\n{unit}" if unit else "")
 
 
-def _rich(table: Table, part: list[int], title: str) -> RichTable:
-    shown = RichTable(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for key in table.keys:
+def _rich(table: Table, part: list[int], caption: str) -> RichTable:
+    shown = RichTable(
+        title=Text(caption) if caption else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for key in heads(table):
         shown.add_column(Text(key), no_wrap=True)
     for i in part:
         shown.add_column(Text(_broken(table.columns[i])), justify="right", no_wrap=True)
@@ -200,7 +214,7 @@ def _rich(table: Table, part: list[int], title: str) -> RichTable:
     for i, row in enumerate(rows):
         line = [Text(name) for name in names(row)]
         for cell in (row.cells[k] for k in part):
-            before, middle, after = content(cell, row)
+            before, middle, after = content(cell, row, table.digits)
             style = "bold" if cell.bold else "" if cell.n else "red" if cell.state in ("failed", "diverged") else "dim"
             line.append(Text.assemble(before, (middle, style), after))
         line += [Text(seeds(row))] * with_n

@@ -38,7 +38,7 @@ class RunList(list[Run]):
         return pandas.DataFrame(rows)
 
     def table(self, rows: Iterable[str] = ("model",), columns: Iterable[str] = (), **options: Any) -> "Table":
-        """The comparison table of these runs (`pushforward.report.tables.build`); options: allow_mixed, title, fingerprint."""
+        """The comparison table of these runs (`pushforward.report.tables.build`); options: its others."""
         from pushforward.report.tables import build
 
         sound, damaged = self.split()

@@ -3,13 +3,13 @@
 import difflib
 import fnmatch
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
-from pushforward.report import protocol
+from pushforward.report import form, protocol
 from pushforward.report.layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
-from pushforward.report.ranking import compare, explain, rank, references, refusal, settle
+from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
 from pushforward.runs import Run
 
 # fmt: off
@@ -53,24 +53,41 @@ def build(
     rows: Sequence[str] = ("model",),
     columns: Sequence[str] = (),
     stale: Callable[[Run], str] | None = None,
-    title: str = "",
+    caption: str = "",
     allow_mixed: bool = False,
+    *,
+    label: str = "",
+    names: Mapping[str, str] | None = None,
+    digits: int | None = None,
+    sort: str = "",
+    references: bool = True,
 ) -> Table:
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
     columns: names of metrics, patterns such as `fd_*`, `all`; without any the headline ones.
     stale: why a run is no longer what its config trains, or an empty text (`config.stale`); such runs are marked.
     allow_mixed: numbers of one column that were not measured alike are marked and not ranked, instead of refused.
+    caption, label: of LaTeX; the caption stands over the other forms too.
+    names: display names of columns, keys and values of keys, by what stands there otherwise.
+    digits: significant digits of the means that have no spread over seeds.
+    sort: a column or key; rows best first within a data set, the lowest first where no direction is better; `-COLUMN`
+        the other way round. Rows are ranked alike in any order.
+    references: whether floor, Gaussian, mixture and memoriser stand below; no number is ranked by them.
+
+    Raises PushforwardError where an option cannot take effect.
     """
     keys = tuple(rows)
     runs = list(runs)
     _check(runs, keys)
-    names = chosen(runs, columns)
+    form.check(caption, label, digits)
+    names = dict(names or {})
     notes: list[str] = []
     groups = protocol.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
-    table = Table(keys, [_column(name, runs) for name in names], [], notes, title)
+    table = Table(
+        keys, [_column(name, runs, names) for name in chosen(runs, columns)], [], notes, caption, label, names, digits
+    )
     for key in sorted(groups, key=lambda key: tuple(map(order, key))):
-        table.rows.append(_row(key, groups[key], table.columns, stale, notes))
+        table.rows.append(_row(key, groups[key], table.columns, stale, names, notes))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
     by_data = protocol.partition(table.rows, lambda row: row.runs[0].key("data"))
@@ -83,8 +100,13 @@ def build(
     for i, column in enumerate(table.columns):
         for rivals in protocol.partition(table.rows, lambda row: protocol.data_set(row.runs[0], keys)).values():
             rank(i, column, rivals)
-    for data, group in by_data.items():
-        table.rows += references(table, data, group, len(by_data) > 1)
+    if sort:
+        form.sort(table, sort, order)
+    below = [row for data, group in by_data.items() for row in reference_rows(table, data, group, len(by_data) > 1)]
+    if not references and not below:
+        raise PushforwardError("--no-references: there are none below these columns")
+    table.rows += below if references else []
+    form.check_shown(table)
     explain(table, notes)
     notes += gaps(runs)
     return table
@@ -148,16 +170,21 @@ def order(value: Any) -> tuple[int, float, str]:
     return (3, 0, "") if value is None else (2, 0, str(value))
 
 
-def _column(name: str, runs: Sequence[Run]) -> Column:
+def _column(name: str, runs: Sequence[Run], names: Mapping[str, str]) -> Column:
     found = [run.metrics[name] for run in runs if name in run.metrics]
     better = next((m["card"]["better"] for m in found if (m.get("card") or {}).get("better")), None)
-    return Column(name, next((m["unit"] for m in found if m.get("unit")), ""), better)
+    return Column(name, next((m["unit"] for m in found if m.get("unit")), ""), better, shown=names.get(name, ""))
 
 
 def _row(
-    key: tuple[Any, ...], runs: list[Run], columns: list[Column], stale: Callable[[Run], str] | None, notes: list[str]
+    key: tuple[Any, ...],
+    runs: list[Run],
+    columns: list[Column],
+    stale: Callable[[Run], str] | None,
+    names: Mapping[str, str],
+    notes: list[str],
 ) -> Row:
-    row = Row(key, [_cell(runs, column) for column in columns], runs)
+    row = Row(key, [_cell(runs, column) for column in columns], runs, shown=form.display(key, names))
     finished = [run for run in runs if run.metrics and run.state == "finished"]
     if any(run.record.get("improving") for run in finished):
         row.marks += IMPROVING
@@ -168,7 +195,7 @@ def _row(
     differ = [k for k in protocol.mixed(runs) if k not in columns]
     if differ:
         row.marks += MIXED
-        notes.append(f"{MIXED} {row.label} mixes runs that differ in {', '.join(differ)}: add it to --rows")
+        notes.append(f"{MIXED} {row.title} mixes runs that differ in {', '.join(differ)}: add it to --rows")
     return row
 
 
