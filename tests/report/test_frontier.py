@@ -6,6 +6,7 @@ from PIL import Image
 
 from pushforward.errors import PushforwardError
 from pushforward.report import frontier
+from pushforward.report.tables import build
 from pushforward.runs import RunDir
 
 
@@ -120,3 +121,11 @@ def test_labels_without_room_are_counted_and_display_names_are_text(make, tmp_pa
 def test_a_line_is_called_by_its_display_name(make):
     runs = [*sweep(make), *sweep(make, "vae")]
     assert [*frontier.series(runs, "rate", "distortion", "weighting.beta", {"vae": "a VAE"})] == ["a VAE", "beta_vae"]
+    drawn = frontier.texts(runs, "rate", "distortion", "weighting.beta")
+    assert drawn == {"rate", "distortion", "vae", "beta_vae"}
+    assert frontier.texts(runs[:9], "rate", "distortion", "weighting.beta") == {
+        "rate",
+        "distortion",
+    }  # one line, no name
+    names = {"beta_vae": "β-VAE"}
+    assert build(runs, ["weighting.beta"], ["rate"], names=names, elsewhere=drawn, allow_mixed=True).names == names

@@ -56,6 +56,9 @@ def table(args: list[str]) -> int:
     if not chosen:
         raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
     rows, columns = words(asked.rows), words(asked.columns)
+    sound, _ = chosen.split()
+    elsewhere = frontier.texts(sound, *pair["--plot"], rows[0]) if asked.plot else set()
+    elsewhere |= {str(run.key("model")) for run in sound} if asked.pictures else set()
     built = chosen.table(
         rows,
         columns,
@@ -67,16 +70,16 @@ def table(args: list[str]) -> int:
         label=asked.label or "",
         sort=asked.sort or "",
         references=not asked.no_references,
+        elsewhere=elsewhere,
     )
-    chosen, _ = chosen.split()
     if asked.compare:
-        built.notes += comparisons(built, chosen, *pair["--compare"])
+        built.notes += comparisons(built, sound, *pair["--compare"])
     folder = asked.out or outputs() / "tables"
     name(asked.name, "NAME")
     drawn = []
     if asked.plot:  # first, so that what it refuses stands alone
         x, y = pair["--plot"]
-        drawn.append(frontier.draw(chosen, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png", shown))
+        drawn.append(frontier.draw(sound, x, y, rows[0], folder / f"{asked.name}-{x}-{y}.png", shown))
     terminal.show_table(built)
     try:
         written = [*render.write(built, folder, asked.name), *drawn]
@@ -86,7 +89,7 @@ def table(args: list[str]) -> int:
     if asked.pictures:
         from pushforward.report.figures import comparison
 
-        written.append(comparison(chosen, folder / f"{asked.name}.png", names=shown))
+        written.append(comparison(sound, folder / f"{asked.name}.png", names=shown))
     print("\n".join(str(path) for path in written))
     return 0
 

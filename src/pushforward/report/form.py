@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
@@ -32,12 +32,15 @@ def display(key: Iterable[Any], names: Mapping[str, str]) -> tuple[Any, ...]:
     return tuple(names.get(key_text(value), value) for value in key)
 
 
-def check_shown(table: Table) -> None:
-    """Raises PushforwardError where a display name names nothing or two things, or `digits` decides no number."""
+def check_shown(table: Table, elsewhere: Collection[str] = ()) -> None:
+    """Raises PushforwardError where a display name names nothing or two things, or `digits` decides no number.
+
+    elsewhere: what may be named though the table does not have it.
+    """
     heads = [*table.keys, *(column.name for column in table.columns)]
     known = dict.fromkeys([*heads, *(key_text(value) for row in table.rows for value in row.key if value != "")])
     for name, display in table.names.items():
-        if name not in known:
+        if name not in known and name not in elsewhere:
             raise PushforwardError(f"--names {name}={display}: {_unknown(name, list(known))}")
         if not display.strip():
             raise PushforwardError(f"--names {name}=: an empty display name")

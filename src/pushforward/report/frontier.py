@@ -82,11 +82,7 @@ def series(
     runs: Sequence[Run], x: str, y: str, by: str, names: Mapping[str, str] | None = None
 ) -> dict[str, list[Point]]:
     """The points of each line in the order of `by`; a line for each model, data set and network where these vary."""
-    kinds = [
-        key
-        for key in ("model", "data", "network")
-        if key != by.partition(".")[0] and len({run.choices.get(key) for run in runs}) > 1
-    ]
+    kinds = _kinds(runs, by)
     lines: dict[str, list[Point]] = {}
     for kind, own in protocol.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
         groups = protocol.partition(own, lambda run: run.key(by))
@@ -94,6 +90,21 @@ def series(
             _point(key, groups[key], x, y, by) for key in sorted(groups, key=order)
         ]
     return dict(sorted(lines.items()))
+
+
+def _kinds(runs: Sequence[Run], by: str) -> list[str]:
+    """The keys that part runs into lines."""
+    return [
+        key
+        for key in ("model", "data", "network")
+        if key != by.partition(".")[0] and len({run.choices.get(key) for run in runs}) > 1
+    ]
+
+
+def texts(runs: Sequence[Run], x: str, y: str, by: str) -> set[str]:
+    """What stands at the axes and lines of the plot that `draw` makes, display names aside."""
+    with_both = [run for run in runs if run.value(x) is not None and run.value(y) is not None]
+    return {x, y, *(str(run.choices.get(key)) for key in _kinds(with_both, by) for run in with_both)}
 
 
 def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str) -> Point:

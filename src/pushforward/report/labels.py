@@ -21,6 +21,7 @@ def place(figure: "Figure", ax: "Axes", marks: Sequence[tuple[str, float, float]
 
     The figure's layout is settled first, and kept. Returns how many labels found no place and were left out.
     """
+    from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()
@@ -38,7 +39,7 @@ def place(figure: "Figure", ax: "Axes", marks: Sequence[tuple[str, float, float]
     for (text, x, y), (px, py) in zip(marks, at, strict=True):
         label = ax.annotate(
             text, (x, y), xytext=(0, 0), textcoords="offset points", ha="center", va="center", fontsize=size,
-            color="0.25", parse_math=False,
+            color="0.25", parse_math=False, path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
         extent = label.get_window_extent()
         width, height = extent.width + 2 * unit, extent.height

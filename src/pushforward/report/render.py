@@ -96,8 +96,11 @@ def markdown(table: Table) -> str:
     return "\n".join([*lines, "", *(f"{md(note)}  " for note in _notes(table))]) + "\n"
 
 
-LINE = 96
-"""Characters of a line of LaTeX in \\small, about: columns that do not fit into it are set in a further tabular below."""
+LINE = 72
+"""Characters of a line of LaTeX in \\small on article's 345 pt, less the space between columns: columns that do not fit into it
+are set in a further tabular below."""
+PAGE = 44
+"""Lines of \\small on article's page beside a caption and notes: tabulars that do not fit into it go into a further float."""
 
 
 def latex(table: Table) -> str:
@@ -107,12 +110,18 @@ def latex(table: Table) -> str:
     lines += [rf"\caption{{{tex(table.caption)}}}"] if table.caption else []
     lines += [rf"\label{{{table.label}}}"] if table.label else []
     parts, keys = folded(table, LINE, heading), len(table.keys)
+    high = 0
     for part in parts:
         chosen = [*range(keys), *(keys + i for i in part), *([len(head) - 1] if part is parts[-1] else [])]
-        lines += [r"\par\medskip"] if part is not parts[0] else []
+        kept = [i for i, row in enumerate(table.rows) if not row.reference or any(row.cells[k].state for k in part)]
+        high += len(kept) + 3
+        if part is not parts[0] and high > PAGE:
+            lines += [r"\end{table}", r"\begin{table}", r"\centering", r"\small"]
+            high = len(kept) + 3
+        elif part is not parts[0]:
+            lines += [r"\par\medskip"]
         lines += [rf"\begin{{tabular}}{{{'l' * keys + 'r' * (len(chosen) - keys)}}}", r"\toprule"]
         lines += [" & ".join(head[i] for i in chosen) + r" \\", r"\midrule"]
-        kept = [i for i, row in enumerate(table.rows) if not row.reference or any(row.cells[k].state for k in part)]
         for before, i in zip([None, *kept], kept, strict=False):
             if table.rows[i].reference and before is not None and not table.rows[before].reference:
                 lines.append(r"\midrule")

@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
@@ -61,6 +61,7 @@ def build(
     digits: int | None = None,
     sort: str = "",
     references: bool = True,
+    elsewhere: Collection[str] = (),
 ) -> Table:
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
@@ -72,6 +73,7 @@ def build(
     digits: significant digits of the means that have no spread over seeds.
     sort: a column or key; rows best first within a data set, the lowest first where no direction is better; `-COLUMN`
         the other way round. Rows are ranked alike in any order.
+    elsewhere: what may have a display name though it stands in a picture beside the table alone.
     references: whether floor, Gaussian, mixture and memoriser stand below; no number is ranked by them.
 
     Raises PushforwardError where an option cannot take effect.
@@ -106,7 +108,7 @@ def build(
     if not references and not below:
         raise PushforwardError("--no-references: there are none below these columns")
     table.rows += below if references else []
-    form.check_shown(table)
+    form.check_shown(table, elsewhere)
     explain(table, notes)
     notes += gaps(runs)
     return table
