@@ -16,7 +16,7 @@ from pushforward import cli, config, content, job, launch
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.report.tables import build
-from pushforward.runs import find, runs_dir
+from pushforward.runs import RunDir, find, runs_dir
 from pushforward.training.command import command
 
 BRIEF = [
@@ -135,16 +135,45 @@ def test_data_that_changed_are_not_measured(root: Path, trained: Path, capsys: p
 def test_what_is_asked_of_a_finished_run_is_answered(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [run] = pf.runs()
     own = next(iter(run.config["content"])) + "=" + run.config["data"]["source"]["path"]
-    launch.standing(run.path, compose([*BRIEF, own]))
+    assert launch.start(compose([*BRIEF, own])) == 0
     assert "pushforward evaluate" not in capsys.readouterr().out
-    launch.standing(run.path, compose([*BRIEF, own, "metrics.images=10", "logger=csv", "tags=[later]"]))
+    launch.start(compose([*BRIEF, own, "metrics.images=10", "logger=csv", "tags=[later]"]))
     said = capsys.readouterr().out
     assert f"to measure it by other metrics: pushforward evaluate {run.id} metrics.images=10\n" in said
     assert "tags added: later" in said and [r.id for r in pf.runs(tags="later")] == [run.id]
     [after] = pf.runs()
     assert after.state == "finished" and after.metrics == run.metrics
-    launch.standing(run.path, compose([*BRIEF[:7], "trainer.threads=1", own, "metrics=all"]))
-    assert f"pushforward evaluate {run.id} metrics=all\n" in capsys.readouterr().out
+    anew = [*BRIEF[:7], "trainer.threads=1", own, "metrics=all", "metrics.images=20"]
+    launch.start(compose(anew))
+    assert f"pushforward evaluate {run.id} metrics=all metrics.images=20\n" in capsys.readouterr().out
+
+
+def test_what_was_measured_since_is_asked_of_a_finished_run_no_more(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [run] = pf.runs()
+    own = next(iter(run.config["content"])) + "=" + run.config["data"]["source"]["path"]
+    wanted, usual = compose([*BRIEF, own, "metrics.images=10"]), compose([*BRIEF, own])
+    assert cli.run(["evaluate", run.id, *launch.to_measure(run, wanted)]) == 0
+    capsys.readouterr()
+    assert launch.start(wanted) == 0 and "evaluate" not in capsys.readouterr().out
+    assert launch.start(usual) == 0 and f"metrics: pushforward evaluate {run.id}\n" in capsys.readouterr().out
+
+
+def test_what_is_asked_of_a_sweeps_finished_runs_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [run] = pf.runs()
+    own = next(iter(run.config["content"])) + "=" + run.config["data"]["source"]["path"]
+    frozen = compose([*BRIEF, own, "seed=2"])
+    again = RunDir.create(runs_dir() / config.run_id(frozen), frozen)
+    again.set_status(state="finished", images_seen=64)
+    again.write_record({})
+    lines = ["train", "-m", *BRIEF, own, "seed=1,2", "metrics.images=10"]
+    for line in (lines, [*lines, "--plan"]):
+        assert cli.run(line) == 0
+        said = capsys.readouterr().out
+        command = f"pushforward evaluate {run.id} {again.id} metrics.images=10\n"
+        assert said.count(f"2 of the runs are trained; to measure them by other metrics: {command}") == 1
+        assert "evaluate" not in said.replace(command, "")
 
 
 def test_data_that_moved_are_measured_and_samples_need_none(root: Path, trained: Path) -> None:

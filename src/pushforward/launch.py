@@ -1,16 +1,17 @@
 """From a frozen config to its run: identifies it, says what is done already, and starts what is not."""
 
 import json
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pushforward import config, identities
-from pushforward.errors import Busy
+from pushforward.errors import Busy, PushforwardError
 from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir, write_whole
 from pushforward.signals import STOPPING, Asked
 from pushforward.store import refuse_links
@@ -36,6 +37,8 @@ def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
     path = runs_dir() / config.run_id(frozen)
     done = standing(path, frozen)
     if done is not None:
+        for said in asked_more([(Run(path), frozen)] if done == 0 else []):
+            print(said)
         return done
     config.calm(frozen)  # before torch is imported
     from pushforward.training.rehearsal import rehearse
@@ -104,8 +107,8 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     from pushforward.report.terminal import show_run
 
     show_run(run)
-    for said in asked_more(run, frozen):
-        print(said)
+    if tags := add_tags(run, frozen):
+        print(f"{run.id}: tags added: {', '.join(tags)}")
     return 0
 
 
@@ -115,31 +118,69 @@ def measures_anew(run: Run, frozen: dict[str, Any]) -> dict[str, Any]:
     return asked if any(node != run.config.get(key) for key, node in asked.items()) else {}
 
 
-def asked_more(run: Run, frozen: dict[str, Any]) -> list[str]:
-    """What a command asks of a finished run beside its training, and the command that does it. Tags are added here."""
+def to_measure(run: Run, frozen: dict[str, Any]) -> list[str] | None:
+    """Overrides by which `pushforward evaluate` measures a finished run as a config asks; None where its record has that."""
+    had = run.record.get("measured") or run.config
+    lacking = []
+    for key in ("metrics", "features"):
+        wanted, there = frozen[key] or {}, had.get(key) or {}
+        known = identities.canonical({**there, **wanted}) == identities.canonical(there)
+        if not known and "_target_" in json.dumps(wanted):
+            lacking.append(key)
+    if not lacking:
+        return None
+    from pushforward.training.again import settings_of
     from pushforward.training.command import differing
 
-    said, own = [], run.config
-    for key in ("metrics", "features"):
-        had, wanted = (identities.canonical({key: node.get(key) or {}}) for node in (own, frozen))
-        if wanted == had or "_target_" not in json.dumps(wanted):
-            continue
-        chosen = frozen["choices"].get(key)
-        anew = [f"{key}={chosen}"] if chosen and chosen != run.choices.get(key) else differing(key, wanted, had)
-        line = shlex.join(["pushforward", "evaluate", run.id, *anew])
-        said.append(f"{run.id} is trained; to measure it by other {key}: {line}")
-    target = (frozen.get("logger") or {}).get("_target_")
-    if target and target != (own.get("logger") or {}).get("_target_"):
-        said.append(f"{run.id} is trained, and a logger follows training: its curves are in metrics.csv")
+    def left() -> list[str]:
+        plain = identities.canonical({key: node or {} for key, node in settings_of(run, anew).items()})
+        return [o for key in lacking for o in differing(key, identities.canonical(frozen), plain)]
+
+    chosen = {key: frozen["choices"].get(key) for key in lacking}
+    anew = [f"{key}={option}" for key, option in chosen.items() if option and option != run.choices.get(key)]
+    try:  # other values are taken from the highest by interpolation
+        anew += [override for override in left() if override.partition("=")[0].count(".") == 1]
+        return anew + left()
+    except PushforwardError:  # groups of one's own folder, which only the command line names
+        return anew
+
+
+def asked_more(asked: Iterable[tuple[Run, dict[str, Any]]]) -> list[str]:
+    """What a command asks of finished runs beside their training, and the command that does it: a line for all alike."""
+    measures, followed = dict[tuple[str, ...], list[Run]](), list[Run]()
+    for run, frozen in asked:
+        if (anew := to_measure(run, frozen)) is not None:
+            measures.setdefault(tuple(anew), []).append(run)
+        target = (frozen.get("logger") or {}).get("_target_")
+        if target and target != (run.config.get("logger") or {}).get("_target_"):
+            followed.append(run)
+    said = []
+    for anew, runs in measures.items():
+        keys = sorted({re.split(r"[.=]", o.lstrip("+~"))[0] for o in anew} or {"metrics"}, reverse=True)
+        line = shlex.join(["pushforward", "evaluate", *(run.id for run in runs), *anew])
+        one = len(runs) == 1
+        said.append(f"{trained(runs)}; to measure {'it' if one else 'them'} by other {' and '.join(keys)}: {line}")
+    if followed:
+        said.append(f"{trained(followed)}, and a logger follows training: curves are in metrics.csv")
+    return said
+
+
+def trained(runs: Sequence[Run]) -> str:
+    return f"{runs[0].id} is trained" if len(runs) == 1 else f"{len(runs)} of the runs are trained"
+
+
+def add_tags(run: Run, frozen: dict[str, Any]) -> list[str]:
+    """Adds the tags of a config that a finished run does not have. Returns those."""
+    own = run.config
     tags = [tag for tag in frozen["tags"] if tag not in (own.get("tags") or [])]
     writer = RunDir(run.path)
-    if tags and writer.lock.acquire():
-        try:
-            RunDir.create(run.path, {**own, "tags": [*(own.get("tags") or []), *tags]})
-        finally:
-            writer.lock.release()
-        said.append(f"{run.id}: tags added: {', '.join(tags)}")
-    return said
+    if not tags or not writer.lock.acquire():
+        return []
+    try:
+        RunDir.create(run.path, {**own, "tags": [*(own.get("tags") or []), *tags]})
+    finally:
+        writer.lock.release()
+    return tags
 
 
 def renew(path: Path) -> None:

@@ -125,3 +125,32 @@ def test_a_search_by_what_is_not_measured_is_refused_at_the_start(
     said = capsys.readouterr().err
     assert said == "error: study.metric=test/mse: metrics=none measures nothing; say metrics=default\n"
     assert not every_run()
+
+
+def test_a_trial_that_was_trained_without_measures_is_measured(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    file = mine / "study" / "small.yaml"
+    file.write_text(
+        file.read_text().replace("trials: 2", "trials: 1").split("  space:")[0]
+        + "  space:\n    weighting.beta: {choice: [1.5]}\n"
+    )
+    plain = [
+        "model=vae",
+        "budget.epochs=null",
+        "budget.images=1024",
+        "selection.every=0.5",
+        *TINY,
+        "weighting.beta=1.5",
+    ]
+    assert run(["train", *plain]) == 0
+    [before] = every_run()
+    assert not before.record["metrics"]
+    measured = ["+measure@metrics.reconstruction=reconstruction", "metrics.reconstruction.images=50"]
+    asked = ["study=small", "study.metric=test/mse", "study.direction=minimize", *TINY, *measured]
+    capsys.readouterr()
+    assert run(["train", "-m", "--config-dir", str(mine), *asked]) == 0
+    said = capsys.readouterr().out
+    assert f"{before.id} was trained before; measuring it for mse" in said and "1 of 1 trials: 1 complete" in said
+    [after] = every_run()
+    assert after.id == before.id and after.value("mse") is not None
+    assert after.metrics["mse"]["card"]["n"] == 50, "measured as the study asks"

@@ -39,7 +39,7 @@ RECORD: Spec = {
         "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?", "test_images": "whole",
         "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
-    "execution": ("any",), "failed": ("text",),
+    "execution": ("any",), "measured": {"metrics": ("any",), "features": ("any",)}, "failed": ("text",),
     "init_from": {"file": "text", "sha256": "text", "run": "text", "identity": "text?"},
     "stopped_early": {"by": "text", "images_seen": "whole", "of_images": "whole"},
 }  # fmt: skip
@@ -55,7 +55,7 @@ CONFIG: Spec = {
     "choices": ("text?",), "results": "whole", "seed": "whole", "batch_size": "whole", "precision": "text",
     "budget": {"epochs": "number?", "images": "number?"}, "selection": {"metric": "text", "every": "number"},
     "data": ("any",), "network": ("any",), "model": ("any",), "optimizer": ("any",), "trainer": ("any",),
-    "tags": ["text"], "retry": "text?",
+    "metrics": ("any",), "features": ("any",), "logger": ("any",), "tags": ["text"], "retry": "text?",
 }  # fmt: skip
 SPEC: Spec = {
     "shape": ["whole"], "levels": "whole?", "n_train": "whole", "n_classes": "whole?", "factors": ["whole"], "low": "text",

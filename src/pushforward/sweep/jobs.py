@@ -10,12 +10,13 @@ from typing import Any
 from pushforward import config
 from pushforward.errors import Busy
 from pushforward.failures import BUSY, SYSTEM
-from pushforward.launch import standing
+from pushforward.launch import asked_more, standing
 from pushforward.runs import KILLED, Run, RunDir, runs_dir
 from pushforward.sweep.server import Process
 from pushforward.text import line
 
 ELSEWHERE = "running elsewhere"
+FINISHED = "skipped (finished)"
 CODES = {"finished": 0, "failed": 1, "diverged": 1, "stopped": 130}
 """Exit codes of runs by how they ended."""
 
@@ -74,8 +75,14 @@ def settled(job: Job) -> bool:
     if code is None:
         job.state, job.code = "waiting", 0
         return False
-    job.state, job.code = ("skipped (finished)" if code == 0 else f"skipped ({Run(job.path).state})"), code
+    job.state, job.code = (FINISHED if code == 0 else f"skipped ({Run(job.path).state})"), code
     return True
+
+
+def say_more(jobs: list[Job]) -> None:
+    """Prints what is asked of runs that had finished before, beside their training."""
+    for said in asked_more((Run(job.path), job.frozen) for job in unique(jobs) if job.state == FINISHED):
+        print(said, flush=True)
 
 
 def ended(job: Job) -> None:

@@ -1,7 +1,7 @@
 """The numbers that a search makes better, from a run directory: on the validation split, unless the test is named."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,12 @@ def value(run: Run, source: str) -> float:
             f"say test/{name} to choose by it all the same, or {CRITERION}"
         )
     return _finite(run, source, float(entry["value"]))
+
+
+def unmeasured(run: Run, wanted: Iterable[Objective]) -> str:
+    """The numbers of the record that a search needs and a run lacks, separated by commas."""
+    names = [o.source.removeprefix("test/") for o in wanted if o.source.startswith("test/")]
+    return ", ".join(name for name in names if name not in run.metrics)
 
 
 def _chosen(curves: Mapping[str, np.ndarray], column: str, settled: float) -> float:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pushforward import config
 from pushforward.errors import PushforwardError
-from pushforward.launch import measures_anew
+from pushforward.launch import asked_more, measures_anew
 from pushforward.report.lines import add, plain, say
 from pushforward.report.pace import Estimates, duration, makespan
 from pushforward.report.terminal import console
@@ -73,6 +73,9 @@ def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int |
     at_once = devices.at_once(frozen, parallel, names)
     found = list(jobs.values())
     say(console(), each(found) if len(found) <= MOST else grouped(found), total(found, len(frozen), at_once))
+    finished = {path: one for one in frozen if jobs[path := runs_dir() / config.run_id(one)].kind == "done"}
+    for line in asked_more((Run(path), one) for path, one in finished.items()):
+        print(line, flush=True)
     return [0] * len(frozen)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pushforward import config, machine
 from pushforward.errors import PushforwardError
 from pushforward.failures import SYSTEM, explain
-from pushforward.launch import CODES, freeze_to
+from pushforward.launch import CODES, freeze_to, to_measure
 from pushforward.runs import Run
 from pushforward.signals import handled
 from pushforward.sweep import devices, screen, stacking
@@ -78,6 +78,13 @@ def rehearsed(args: list[str]) -> int:
     except PushforwardError as error:
         Path(args[1]).write_text(str(error), encoding="utf-8")
     return 0
+
+
+def measure(server: Server, job: Job) -> None:
+    """Measures a finished run as the job asks, in a process of its own; where it fails, the job's log says why."""
+    arguments = ["evaluate", str(job.path), *(to_measure(Run(job.path), job.frozen) or [])]
+    command = ["-P", "-m", "pushforward", *arguments]
+    server.start("pushforward.cli.run", arguments, log=job.log, command=command).wait()
 
 
 class Pool:

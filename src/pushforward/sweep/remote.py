@@ -5,7 +5,7 @@ from typing import Any
 
 from pushforward.launch import CODES
 from pushforward.runs import KILLED, Run
-from pushforward.sweep.jobs import Job, settled, unique
+from pushforward.sweep.jobs import Job, say_more, settled, unique
 from pushforward.sweep.screen import summarise
 
 
@@ -28,7 +28,9 @@ def rehearse(jobs: list[Job]) -> None:
 
 
 def unfinished(jobs: list[Job]) -> list[Job]:
-    return [job for job in unique(jobs) if not settled(job)]
+    left = [job for job in unique(jobs) if not settled(job)]
+    say_more(jobs)
+    return left
 
 
 def over(job: Job, where: str) -> None:

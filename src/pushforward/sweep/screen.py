@@ -13,7 +13,7 @@ from pushforward.report.bars import bars, terms
 from pushforward.report.pace import Estimates, duration, remaining, together, took
 from pushforward.report.status import STYLES, main_metric
 from pushforward.runs import Run
-from pushforward.sweep.jobs import ELSEWHERE, Job, unique
+from pushforward.sweep.jobs import ELSEWHERE, FINISHED, Job, say_more, unique
 
 SECONDS = 0.5
 """How often the status of running jobs is read."""
@@ -24,8 +24,9 @@ MOST = 40
 
 
 def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
-    done = sum(job.state.startswith("skipped (finished)") for job in jobs)
+    done = sum(job.state == FINISHED for job in jobs)
     print(f"{len(jobs)} jobs: {done} finished before, {len(waiting)} to run, {at_once} at a time", flush=True)
+    say_more(jobs)
 
 
 class Amount(ProgressColumn):

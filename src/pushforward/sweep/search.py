@@ -16,8 +16,8 @@ from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir
 from pushforward.store import write_whole
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
-from pushforward.sweep.objective import Unmeasured, settled_images, validations, value
-from pushforward.sweep.pool import Pool
+from pushforward.sweep.objective import Unmeasured, settled_images, unmeasured, validations, value
+from pushforward.sweep.pool import Pool, measure
 from pushforward.sweep.screen import Screen
 from pushforward.sweep.study import Asked, Pruning, Study
 
@@ -149,6 +149,10 @@ class Search:
                 if math.isinf(settled_images(run)):
                     why = "its objective changes to the end of the budget, and nothing is pruned before; raise the budget,"
                 raise PushforwardError(f"study.pruner={self.settings.pruner}: {why} or study.pruner=none")
+            if missing := unmeasured(run, self.settings.objectives):
+                print(f"trial {asked.number:>3}  {run.id} was trained before; measuring it for {missing}", flush=True)
+                measure(self.pool.server(), attempt.job)
+                run = Run(run.path)
             try:
                 values = [value(run, o.source) for o in self.settings.objectives]
             except Unmeasured as error:

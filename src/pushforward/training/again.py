@@ -140,6 +140,12 @@ def changed(own: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[st
     return found
 
 
+def measured_by(run: Run) -> dict[str, Any]:
+    """`metrics` and `features` that the numbers of a run's record come from."""
+    own = run.record.get("measured") or run.config
+    return {"metrics": own.get("metrics"), "features": own.get("features")}
+
+
 def evaluate_again(
     run: Run, overrides: list[str], config_dir: Path | None = None, moved: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
@@ -174,7 +180,8 @@ def evaluate_again(
             draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))
         tried = {f"metrics.{name}" for name in measures(settings["metrics"])} | set(found)
         left = {name: why for name, why in before.items() if name.startswith("metrics.") and name not in tried}
-        writer.update_record(found, cost=cost, failed=left | gaps, objective=trained.family.describe())
+        by = {**settings, "metrics": {**(measured_by(run)["metrics"] or {}), **(settings["metrics"] or {})}}
+        writer.update_record(found, measured=by, cost=cost, failed=left | gaps, objective=trained.family.describe())
         if run.state == "finished" and run.status.get("error"):
             writer.set_status(error=None)  # it had no record
         return "\n".join([summary(writer), *remedy(writer, gaps, command)]), list(gaps)
