@@ -24,7 +24,15 @@ VALIDATIONS = 6
 def frozen(params: dict[str, Any]) -> dict[str, Any]:
     """What a composed config has of what a search looks at."""
     trainer = {"threads": 1, "devices": 1, "accelerator": "cpu", "strategy": "auto"}
-    more = {"tags": [], "retry": None, "data": {}, "model": dict(params)}
+    more = {
+        "tags": [],
+        "retry": None,
+        "data": {},
+        "model": dict(params),
+        "logger": None,
+        "features": None,
+        "metrics": None,
+    }
     return {"choices": {"model": "vae", "data": "digits"}, "seed": 1, "trainer": trainer, **more}
 
 
