@@ -155,9 +155,9 @@ def asked_more(asked: Iterable[tuple[Run, dict[str, Any]]]) -> list[str]:
         if target and target != (run.config.get("logger") or {}).get("_target_"):
             followed.append(run)
     said = []
-    for anew, runs in measures.items():
-        keys = sorted({re.split(r"[.=]", o.lstrip("+~"))[0] for o in anew} or {"metrics"}, reverse=True)
-        line = shlex.join(["pushforward", "evaluate", *(run.id for run in runs), *anew])
+    for by, runs in measures.items():
+        keys = sorted({re.split(r"[.=]", o.lstrip("+~"))[0] for o in by} or {"metrics"}, reverse=True)
+        line = shlex.join(["pushforward", "evaluate", *(run.id for run in runs), *by])
         one = len(runs) == 1
         said.append(f"{trained(runs)}; to measure {'it' if one else 'them'} by other {' and '.join(keys)}: {line}")
     if followed:
