@@ -59,7 +59,7 @@ a..b .os os. os.system() torch.nn.Linear\x00
 @pytest.mark.parametrize("target", [*REFUSED, "", " ", "torch.nn", "x" * 600, None, 3, ["os.system"], {"a": 1}])
 def test_what_may_not_be_named(target: Any) -> None:
     with pytest.raises(PushforwardError) as refused:
-        make({"_target_": target, "command": "true"})
+        make({"_target_": target, "command": "true"}, "model")
     assert "\n" not in str(refused.value)
 
 
@@ -78,7 +78,7 @@ def test_how_many_are_refused() -> None:
 )
 def test_however_deep_it_stands(around: Any, tmp_path: Path) -> None:
     with pytest.raises(PushforwardError, match=r"os\.mkdir"):
-        make(around({"_target_": "os.mkdir", "_args_": [str(tmp_path / "made")]}))
+        make(around({"_target_": "os.mkdir", "_args_": [str(tmp_path / "made")]}), "model")
     assert not (tmp_path / "made").exists()
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_filled_in_when_it_is_built(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SECRET", "os.getcwd")
     for node in ({"_target_": "${oc.env:SECRET}"}, {"_target_": "torch.nn.Linear", "in_features": "${oc.env:SECRET}"}):
         with pytest.raises(PushforwardError):
-            make(node)
+            make(node, "model")
 
 
 @pytest.fixture
@@ -117,8 +117,8 @@ def test_modules_that_a_user_allows(entry: Any, elsewhere: Path) -> None:
     path = [*sys.path]
     with trust.allowed([entry]):
         assert trust.ENVIRONMENT in os.environ
-        assert make({"_target_": "own_parts_of_mine.function"}) == 3
-        assert type(make({"_target_": "own_parts_of_mine.Part"})).__name__ == "Part"
+        assert make({"_target_": "own_parts_of_mine.function"}, "model") == 3
+        assert type(make({"_target_": "own_parts_of_mine.Part"}, "model")).__name__ == "Part"
         for target in ("own_parts_of_mine.system", "own_parts_of_mine.os.system", "colorsys.Part", "torch.hub.load"):
             with pytest.raises(PushforwardError):
                 trust.locate(target)

@@ -55,6 +55,7 @@ REFUSED = {
     "metrics=default metrics.samples.parts=[foo]": "metrics.samples.parts: foo is not known; choose from frechet",
     "metrics=default metrics.samples.further=[foo]": "metrics.samples.further: there is no density foo",
     "metrics=default metrics.modes.density=foo": "metrics.densities: there is no foo; it has normal, gaussian, mixture",
+    "+callbacks.mine._target_=pytorch_lightning.callbacks.Timer +callbacks.mine.duration=noon": "callbacks.mine: Timer cannot be built: MisconfigurationException: `Timer(duration='noon')` is not a valid",
     "metrics=default +measure@metrics.latent=latent metrics.latent.densities=[foo]": "there is no density foo",
 }
 
@@ -64,7 +65,16 @@ def test_what_cannot_be_done_is_refused_in_one_line(small: Compose, overrides: s
     with pytest.raises(PushforwardError) as refused:
         rehearse([small("model=vae", *BUDGET, *overrides.split())])
     assert why in str(refused.value) and "\n" not in str(refused.value)
-    assert len(REFUSED) == 11
+    assert len(REFUSED) == 12
+
+
+def test_a_part_that_cannot_be_built_is_named_by_its_key() -> None:
+    layer = {"_target_": "torch.nn.TransformerEncoderLayer", "d_model": 3, "nhead": 2}
+    node = {"_target_": "torch.nn.TransformerEncoder", "encoder_layer": layer, "num_layers": 1}
+    with pytest.raises(PushforwardError) as refused:
+        build.make(node, "network")
+    said = "network.encoder_layer: TransformerEncoderLayer cannot be built: AssertionError: embed_dim must be divisible"
+    assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
 
 
 def stops(*_: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -11,7 +12,7 @@ import torch
 from hydra.utils import instantiate
 
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError, Unreadable
+from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import Family
 from pushforward.runs import Run, schema, write_whole
 from pushforward.seeds import derive_seed
@@ -24,19 +25,30 @@ READY: dict[str, DataModule] = {}
 """Data that the rehearsal of this process's run has loaded, by their config: taken once."""
 
 
-def make(node: Mapping[str, Any], **values: Any) -> Any:
-    """Instantiates a config node; what its parts refuse is said in one line."""
+def make(node: Mapping[str, Any], key: str, **values: Any) -> Any:
+    """Instantiates the config node at `key`; what it or a part of it refuses is said in one line, with the part's key."""
     from hydra.errors import InstantiationException
 
     try:
         return instantiate(trusted(settle(dict(node))), **values)
     except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, PushforwardError):
-                raise cause from None
+        part = re.search(r"^full_key: (\S+)$", str(error), re.MULTILINE)
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
             cause = cause.__cause__
-        raise PushforwardError(" ".join(str(error).splitlines()[:2])) from error
+        if isinstance(cause, PushforwardError):
+            raise cause from None
+        where = f"{key}.{part[1]}" if part else key
+        reason = " ".join(str(cause).splitlines()[:2]) if cause is error else described(cause)
+        raise PushforwardError(f"{where}: {named(node, part[1] if part else '')}cannot be built: {reason}") from error
+
+
+def named(node: Any, part: str) -> str:
+    """The class at a dotted key below a node, with a space behind it; empty where none is found."""
+    for name in filter(None, part.split(".")):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    return f"{str(target).rpartition('.')[2]} " if target else ""
 
 
 SPEC = "spec.json"
@@ -64,7 +76,7 @@ def read_spec(run: Run) -> DataSpec | None:
 def build_data(frozen: Mapping[str, Any]) -> DataModule:
     """The run's data, set up, with the run's seed for order and data noise."""
     key = json.dumps(frozen["data"], sort_keys=True)
-    data: DataModule = READY.pop(key) if key in READY else make(frozen["data"])
+    data: DataModule = READY.pop(key) if key in READY else make(frozen["data"], "data")
     data.setup()
     data.seed = int(frozen["seed"])
     return data
@@ -75,7 +87,7 @@ def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:
     check_targets(frozen)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(int(frozen["seed"]), "initialisation"))
-        family: Family = make(frozen["model"], _partial_=True)(spec=spec)
+        family: Family = make(frozen["model"], "model", _partial_=True)(spec=spec)
     family.seed = int(frozen["seed"])
     family.horizon = budget_images(frozen, spec) / spec.n_train
     return family

@@ -37,7 +37,7 @@ def build_callbacks(frozen: Mapping[str, Any]) -> Callbacks:
     for name, node in (frozen.get("callbacks") or {}).items():
         if node is None:
             continue
-        callback = build.make(node)
+        callback = build.make(node, f"callbacks.{name}")
         if not isinstance(callback, pl.Callback):
             raise PushforwardError(f"callbacks.{name}: {type(callback).__name__} is no pytorch_lightning.Callback")
         for kind, remedy in OURS.items():

@@ -77,7 +77,7 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
     node = named_features(settings)
     if node is None:
         return None
-    made = build.make(node)
+    made = build.make(node, "features")
     try:
         return made(data) if node.get("_partial_") else made
     except NoFeatures:
@@ -133,7 +133,7 @@ def checked(entries: Any) -> Entries:
 def measures(settings: Settings | None) -> dict[str, Measure]:
     """The measures of a config's `metrics`, by name: its entries with a `_target_`."""
     return {
-        name: build.make(node)
+        name: build.make(node, f"metrics.{name}")
         for name, node in (settings or {}).items()
         if isinstance(node, Mapping) and "_target_" in node
     }
@@ -185,7 +185,8 @@ def during(
 
 def subject_of(family: Family, data: DataModule, features: Any, settings: Settings, **more: Any) -> Subject:
     """The family as measures see it, with the densities over codes that the config names."""
-    densities = {name: build.make(node) for name, node in (settings.get("densities") or {}).items() if node}
+    wanted = {name: node for name, node in (settings.get("densities") or {}).items() if node}
+    densities = {name: build.make(node, f"metrics.densities.{name}") for name, node in wanted.items()}
     affordable = settings.get("costly_images") or 1000
     return Subject(family, data, features=features, densities=densities, costly_images=int(affordable), **more)
 

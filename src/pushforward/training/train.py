@@ -401,7 +401,9 @@ def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Any]:
     node = frozen["logger"]
     if not node or "_target_" not in node:
         return []
-    return [build.make(node, _partial_=True)(run=run.path, frozen=dict(frozen))]  # frozen holds targets of its own
+    return [
+        build.make(node, "logger", _partial_=True)(run=run.path, frozen=dict(frozen))
+    ]  # frozen holds targets of its own
 
 
 def mirror_pictures(mirrors: list[Any], pictures: list[Path], seen: int) -> None:
