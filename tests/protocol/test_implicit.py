@@ -35,12 +35,14 @@ class Points(Source):
     """x = W z + b + σε: probabilistic PCA."""
 
     name: str = "ppca"
+    units: tuple[float, ...] = (1.0,) * D
 
     def load(self) -> Arrays:
         g = torch.Generator().manual_seed(0)
 
         def drawn(n: int) -> Split:
-            return Split(torch.randn(n, 2, generator=g) @ W.T + B + SIGMA * torch.randn(n, D, generator=g))
+            x = torch.randn(n, 2, generator=g) @ W.T + B + SIGMA * torch.randn(n, D, generator=g)
+            return Split(x * torch.tensor(self.units))
 
         return Arrays(drawn(900), drawn(300), None, low=-math.inf, high=math.inf)
 
@@ -51,9 +53,9 @@ def decoding(linear: Any) -> None:
         linear.bias.copy_(B)
 
 
-def generator() -> Subject:
+def generator(data: DataModule | None = None) -> Subject:
     """A GAN whose generator is z ↦ W z + b."""
-    data = DataModule(Points(), batch_size=32, validation=100)
+    data = data or DataModule(Points(), batch_size=32, validation=100)
     objective: Any = {
         "critic": {"adversarial": NonSaturatingCritic(weight=1.0)},
         "generator": {"adversarial": NonSaturatingGenerator(weight=1.0)},
@@ -149,3 +151,37 @@ def test_a_bandwidth_needs_validation_images() -> None:
     data = DataModule(Points(), batch_size=32, validation=0)
     entry = Parzen(samples=50)(Subject(generator().family, data))["nll_parzen"]
     assert "no validation images" in entry["na"]
+
+
+def standardised() -> tuple[Subject, torch.Tensor, torch.Tensor]:
+    """A generator of standardised points, z ↦ W z + b; the points' shift and scale, of units 100 and more apart."""
+    units = (0.01, 1.0, 30.0, 2000.0)
+    subject = generator(DataModule(Points(units=units), batch_size=32, validation=100, standardize=True))
+    shift, scale = (torch.tensor(v, dtype=torch.float64) for v in (subject.spec.shift, subject.spec.scale))
+    assert scale.max() / scale.min() > 1e4
+    return subject, shift, scale
+
+
+def test_annealing_of_standardised_points_is_in_their_own_unit() -> None:
+    """The generator's points in the original unit are Gaussian: its density is evaluated at the original points."""
+    subject, shift, scale = standardised()
+    value = Annealed(**SMALL, sigma=SIGMA)(subject)["nll_ais"]["value"]
+    w, b = W.double() * scale[:, None], B.double() * scale + shift
+    p = MultivariateNormal(b, w @ w.T + (SIGMA * scale).square().diag())
+    assert value == pytest.approx(-float(p.log_prob(subject.spec.original(subject.x(n=40))).mean()), abs=0.1)
+
+
+def test_parzen_windows_of_standardised_points_are_in_their_own_unit() -> None:
+    """Windows about the original samples, as wide in each dimension as its scale times the bandwidth."""
+    subject, _, scale = standardised()
+    measure = Parzen(samples=200, images=50, validation=100)
+    original = subject.spec.original
+
+    def nats(centres: torch.Tensor) -> float:
+        h, _ = measure.values(subject, centres)
+        windows = MultivariateNormal(original(centres), (h * scale).square().diag())
+        return math.log(200) - float(windows.log_prob(original(subject.x(n=50))[:, None]).logsumexp(1).mean())
+
+    entry = measure(subject)["nll_parzen"]
+    assert entry["value"] == pytest.approx(nats(subject.samples(200)), abs=1e-3)
+    assert entry["card"]["references"]["training images"] == pytest.approx(nats(subject.raw("train", 200)), abs=1e-3)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pushforward.errors import PushforwardError
+from pushforward.identities import identity
 from pushforward.runs import RunDir
 from pushforward.sweep import child
 from pushforward.sweep.task import Task, environment
@@ -166,3 +168,15 @@ def alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
+
+
+def test_a_finished_run_is_an_answer_for_its_own_configuration_only(job: Callable[[str], Path]) -> None:
+    file = job("ends")
+    frozen = yaml.safe_load(file.read_text())
+    run = RunDir.create(file.parent, frozen)
+    run.set_status(state="finished", identity=identity(frozen))
+    assert Task(file, patience=1)() == 0
+    run.set_status(identity=identity({**frozen, "seed": 2}))
+    with pytest.raises(PushforwardError, match="it holds a run of another configuration"):
+        Task(file, patience=1)()
+    assert not file.with_name("began.txt").exists()

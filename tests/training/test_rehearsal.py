@@ -55,7 +55,9 @@ REFUSED = {
     "metrics=default metrics.samples.parts=[foo]": "metrics.samples.parts: foo is not known; choose from frechet",
     "metrics=default metrics.samples.further=[foo]": "metrics.samples.further: there is no density foo",
     "metrics=default metrics.modes.density=foo": "metrics.densities: there is no foo; it has normal, gaussian, mixture",
-    "+callbacks.mine._target_=pytorch_lightning.callbacks.Timer +callbacks.mine.duration=noon": "callbacks.mine: Timer cannot be built: MisconfigurationException: `Timer(duration='noon')` is not a valid",
+    "+callbacks.mine._target_=pytorch_lightning.callbacks.Timer +callbacks.mine.duration=noon": (
+        "callbacks.mine: Timer cannot be built: MisconfigurationException: `Timer(duration='noon')` is not a valid"
+    ),
     "metrics=default +measure@metrics.latent=latent metrics.latent.densities=[foo]": "there is no density foo",
 }
 

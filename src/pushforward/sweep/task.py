@@ -5,6 +5,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from pushforward.identities import check_identity
 from pushforward.runs import Run
 from pushforward.signals import Asked
 from pushforward.sweep import child
@@ -23,11 +26,13 @@ class Task:
         self.file, self.patience = file, patience
 
     def __call__(self) -> int:
+        run = Run(self.file.parent)
+        check_identity(run, yaml.safe_load(self.file.read_bytes()))
+        if run.state == "finished":  # by another launcher, while this one was in the queue
+            return 0
         from submitit import JobEnvironment
 
         there = JobEnvironment()
-        if Run(self.file.parent).state == "finished":  # by another launcher, while this one was in the queue
-            return 0
         warning = there._usr_sig()
         requeue, asked = signal.getsignal(warning), Asked(signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, warning)
         with asked:
