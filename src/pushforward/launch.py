@@ -24,10 +24,11 @@ CODES: list[int] = []
 
 def of_sweep(codes: Sequence[int]) -> int:
     """A sweep's exit code: 0 where all jobs are finished, 130 where it was interrupted and none failed, else 1."""
-    bad = {abs(code) for code in codes} - {0}
+    bad = set(codes) - {0}
     if not bad:
         return 0
-    return 130 if bad <= {*STOPPING, *(128 + number for number in STOPPING)} else 1
+    # a process that a signal has ended has its number below zero: 1 alone is a failure, and not SIGHUP
+    return 130 if bad <= {code for number in STOPPING for code in (-number, 128 + number)} else 1
 
 
 def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:

@@ -18,9 +18,12 @@ class Fault(Term):
 
     def __init__(self, weight, seed):
         super().__init__(weight)
-        self.seed = seed
+        self.seed, self.calls = seed, 0
 
     def forward(self, passed):
+        self.calls += 1
+        if self.calls <= 4:  # the rehearsal, before the sweep begins
+            return torch.zeros(len(passed.x))
         if self.seed == 3:
             raise ValueError("the term of seed three")
         if self.seed == 5:
@@ -32,6 +35,7 @@ class Fault(Term):
 def test_five_of_eight_finish_and_three_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "faults.py").write_text(FAULTS)
     monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("PUSHFORWARD_ALLOW_MODULES", "faults")
     args = [
         "model=vae", "data=digits", "network.hidden=[16]", "features=none", "metrics=none", "logger=none",
         "trainer=debug", "budget.images=1024", "seed=1..8", "hydra.launcher.parallel=2", "hydra.launcher.memory_gb=4",

@@ -108,7 +108,7 @@ def test_numbers_of_a_run_on_its_way_are_shown_and_are_no_result(
 ) -> None:
     RunDir(run.path).set_status(state="stopped")
     _, text = said(capsys, "evaluate", run.id, "metrics=none", "+measure@metrics.reconstruction=reconstruction")
-    assert text.startswith(f"measured, though stopped, {run.id}: mse ")
+    assert text.startswith(f"measured, though stopped: {run.id}\n  mse ")
     again = Run(run.path)
     assert again.metrics["mse"]["value"] > 0 and again.value("mse") is None
     assert "stopped" in said(capsys, "table", "--columns", "mse")[1]

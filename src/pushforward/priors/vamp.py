@@ -23,7 +23,7 @@ class VampPrior(Prior):
     They start as N(½, `spread`²), in units of the range. Their gradient comes through the encoder, which is trained as well.
     """
 
-    def __init__(self, components: Count, spread: Positive, *, code_dim: int, spec: DataSpec) -> None:
+    def __init__(self, components: Count, spread: Positive, *, code_dim: Count, spec: DataSpec) -> None:
         super().__init__()
         self.code_dim, self.bounds = code_dim, (spec.low, spec.high) if spec.bounded else None
         middle, width = ((spec.low + spec.high) / 2, spec.high - spec.low) if spec.bounded else (0.0, 1.0)
