@@ -96,7 +96,8 @@ def test_a_job_that_fails_takes_no_other_with_it(outputs: Path, capsys: pytest.C
     runs = [Run(runs_dir() / config.run_id(frozen)) for frozen in jobs]
     assert [run.state for run in runs] == ["finished", "failed", "stopped (killed)", "finished", "finished"]
     assert "5 jobs: 0 finished before, 4 to run, 2 at a time" in shown
-    assert "3 finished" in shown and "1 failed" in shown and "1 killed by signal 9" in shown
+    assert "sweep: 2 finished" in shown and "(5 jobs are 4 runs)" in shown
+    assert "1 failed" in shown and "1 killed by signal 9" in shown
     assert f"{runs[1].id} (seed=2): ValueError: seed two" in shown
     for bad in runs[1:3]:
         assert f"log: {bad.path / 'job.log'}" in shown

@@ -113,3 +113,13 @@ def test_an_interrupted_sweep_says_so_and_names_no_log(jobs: Jobs, capsys: pytes
     assert f"  stopped: {made[0].path.name} (seed=1): interrupted\n" in shown and "budget" not in shown
     assert f"no space left on device; make room\n    log: {made[1].log}" in shown and shown.count("log:") == 1
     assert shown.endswith("interrupted; the same command resumes\n")
+
+
+def test_what_is_counted_at_the_end_are_runs(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    made = [*jobs(2), *jobs(1), *jobs(1)]
+    for job in made:
+        begin(job)
+        end(job)
+    screen.summarise(made)
+    shown = capsys.readouterr().out
+    assert shown.startswith("sweep: 2 finished (4 jobs are 2 runs)\n") and shown.count("  finished: ") == 2

@@ -24,7 +24,7 @@ MOST = 40
 
 
 def show(jobs: list[Job], waiting: list[Job], at_once: int) -> None:
-    done = sum(job.state == FINISHED for job in jobs)
+    done = sum(job.state == FINISHED for job in unique(jobs))
     print(f"{len(jobs)} jobs: {done} finished before, {len(waiting)} to run, {at_once} at a time", flush=True)
     say_more(jobs)
 
@@ -152,9 +152,10 @@ def interrupted(job: Job) -> bool:
 def summarise(jobs: list[Job]) -> None:
     """Every job with its main number, or why it has none and where its log is; of many jobs those that did not finish."""
     every, counts = unique(jobs), dict[str, int]()
-    for job in jobs:
+    for job in every:
         counts[job.state] = counts.get(job.state, 0) + 1
-    print("sweep: " + ", ".join(f"{n} {state}" for state, n in counts.items()), flush=True)
+    twice = f" ({len(jobs)} jobs are {len(every)} run{'s' * (len(every) != 1)})" if len(jobs) > len(every) else ""
+    print("sweep: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + twice, flush=True)
     for job in every:
         if not job.code and len(every) <= MOST:
             print(
