@@ -152,3 +152,21 @@ def test_a_config_that_lacks_a_part_is_told_in_one_line(run: Run, key: str, tmp_
     for act in (lambda: evaluate_again(Run(tmp_path / "run"), ["metrics=none"]), lambda: load(Run(tmp_path / "run"))):
         with pytest.raises(PushforwardError, match=rf"run: unreadable: config\.yaml has no {key}"):
             act()
+
+
+def test_a_run_trained_before_is_read_sampled_and_measured(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """As runs of results 1 are: no spec, no whole identity, none of the later keys, an argument that a measure had."""
+    frozen = {k: v for k, v in run.config.items() if k not in ("callbacks", "ema", "schedule", "init_from", "uses")}
+    metrics = {**frozen["metrics"], "reconstruction": {**frozen["metrics"]["reconstruction"], "threshold": 0.05}}
+    path = run.path.rename(run.path.with_name("ae-digits-s1-abc123"))
+    old = RunDir.create(path, {**frozen, "results": 1, "metrics": metrics})
+    (path / "spec.json").unlink()
+    status = {k: v for k, v in old.status.items() if k not in ("identity", "own")}
+    (path / "status.json").write_text(json.dumps({**status, "run_id": path.name}))
+    for line in (["status"], ["table"], ["show", "run", path.name], ["evaluate", path.name, "metrics.images=20"]):
+        code, words = said(capsys, *line)
+        assert code == 0 and "Traceback" not in words and "unreadable" not in words, words
+    assert words.startswith("note: left out, as there is no such argument any more: metrics.reconstruction.threshold\n")
+    assert load(Run(path)).reconstruct(torch.zeros(2, 1, 8, 8)).shape == (2, 1, 8, 8)
+    code, words = said(capsys, "sample", path.name)
+    assert code == 2 and "has no prior to sample from" in words and words.count("\n") == 1

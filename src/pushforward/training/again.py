@@ -19,7 +19,7 @@ from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
 from pushforward.training import build
-from pushforward.training.bind import check_targets
+from pushforward.training.bind import check_targets, taken_only
 from pushforward.training.evaluate import choose, evaluate, features_for, measures
 from pushforward.training.gaps import apart, remedy
 from pushforward.training.pictures import draw
@@ -159,7 +159,10 @@ def evaluate_again(
 
     quiet()
     complete(run)
-    settings = settings_of(run, overrides, config_dir)
+    kept = {key: taken_only(node, key) for key, node in settings_of(run, overrides, config_dir).items()}
+    settings = {key: node for key, (node, _) in kept.items()}
+    gone = [key for _, keys in kept.values() for key in keys]
+    note = [f"note: left out, as there is no such argument any more: {', '.join(gone)}"] if gone else []
     config = content.moved(run.config, moved)
     folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
     command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *moved, *folder])
@@ -184,6 +187,6 @@ def evaluate_again(
         writer.update_record(found, measured=by, cost=cost, failed=left | gaps, objective=trained.family.describe())
         if run.state == "finished" and run.status.get("error"):
             writer.set_status(error=None)  # it had no record
-        return "\n".join([summary(writer), *remedy(writer, gaps, command)]), list(gaps)
+        return "\n".join([*note, summary(writer), *remedy(writer, gaps, command)]), list(gaps)
     finally:
         writer.lock.release()

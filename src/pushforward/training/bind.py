@@ -105,6 +105,24 @@ def check(path: str, node: dict[str, Any]) -> Iterator[str]:
             yield f"{path}.{key}: {name} needs it and it is missing"
 
 
+def taken_only(node: Any, path: str) -> tuple[Any, list[str]]:
+    """A part of a config that was frozen before, without the arguments that its components no longer take, and their keys."""
+    if isinstance(node, list):
+        items = [taken_only(item, f"{path}.{i}") for i, item in enumerate(node)]
+        return [item for item, _ in items], [key for _, gone in items for key in gone]
+    if not isinstance(node, dict):
+        return node, []
+    taken = signature_of(locate(node["_target_"])) if "_target_" in node else None
+    kept, gone = {}, []
+    for key, value in node.items():
+        if taken is None or taken.any_other or key in taken.known or key in RESERVED:
+            kept[key], below = taken_only(value, f"{path}.{key}")
+            gone += below
+        else:
+            gone.append(f"{path}.{key}")
+    return kept, gone
+
+
 class Signature(NamedTuple):
     """What a component takes: name -> annotation, the names it cannot do without, whether it takes any other by `**`."""
 

@@ -84,7 +84,7 @@ def build_data(frozen: Mapping[str, Any]) -> DataModule:
 
 def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:
     """The run's model, initialised from the run's seed and from nothing else."""
-    check_targets(frozen)
+    check_targets({key: node for key, node in frozen.items() if key not in ("metrics", "features", "logger")})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(int(frozen["seed"]), "initialisation"))
         family: Family = make(frozen["model"], "model", _partial_=True)(spec=spec)
