@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+OWN = ("git", "pushforward.sweep.forkserver")
+"""Processes that a command may start: who the commit is, and what a study's plan is rehearsed in."""
 SECONDS, PATIENCE = 10, 60
 CODES = {0, 1, 2, 74, 130, 143}
 MEMORY = 8 * 2**30
@@ -324,7 +326,7 @@ def config_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
             file.write_bytes(mutated_bytes(text.encode(), rng))
         case 1:
             head = "# @package _global_\n" if group == "experiment" else ""
-            with contextlib.suppress(ValueError, yaml.YAMLError):
+            with contextlib.suppress(ValueError, RecursionError, yaml.YAMLError):
                 file.write_text(head + yaml.safe_dump(mutated_tree(yaml.safe_load(text), rng), allow_unicode=True))
         case 2:
             key, inner = rng.choice(KEYS).replace(".", ": {", 1), literally(rng.choice(VALUES))
@@ -360,7 +362,7 @@ def run_case(rng: random.Random, box: Sandbox) -> list[list[str]]:
         tree = yaml.safe_load(file.read_text()) if name == "config.yaml" else json.loads(file.read_text())
         for _ in range(rng.choice((1, 1, 3))):
             tree = mutated_tree(tree, rng)
-        with contextlib.suppress(ValueError, yaml.YAMLError):
+        with contextlib.suppress(ValueError, RecursionError, yaml.YAMLError):
             file.write_text(yaml.safe_dump(tree) if name == "config.yaml" else json.dumps(tree))
     lines = [["status"], ["status", "--all"], ["table", "--columns", "all"], ["show", "run", str(run)],
              ["why", str(run), "mse"],
@@ -478,7 +480,7 @@ class Watch:
         elif event in CHANGES:
             if any(self.outside(path) for path in args[: CHANGES[event]][-1:]):
                 note = f"{event} {args[: CHANGES[event]]}"
-        elif event in STARTS and not (event == "subprocess.Popen" and "git" in str(args[:2])):
+        elif event in STARTS and not (event == "subprocess.Popen" and any(own in str(args[:2]) for own in OWN)):
             note = f"{event} {str(args)[:200]}"
         elif event == "import" and str(args[0]).partition(".")[0] in ("evil_module", "org"):
             note = f"imports {args[0]}"

@@ -53,7 +53,7 @@ def run(args: list[str]) -> int:
     name = args[0] if args else ""
 
     def command() -> int:
-        if name in ("", "-h", "--help", "help"):
+        if not args or name in ("-h", "--help", "help"):
             return usage(0 if name else 2)
         if name == "--version":
             return print_version()

@@ -3,7 +3,8 @@
 import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from pushforward import content
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError
+from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
@@ -39,6 +40,17 @@ def complete(run: Run) -> None:
         raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
 
 
+@contextmanager
+def as_configured(run: Run) -> Iterator[None]:
+    """Raises PushforwardError for whatever a damaged config makes of what is built from it."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, PushforwardError):
+            raise
+        raise PushforwardError(f"{run.path / 'config.yaml'} cannot be built from: {described(error)}") from error
+
+
 class Trained:
     """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
 
@@ -48,8 +60,9 @@ class Trained:
         if not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
         self.run, self.config = run, config or run.config
-        self.spec = build.read_spec(run) or self.data.spec
-        self.family: Family = build.build_family(self.config, self.spec)
+        with as_configured(run):
+            self.spec = build.read_spec(run) or self.data.spec
+            self.family: Family = build.build_family(self.config, self.spec)
         self.weights = choose(RunDir(run.path), self.family, run.config)
         self.family.eval()
 
@@ -159,7 +172,8 @@ def evaluate_again(
 
     quiet()
     complete(run)
-    kept = {key: taken_only(node, key) for key, node in settings_of(run, overrides, config_dir).items()}
+    with as_configured(run):
+        kept = {key: taken_only(node, key) for key, node in settings_of(run, overrides, config_dir).items()}
     settings = {key: node for key, (node, _) in kept.items()}
     gone = [key for _, keys in kept.values() for key in keys]
     note = [f"note: left out, as there is no such argument any more: {', '.join(gone)}"] if gone else []
