@@ -64,7 +64,7 @@ def named_features(settings: Settings | None) -> dict[str, Any] | None:
     name = node.get("name")
     if name is None:
         return None
-    if name not in BEFORE:
+    if not isinstance(name, str) or name not in BEFORE:
         raise PushforwardError(
             f"features.name={name} is not known; choose features=lenet, random, pixels, inception or none, "
             f"or give features a _target_."
