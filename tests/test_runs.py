@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+import pushforward
 from pushforward.errors import PushforwardError
 from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, sources, write_whole
 
@@ -140,14 +141,14 @@ def test_frame_without_pandas_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     make(tmp_path, "a")
     with pytest.raises(PushforwardError, match="pip install"):
-        runs.runs(tmp_path).frame()
+        pushforward.runs(tmp_path).frame()
 
 
 def test_frame_has_options_varying_keys_and_metrics(tmp_path):
     pandas = pytest.importorskip("pandas")
     for beta in (1, 4):
         make(tmp_path, f"b{beta}", weighting={"beta": beta}).write_record({"mse": {"value": beta / 10}})
-    frame = runs.runs(tmp_path).frame()
+    frame = pushforward.runs(tmp_path).frame()
     assert isinstance(frame, pandas.DataFrame) and list(frame["weighting.beta"]) == [1, 4]
     assert list(frame["mse"]) == [0.1, 0.4] and set(frame["model"]) == {"vae"} and "sizes.0" not in frame
 
