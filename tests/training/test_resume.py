@@ -335,7 +335,10 @@ def test_a_finished_run_returns_its_numbers_without_torch(small: Compose, tmp_pa
 
     frozen = compose(overrides)
     assert train_quietly(frozen, tmp_path / "outputs" / "runs" / run_id(frozen)) == 0
-    code = "import sys; from pushforward.cli import run; sys.exit(run(['train', *sys.argv[1:]]) or 50 * ('torch' in sys.modules))"
+    code = (
+        "import sys; from pushforward.cli import run; "
+        "sys.exit(run(['train', *sys.argv[1:]]) or 50 * ('torch' in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code, *overrides], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert run_id(frozen) in done.stdout and "psnr" in done.stdout.lower()
