@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pushforward.cli import run
 from pushforward.composition import compose
 from pushforward.config_files import MOST, check_file
 from pushforward.errors import PushforwardError
@@ -109,3 +110,14 @@ def test_unknown_keys_in_files_are_refused(key: str, tmp_path: Path) -> None:
         node = f"{{{part}: {node}}}"
     said = refused(tmp_path, "experiment=a", a=f"# @package _global_\n{node}\n")
     assert key.split(".")[-1] in said or "sampels" in said
+
+
+def test_control_characters_of_a_file_are_shown_and_not_obeyed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "own" / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text('# @package _global_\ntags: ["a\u202eb"]\n', encoding="utf-8")
+    assert run(["train", "--config-dir", str(tmp_path / "own"), "experiment=mine", "--cfg", "job"]) == 0
+    shown = capsys.readouterr().out
+    assert "\u202e" not in shown and "seed: 1" in shown

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pushforward import complaints, composition, config, launch
 from pushforward.errors import PushforwardError
 from pushforward.overrides import override, read
 from pushforward.runs import outputs
+from pushforward.text import visible
 
 NOT_OURS = {
     "experimental_rerun": "--experimental-rerun: what it reads may run any code; the same command resumes a run",
@@ -106,7 +108,11 @@ def show(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
         else:
             if asked.package:
                 check_package(app, asked.package, overrides)
-            app.show_cfg(name, overrides, asked.cfg, asked.package, asked.resolve)
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ) as shown:  # a file's control characters are shown, not obeyed
+                app.show_cfg(name, overrides, asked.cfg, asked.package, asked.resolve)
+            print(visible(shown.getvalue()), end="")
     return 0
 
 
