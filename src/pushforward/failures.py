@@ -30,6 +30,7 @@ REMEDIES = {
     errno.EPERM: f"get the permission, or {ELSEWHERE}",
     errno.ENOENT: "it was moved or deleted",
     errno.ENOTDIR: "it or a folder above it is a file: rename it",
+    errno.EISDIR: "it is a folder where a file belongs: rename it",
     errno.ENAMETOOLONG: "give it a shorter name",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "close other programs",
