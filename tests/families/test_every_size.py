@@ -49,7 +49,9 @@ def frozen(recipe: str, network: str | None) -> dict[str, Any]:
     field = ["model.evaluations=2"] if recipe in ROLE else []
     code = ["model.code_dim=3"] if recipe not in ROLE and recipe not in NONE else []
     k = ["model.bottleneck.k=2"] if recipe == "sparse_ae_topk" else []
-    return compose([f"model={recipe}", "batch_size=2", *choice, *SMALL[network], *field, *code, *k])
+    # a step of Adam moves an output of a linear map by lr × pixels: at 1e-3 and 10⁵ pixels exp(log σ) overflows
+    rate = ["optimizer.model.lr=1e-5"] if network == "linear" and "gan" not in recipe else []
+    return compose([f"model={recipe}", "batch_size=2", *choice, *SMALL[network], *field, *code, *k, *rate])
 
 
 def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> None:
