@@ -539,7 +539,7 @@ def untrained() -> Iterator[None]:
 
 
 def judged(words: list[str], watch: Watch) -> str:
-    """What is wrong with how a command line ends; empty where nothing is."""
+    """Return the fault in how a command line ends; empty where there is none."""
     watch.found.clear()
     watch.on = True
     try:

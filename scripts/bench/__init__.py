@@ -1,7 +1,7 @@
-"""How fast training is beside a loop written by hand and beside other packages: `python scripts/bench`."""
+"""Benchmarks of training beside a loop written by hand and beside other packages: `python scripts/bench`."""
 
 import sys
 from pathlib import Path
 
 PROGRAM = [sys.executable, str(Path(__file__).parent)]
-"""What starts another process of this program; its first word says which."""
+"""The command that starts another process of this program; its first word says which."""

@@ -1,4 +1,4 @@
-"""What `python scripts/bench` does. Imports no torch: contestants have processes of their own."""
+"""Run `python scripts/bench`. Imports no torch: contestants have processes of their own."""
 
 import json
 import os

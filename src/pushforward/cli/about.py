@@ -17,7 +17,7 @@ COSTS = {
     "fit": "something fitted to codes or many gradients, seconds",
     "minutes": "minutes",
 }
-"""What `# cost:` in a measure's file means."""
+"""Words for `# cost:` in a measure's file."""
 
 
 def list_(args: list[str]) -> int:
@@ -46,7 +46,7 @@ def list_(args: list[str]) -> int:
 
 
 def listed(own: Path | None = None) -> list[str]:
-    """What there is to list: config groups, by their plurals too, and launchers; own: a person's folder of groups."""
+    """Return what can be listed: config groups, by their plurals too, and launchers; own: a person's folder of groups."""
     from pushforward.config import conf_dir
 
     folders = [conf_dir(), *([own] if own else [])]
