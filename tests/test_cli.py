@@ -240,7 +240,7 @@ def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(
 
 
 def test_every_measure_says_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    from pushforward.cli.about import COSTS, price
+    from pushforward.cli.commands_about import COSTS, price
     from pushforward.config import conf_dir
 
     files = sorted((conf_dir() / "measure").glob("*.yaml"))

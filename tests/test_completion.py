@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pushforward import cli
-from pushforward.cli.about import launchers, listed, summaries
+from pushforward.cli.commands_about import launchers, listed, summaries
 from pushforward.cli.completion import HOW, SCRIPTS, completed
 from pushforward.config import conf_dir
 from pushforward.runs import RunDir, runs_dir

@@ -8,7 +8,7 @@ import yaml
 from pushforward import config
 from pushforward.composition import compose
 from pushforward.runs import Run, RunDir
-from pushforward.training.bind import check_targets, nodes
+from pushforward.training.signatures import check_targets, nodes
 
 CONF = config.conf_dir()
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))

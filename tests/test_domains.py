@@ -14,7 +14,7 @@ import yaml
 from pushforward import config, domains
 from pushforward.domains import Count, Decay, Domain, Natural, NonNegative, Positive, Share, fits, settled, wanted
 from pushforward.schedules import Schedule
-from pushforward.training.bind import locate, nodes, settle, signature_of
+from pushforward.training.signatures import locate, nodes, settle, signature_of
 
 CONF = config.conf_dir()
 PARTS = ("objectives", "diffusion", "bottlenecks", "corruption", "schedules")

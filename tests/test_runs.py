@@ -229,7 +229,7 @@ def test_a_live_run_of_another_user_is_running_though_nothing_there_may_be_writt
             raise PermissionError(13, "Permission denied")
         return opened(path, *flags)
 
-    monkeypatch.setattr("pushforward.store.os.open", refused)
+    monkeypatch.setattr("pushforward.atomic_files.os.open", refused)
     assert Run(run.path).state == "running", "of this process, which lives"
     run.__dict__.pop("status", None)
     (run.path / "status.json").write_text(json.dumps(run.status | {"pid": 2**22 + 1}))
@@ -246,8 +246,8 @@ def test_a_file_system_without_locks_is_said_in_one_line(tmp_path, monkeypatch, 
 
     run = make(tmp_path, "a")
     run.set_status(state="running")
-    monkeypatch.setattr("pushforward.store.fcntl.lockf", lockf)
-    monkeypatch.setattr("pushforward.store.fcntl.fcntl", lockf)
+    monkeypatch.setattr("pushforward.atomic_files.fcntl.lockf", lockf)
+    monkeypatch.setattr("pushforward.atomic_files.fcntl.fcntl", lockf)
     with pytest.raises(PushforwardError, match=r"gives no locks.*PUSHFORWARD_OUTPUTS"):
         Lock(run.path).acquire(blocking)
     run.lock.file.touch()

@@ -156,15 +156,15 @@ def child(up: float, arguments: Sequence[str]) -> None:
         import pytorch_lightning  # noqa: F401
 
         clock.mark("imports: lightning, torchmetrics")
-        from pushforward.training import build, rehearsal, train
-        from pushforward.training.conductor import Conductor
+        from pushforward.training import build, dry_run, train
+        from pushforward.training.run_callback import RunCallback
 
         clock.mark("imports: the rest of pushforward")
         clock.timed(build, "build_data", "data")
         clock.timed(build, "build_family", "model")
         clock.timed(train, "features_for", "features")
-        assert rehearsal.build is build
-        on_train_start, write = Conductor.on_train_start, Conductor.write
+        assert dry_run.build is build
+        on_train_start, write = RunCallback.on_train_start, RunCallback.write
 
         def begins(*args: Any) -> None:
             clock.mark("Lightning's start")
@@ -183,8 +183,8 @@ def child(up: float, arguments: Sequence[str]) -> None:
             fit(*args)
 
         train.fit = fits  # type: ignore[assignment]
-        Conductor.on_train_start = begins  # type: ignore[method-assign, assignment]
-        Conductor.write = written  # type: ignore[method-assign, assignment]
+        RunCallback.on_train_start = begins  # type: ignore[method-assign, assignment]
+        RunCallback.write = written  # type: ignore[method-assign, assignment]
         return start(frozen, overrides)
 
     launch.start = timed_start

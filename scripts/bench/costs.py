@@ -15,7 +15,7 @@ import torch
 from pushforward.composition import compose
 from pushforward.engine.stack import Stack
 from pushforward.families import Family
-from pushforward.report import render, terminal
+from pushforward.report import table_render, terminal
 from pushforward.report.run_list import RunList
 from pushforward.runs import RunDir, every_run
 from pushforward.spec import BLOCK, Block, DataSpec
@@ -80,7 +80,7 @@ def table(n: int) -> float:
             built = RunList(every_run()).table(["model", "weighting.beta"], ["all"])
             with contextlib.redirect_stdout(io.StringIO()):
                 terminal.show_table(built)
-            render.write(built, folder / "tables", "table")
+            table_render.write(built, folder / "tables", "table")
 
         return timed(all_of_it)
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 # times slower beside another job
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from pushforward.allowed_targets import allowed
 from pushforward.errors import PushforwardError
 from pushforward.report.run_list import RunList
 from pushforward.runs import Run
 from pushforward.runs import catalogue as _catalogue
-from pushforward.trust import allowed
 
 if TYPE_CHECKING:
-    from pushforward.training.again import Trained
+    from pushforward.training.load_run import Trained
 
 _TURN = threading.RLock()
 """Runs of this process are trained one after the other: the generators and the default precision are the process's."""
@@ -47,7 +47,7 @@ def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
     run: a Run, or RUN as on the command line; allow_modules: modules of your own that its config may name.
     Raises PushforwardError where RUN means none or several runs, and where its config names other modules.
     """
-    from pushforward.training.again import load as load_run
+    from pushforward.training.load_run import load as load_run
 
     if isinstance(run, str):
         found = find(run)

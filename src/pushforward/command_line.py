@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pushforward import complaints, composition, config, launch
+from pushforward import composition, config, config_errors, launch
 from pushforward.errors import PushforwardError
 from pushforward.overrides import override, read
 from pushforward.runs import outputs
-from pushforward.text import visible
+from pushforward.untrusted_text import visible
 
 NOT_OURS = {
     "experimental_rerun": "--experimental-rerun: what it reads may run any code; the same command resumes a run",
@@ -123,7 +123,7 @@ def check_package(app: Any, package: str, overrides: list[str]) -> None:
     cfg = app.config_loader.load_configuration(composition.ROOT, overrides, composition.RunMode.RUN)
     if package != "_global_" and OmegaConf.select(cfg, package) is None:
         plain: Any = OmegaConf.to_container(cfg, resolve=False)
-        raise PushforwardError(complaints.key_line(package, plain))
+        raise PushforwardError(config_errors.key_line(package, plain))
 
 
 @contextlib.contextmanager
@@ -131,8 +131,8 @@ def explained(loader: composition.Loader, overrides: list[str]) -> Iterator[None
     """Within it, what Hydra and OmegaConf refuse is said in one line."""
     try:
         yield
-    except complaints.REFUSALS as error:
-        raise PushforwardError(complaints.explain(error, loader.without_errors(overrides))) from error
+    except config_errors.REFUSALS as error:
+        raise PushforwardError(config_errors.explain(error, loader.without_errors(overrides))) from error
 
 
 def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None) -> int:

@@ -23,10 +23,10 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pushforward import complaints, config
+from pushforward import config, config_errors
+from pushforward.allowed_targets import refuse_hydras_own
 from pushforward.config_files import check_file, circle
 from pushforward.errors import PushforwardError
-from pushforward.trust import refuse_hydras_own
 
 ROOT = "train"
 """The name of the config that everything is composed from."""
@@ -65,7 +65,7 @@ class Repository(ConfigRepository):
         except Exception as error:  # a package or a defaults list that is none
             if not isinstance(source, OwnFiles):
                 raise
-            raise PushforwardError(f"{Path(source.path) / config_path}.yaml: {complaints.explain(error)}") from None
+            raise PushforwardError(f"{Path(source.path) / config_path}.yaml: {config_errors.explain(error)}") from None
 
 
 class Loader(ConfigLoaderImpl):
@@ -106,7 +106,7 @@ class Loader(ConfigLoaderImpl):
         except RecursionError:
             raise PushforwardError(self.without_end()) from None
         except Exception as error:  # Hydra raises what its parts raise: ValueError, AttributeError, AssertionError, …
-            raise PushforwardError(complaints.explain(error, self.without_errors(overrides))) from error
+            raise PushforwardError(config_errors.explain(error, self.without_errors(overrides))) from error
 
     def without_end(self) -> str:
         """What is to be said of defaults lists that lead back to themselves."""
@@ -158,5 +158,5 @@ def frozen(cfg: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     try:
         return config.freeze(plain, dict(cfg.hydra.runtime.choices))
-    except complaints.REFUSALS as error:
-        raise PushforwardError(complaints.explain(error, OmegaConf.to_container(plain, resolve=False))) from None  # type: ignore[arg-type]
+    except config_errors.REFUSALS as error:
+        raise PushforwardError(config_errors.explain(error, OmegaConf.to_container(plain, resolve=False))) from None  # type: ignore[arg-type]

@@ -12,7 +12,8 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pushforward import content, initial, machine
+from pushforward import data_identity, initial_weights, machine
+from pushforward.allowed_targets import refuse_secrets
 from pushforward.domains import (
     Count,
     Decay,
@@ -30,11 +31,10 @@ from pushforward.domains import (
     shown,
 )
 from pushforward.errors import PushforwardError, near
-from pushforward.identities import identity as identity
-from pushforward.identities import run_id as run_id
-from pushforward.identities import uses
+from pushforward.run_identity import identity as identity
+from pushforward.run_identity import run_id as run_id
+from pushforward.run_identity import uses
 from pushforward.runs import Run, changed, outputs
-from pushforward.trust import refuse_secrets
 
 RESULTS = 2
 """Raised by a change marked [results]: runs from before it have another identity."""
@@ -93,7 +93,7 @@ class Metrics:
 
 @dataclass
 class Study:
-    """A search: see conf/study and `pushforward.sweep.settings`. It belongs to the sweep, and to none of its runs."""
+    """A search: see conf/study and `pushforward.sweep.study_config`. It belongs to the sweep, and to none of its runs."""
 
     name: str | None = None
     trials: Annotated[Any, Trials | None] = None
@@ -190,10 +190,10 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
     about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
     if isinstance(own.get("data"), dict):
-        own["data"], found = content.described(own["data"], str(choices.get("data")))
+        own["data"], found = data_identity.described(own["data"], str(choices.get("data")))
         about |= {"content": found} if found else {}
-    own["init_from"], initial_weights = initial.described(own.get("init_from"))
-    about |= {"initial": initial_weights} if initial_weights else {}
+    own["init_from"], source = initial_weights.described(own.get("init_from"))
+    about |= {"initial": source} if source else {}
     frozen = {**about, **with_numbers(own, Config)}
     check_values(frozen)
     return frozen
@@ -215,7 +215,7 @@ def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
 
 
 def check_values(frozen: Mapping[str, Any]) -> None:
-    """Refuse keys that nothing reads, and values that no run can mean; of components, `training.bind` knows more."""
+    """Refuse keys that nothing reads, and values that no run can mean; of components, `training.signatures` knows more."""
     own = {key: value for key, value in frozen.items() if key not in ("choices", "uses", "content", "initial")}
     errors = [*refusals("", own, keys_of(Config), "there is no such key")]
     for key, known in keys_of(Config).items():

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import yaml
 
-from pushforward import config, streams
+from pushforward import config, output_streams
+from pushforward.allowed_targets import reach
+from pushforward.crash_report import BUSY, RESUMES, guarded
 from pushforward.errors import Busy
-from pushforward.failures import BUSY, RESUMES, guarded
 from pushforward.signals import handled, interrupt
-from pushforward.trust import reach
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Trains the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
     files = [Path(name) for name in (sys.argv[1:] if arguments is None else arguments)]
-    streams.prepare()
-    with handled(interrupt), streams.steady():
+    output_streams.prepare()
+    with handled(interrupt), output_streams.steady():
         return guarded(lambda: start(files), RESUMES)
 
 
@@ -28,9 +28,9 @@ def start(files: list[Path]) -> int:
     frozen = yaml.safe_load(files[0].read_bytes())
     config.calm(frozen)
     if len(files) > 1:
-        from pushforward.training import stacked
+        from pushforward.training import stacked_runs
 
-        return stacked.main([str(file) for file in files])
+        return stacked_runs.main([str(file) for file in files])
     from pushforward.training.train import train
 
     try:

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from pushforward import config, identities
+from pushforward import config, run_identity
+from pushforward.atomic_files import refuse_links
 from pushforward.errors import Busy, PushforwardError
 from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir, write_whole
 from pushforward.signals import STOPPING, Asked
-from pushforward.store import refuse_links
 
 PATIENCE = 600.0
 """Seconds that a run of several processes has to checkpoint and stop."""
@@ -33,7 +33,7 @@ def of_sweep(codes: Sequence[int]) -> int:
 
 def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
     """One run: done already, or trained here and now; overrides: what was asked for. Returns the exit code."""
-    if said := identities.unused([frozen], [overrides]):
+    if said := run_identity.unused([frozen], [overrides]):
         print(said, flush=True)
     path = runs_dir() / config.run_id(frozen)
     done = standing(path, frozen)
@@ -42,7 +42,7 @@ def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
             print(said)
         return done
     config.calm(frozen)  # before torch is imported
-    from pushforward.training.rehearsal import rehearse
+    from pushforward.training.dry_run import rehearse
 
     rehearse([frozen])
     if config.devices(frozen) > 1 or frozen["trainer"]["strategy"] != "auto":
@@ -54,11 +54,11 @@ def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
 
 def fresh(frozen: dict[str, Any], path: Path) -> int:
     """A run of several processes starts from its own command line: its children inherit that, not the sweep's."""
-    from pushforward.sweep import child
+    from pushforward.sweep import job_process
 
     file, asked = freeze_to(frozen, path), Asked(*STOPPING)
     with asked:  # handed on as one request: the terminal's would reach the child a second time
-        code = child.follow(child.begin(file, None), asked, PATIENCE)
+        code = job_process.follow(job_process.begin(file, None), asked, PATIENCE)
     if asked():
         return 128 + asked.taken[0]
     if code == 0 and Run(path).state != "finished":
@@ -69,7 +69,7 @@ def fresh(frozen: dict[str, Any], path: Path) -> int:
 
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
     """Writes the frozen config into the run directory, where `pushforward.job` takes it from."""
-    identities.check_identity(Run(path), frozen)
+    run_identity.check_identity(Run(path), frozen)
     refuse_links(path)
     file = path / "frozen.yaml"
     write_whole(file, yaml.safe_dump(frozen, sort_keys=False, allow_unicode=True))
@@ -79,7 +79,7 @@ def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
 def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     """Exit code of a run that needs no training now, having said how it stands; None where there is something to do."""
     run, retry = Run(path), frozen["retry"]
-    identities.check_identity(run, frozen)
+    run_identity.check_identity(run, frozen)
     state = run.state
     if state == UNREADABLE:
         print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
@@ -97,7 +97,7 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     if state != "finished":
         return None
     if measuring := measures_anew(run, frozen):
-        from pushforward.training.bind import check_targets
+        from pushforward.training.signatures import check_targets
 
         check_targets(measuring)
     if why := config.stale(run):
@@ -125,17 +125,17 @@ def to_measure(run: Run, frozen: dict[str, Any]) -> list[str] | None:
     lacking = []
     for key in ("metrics", "features"):
         wanted, there = frozen[key] or {}, had.get(key) or {}
-        known = identities.canonical({**there, **wanted}) == identities.canonical(there)
+        known = run_identity.canonical({**there, **wanted}) == run_identity.canonical(there)
         if not known and "_target_" in json.dumps(wanted):
             lacking.append(key)
     if not lacking:
         return None
-    from pushforward.training.again import settings_of
-    from pushforward.training.command import differing
+    from pushforward.training.load_run import settings_of
+    from pushforward.training.rerun_command import differing
 
     def left() -> list[str]:
-        plain = identities.canonical({key: node or {} for key, node in settings_of(run, anew).items()})
-        return [o for key in lacking for o in differing(key, identities.canonical(frozen), plain)]
+        plain = run_identity.canonical({key: node or {} for key, node in settings_of(run, anew).items()})
+        return [o for key in lacking for o in differing(key, run_identity.canonical(frozen), plain)]
 
     chosen = {key: frozen["choices"].get(key) for key in lacking}
     anew = [f"{key}={option}" for key, option in chosen.items() if option and option != run.choices.get(key)]

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pushforward.data import DataModule
-from pushforward.data.cut import after, image_keys, together
 from pushforward.data.sources import MNIST, Digits, Npz, Sprites, Toy2d
+from pushforward.data.splits import after, image_keys, together
 from pushforward.errors import PushforwardError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics import spread
+from pushforward.metrics import dimension_moments
 from pushforward.metrics.gradients import GradientSpread, GradientVariance, disagreement, gradient_spread
 
 
@@ -53,8 +53,8 @@ def test_one_draw_has_no_variance() -> None:
 
 def test_spread_merges_parts_of_any_size() -> None:
     x = 1e6 + torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    parts = [spread.of(x[rows]) for rows in torch.arange(50).split(17)] + [spread.empty(4)]
-    mean, variance = spread.mean_and_variance(spread.merge(torch.stack(parts)))
+    parts = [dimension_moments.of(x[rows]) for rows in torch.arange(50).split(17)] + [dimension_moments.empty(4)]
+    mean, variance = dimension_moments.mean_and_variance(dimension_moments.merge(torch.stack(parts)))
     torch.testing.assert_close(mean, x.mean(0), rtol=1e-14, atol=0)
     torch.testing.assert_close(variance, x.var(0), rtol=1e-8, atol=0)  # 1e6 · 1e-16 beside 1
 

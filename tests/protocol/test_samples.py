@@ -14,7 +14,7 @@ from torch import Tensor
 from pushforward import priors
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.protocol import Subject, references, seen
+from pushforward.protocol import Subject, feature_sets, references
 from pushforward.protocol.samples import Samples
 from pushforward.training import build
 from pushforward.training.evaluate import features_for
@@ -226,16 +226,16 @@ def test_what_has_one_draw_alone_has_no_spread(tmp_path, monkeypatch) -> None:
     assert "floor" not in found["memorised_lenet"]["card"]["reference_draws"]
     assert "held-out images" not in found["class_kl"]["card"]["reference_draws"]
     subject = make(densities={})
-    assert list(references.drawn(subject, subject.size("train"))[seen.TRAIN]) == [seen.TRAIN]
+    assert list(references.drawn(subject, subject.size("train"))[feature_sets.TRAIN]) == [feature_sets.TRAIN]
     assert [references.draws(n) for n in (10, 360, 4000, 10_000)] == [10, 10, 5, 3]
 
 
 def test_rows_kept_under_other_names_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
     subject = make(densities={})
-    part = seen.parts(5, 15)["frechet"][0]
+    part = feature_sets.parts(5, 15)["frechet"][0]
     before = references.references(subject, 100, {"fd": part})["fd"]
-    renamed = replace(part, numbers=(seen.Number("frechet_{}", "feature²", "lower"),))
+    renamed = replace(part, numbers=(feature_sets.Number("frechet_{}", "feature²", "lower"),))
     after = references.references(subject, 100, {"fd": renamed})["fd"]
     assert list(before) == ["fd_{}"] and list(after) == ["frechet_{}"]
     assert before["fd_{}"] == after["frechet_{}"]
@@ -268,6 +268,6 @@ def test_a_mixture_on_pca_has_the_pixels_moments() -> None:
 
 
 def test_numbers_of_all_parts_have_names_of_their_own() -> None:
-    numbers = [number for some in seen.parts(5, 15).values() for part in some for number in part.numbers]
+    numbers = [number for some in feature_sets.parts(5, 15).values() for part in some for number in part.numbers]
     assert len({number.name for number in numbers}) == len(numbers) == 11
-    assert json.dumps([part.card and dict(part.card) for some in seen.parts(5, 15).values() for part in some])
+    assert json.dumps([part.card and dict(part.card) for some in feature_sets.parts(5, 15).values() for part in some])

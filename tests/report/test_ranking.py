@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pushforward.report.layout import Cell, Column, Row
 from pushforward.report.ranking import LEVEL, differ, rank
+from pushforward.report.table_layout import Cell, Column, Row
 from pushforward.report.tables import build, relation
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.report import pace, status
+from pushforward.atomic_files import Lock, write_whole
+from pushforward.report import eta, status
 from pushforward.runs import Run, RunDir, Sweep, chosen, every_study, every_sweep, runs_dir
-from pushforward.store import Lock, write_whole
 
 CONFIG = "choices:\n  data: digits\n  model: {model}\nresults: 1\nseed: {seed}\nmodel:\n  _target_: a.B\n" + "".join(
     f"  part{i}:\n    _target_: pushforward.objectives.Part\n    weight: {i}.5\n    other: [1, 2, 3]\n"
@@ -76,8 +76,8 @@ def test_speed_is_not_told_from_a_start_that_was_another_process_s():
     run = running("vae-digits-s1-000001", 10**6)
     try:
         now = run.when().timestamp()
-        assert pace.speed(run) is None
-        assert pace.speed(run, before=(now - 4, 3000)) == pytest.approx(500)
+        assert eta.speed(run) is None
+        assert eta.speed(run, before=(now - 4, 3000)) == pytest.approx(500)
     finally:
         run.lock.release()
 
@@ -132,11 +132,11 @@ def test_a_sweep_s_time_left_is_what_its_jobs_have_left():
     try:
         made = sweep(*(f"vae-digits-s{i}-00000{i}" for i in range(1, 6)), parallel=1)
         # 10 s of the running one and 10 s of measuring it; two of 40 s
-        assert pace.sweep_left(made, made.runs(), pace.Estimates(), {}) == pytest.approx(100, rel=0.05)
+        assert eta.sweep_left(made, made.runs(), eta.Estimates(), {}) == pytest.approx(100, rel=0.05)
     finally:
         run.lock.release()
-    assert pace.makespan([5], [10, 10, 1], 2) == 15
-    assert pace.makespan([], [], 2) == 0
+    assert eta.makespan([5], [10, 10, 1], 2) == 15
+    assert eta.makespan([], [], 2) == 0
 
 
 def a_thousand(root: Path) -> None:
@@ -172,7 +172,7 @@ def a_thousand(root: Path) -> None:
     ],
 )
 def test_jobs_of_which_nobody_knows_take_what_others_took_in_whole(running, waiting, ended, seconds):
-    found = pace.together(running, waiting, ended, 2)
+    found = eta.together(running, waiting, ended, 2)
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pushforward.errors import PushforwardError
-from pushforward.report import render
+from pushforward.report import table_render
 from pushforward.report.tables import build
 
 
@@ -56,10 +56,10 @@ def test_allowed_they_are_marked_noted_and_never_ranked(make):
     assert [c.unranked for c in table.columns] == ["", "mixed cards"]
     assert [table.cell(m, "fd_lenet").kind for m in ("ae", "vae")] == ["ᵃ", "ᵇ"]
     assert any(n.startswith("not ranked: fd_lenet; cards differ in n = 360 (ae), 1000 (vae)") for n in table.notes)
-    text = render.markdown(table).replace("\\", "")
+    text = table_render.markdown(table).replace("\\", "")
     assert "fd_lenet [feature²] (mixed cards)" in text and "10 ± 1ᵇ" in text.replace("10.0 ± 1.0", "10 ± 1")
-    assert r"$^\mathrm{b}$" in render.latex(table) and render.latex(table).isascii()
-    rows = list(csv.DictReader(io.StringIO(render.csv(table))))
+    assert r"$^\mathrm{b}$" in table_render.latex(table) and table_render.latex(table).isascii()
+    rows = list(csv.DictReader(io.StringIO(table_render.csv(table))))
     assert {(r["model"], r["metric"]): r["cards"] for r in rows} == {
         ("ae", "mse"): "", ("vae", "mse"): "", ("ae", "fd_lenet"): "a", ("vae", "fd_lenet"): "b",
     }  # fmt: skip
@@ -134,7 +134,7 @@ def test_bits_carry_their_kind_and_are_ranked_within_one_data_protocol(make):
     runs = [make(m, s, bpd=(2.0 + s / 10, {"kind": k, "likelihood": m})) for m, k in kinds.items() for s in range(3)]
     table = build(runs)
     assert {m: table.cell(m, "bpd").relation for m in kinds} == {"vae": "≤", "realnvp": "=", "ddpm": "≈"}
-    assert table.columns[0].ranked and "≤ **2.10 ± 0.10**" in render.markdown(table)
+    assert table.columns[0].ranked and "≤ **2.10 ± 0.10**" in table_render.markdown(table)
     binary = [make("ae", s, bpd=(0.2, {"kind": "lower bound", "levels": 2})) for s in range(3)]
     with pytest.raises(PushforwardError, match="levels"):
         build(runs + binary)
@@ -206,7 +206,7 @@ def test_what_is_missing_can_be_seen(make):
         "ddpm": ["value", "value"],
         "realnvp": ["stopped (killed)", "stopped (killed)"],
     }
-    text = render.markdown(table)
+    text = table_render.markdown(table)
     assert "n/a (ae: bpd): an autoencoder has no density" in text and "| 1 (1 diverged) |" in text and "| – |" in text
 
 
@@ -238,7 +238,7 @@ def test_rows_of_reference_have_the_spread_of_their_draws(make):
     table = build([make(m, 1, fd_lenet=(v, drawn)) for m, v in (("ae", 30.0), ("vae", 20.0))])
     cell = table.cell("train vs test (floor)", "fd_lenet")
     assert (cell.mean, cell.std) == (2.0, 1.0) and table.cell("memoriser", "fd_lenet").std is None
-    assert "2.0 ± 1.0" in render.markdown(table) and "over draws" in " ".join(table.notes)
+    assert "2.0 ± 1.0" in table_render.markdown(table) and "over draws" in " ".join(table.notes)
 
 
 def test_models_come_in_the_order_in_which_they_are_taught_and_numbers_by_size(make):
@@ -273,14 +273,14 @@ NUMBERS = {
 
 @pytest.mark.parametrize(("given", "shown"), NUMBERS.items())
 def test_two_significant_digits_of_the_spread(given, shown):
-    assert render.number(*given) == shown and len(NUMBERS) == 8
+    assert table_render.number(*given) == shown and len(NUMBERS) == 8
 
 
 def test_written_as_markdown_latex_and_csv(make, tmp_path):
     runs = [make(m, s, mse=(v + s / 10, {"floor": 0.5}), bpd=(v, {"kind": "lower bound"}))
             for m, v in (("ae", 1.0), ("beta_vae", 2.0)) for s in range(3)]  # fmt: skip
     table = build(runs, caption="50 % of a & b")
-    paths = render.write(table, tmp_path / "tables", "families")
+    paths = table_render.write(table, tmp_path / "tables", "families")
     assert [p.name for p in paths] == ["families.md", "families.tex", "families.csv"]
     md, tex, text = (p.read_text() for p in paths)
     lines = [line for line in md.splitlines() if line.startswith("|")]
@@ -301,7 +301,7 @@ def test_wide_tables_fold_in_latex(make):
     names = [f"metric_number_{i}" for i in range(20)]
     runs = [make(m, 1, **{name: (v, {"floor": 1.0} if name == names[0] else {}) for name in names})
             for m, v in (("ae", 3.0), ("vae", 2.0))]  # fmt: skip
-    text = render.latex(build(runs, columns=names))
+    text = table_render.latex(build(runs, columns=names))
     parts = text.split(r"\begin{tabular}")[1:]
     assert len(parts) > 2 and text.count(r"\end{tabular}") == len(parts)
     assert all(part.count("model &") == 1 and part.count("\nvae &") == 1 for part in parts)

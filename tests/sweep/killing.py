@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pushforward.report import render
+from pushforward.report import table_render
 from pushforward.report.run_list import RunList
 from pushforward.runs import Run, every_run
 
@@ -157,4 +157,4 @@ def check(sweep: Killed, jobs: int, epochs: int, reference: Path) -> str:
 def table(runs: list[Run]) -> str:
     """Every number that is no time, at full precision."""
     names = sorted({name for run in runs for name in run.metrics if name not in NOT_TIME})
-    return render.csv(RunList(runs).table(rows=("model", "seed"), columns=names))
+    return table_render.csv(RunList(runs).table(rows=("model", "seed"), columns=names))

@@ -12,10 +12,10 @@ import numpy as np
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep.devices import Devices
 from pushforward.sweep.jobs import Job, settled
-from pushforward.sweep.pool import Pool
+from pushforward.sweep.process_pool import Pool
 from pushforward.sweep.search import Search
-from pushforward.sweep.settings import Settings, settings
 from pushforward.sweep.study import Study
+from pushforward.sweep.study_config import Settings, settings
 
 SPACE = {"x": {"float": [-1, 1]}, "lr": {"log": [1e-4, 1e-1]}, "width": {"int": [1, 8]}, "net": {"choice": ["a", "b"]}}
 VALIDATIONS = 6

@@ -14,7 +14,7 @@ import pytest
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import every_run, runs_dir
-from pushforward.sweep import child, ray, remote
+from pushforward.sweep import cluster_jobs, job_process, ray
 from pushforward.sweep.jobs import Job
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "model=vae", "network.hidden=[16]"]
@@ -43,7 +43,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_cores_and_gpus_of_a_job(overrides: list[str], settings: dict[str, Any], expected: tuple[float, float]) -> None:
     asked = SETTINGS | settings
     threads = lambda frozen: max(1, int(asked["num_cpus"] or 1) // ray.devices(frozen))  # noqa: E731
-    (job,) = remote.jobs_of([compose([*TINY, *overrides])], [""], threads)
+    (job,) = cluster_jobs.jobs_of([compose([*TINY, *overrides])], [""], threads)
     assert ray.resources(job, asked) == {"num_cpus": expected[0], "num_gpus": expected[1]}
     if settings.get("num_cpus"):
         assert job.frozen["trainer"]["threads"] == 4, "its cores, divided among its processes"
@@ -56,8 +56,10 @@ def test_a_job_in_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ray.work(str(file), str(halt), {}, str(tmp_path))
     file.write_text("trainer: {threads: 2}")
     start, code = subprocess.Popen, "import os, sys, time; print(os.environ['WANDB_MODE'], flush=True); time.sleep(30)"
-    monkeypatch.setattr(child.subprocess, "Popen", lambda command, **how: start([sys.executable, "-c", code], **how))
-    monkeypatch.setattr(child, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(
+        job_process.subprocess, "Popen", lambda command, **how: start([sys.executable, "-c", code], **how)
+    )
+    monkeypatch.setattr(job_process, "LOOK_SECONDS", 0.02)
     monkeypatch.setenv("WANDB_MODE", "online")
     looked: list[float] = []
     exists = Path.exists
@@ -156,5 +158,5 @@ def test_ctrl_c_checkpoints_what_runs_and_begins_no_more() -> None:
 
 def test_how_a_job_ended_is_read_from_its_folder(outputs: Path) -> None:
     job = Job(compose(TINY), "seed=1")
-    remote.over(job, "LOG")
+    cluster_jobs.over(job, "LOG")
     assert (job.state, job.code) == ("failed", 1) and job.error == "it ended before it began: see LOG"

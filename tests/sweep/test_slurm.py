@@ -17,7 +17,7 @@ from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir, every_run, runs_dir
-from pushforward.sweep import remote, slurm
+from pushforward.sweep import cluster_jobs, slurm
 
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
 
@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(remote, "CODES", [])
+    monkeypatch.setattr(cluster_jobs, "CODES", [])
     return tmp_path / "outputs"
 
 
@@ -70,7 +70,7 @@ def launch(frozen: list[dict[str, Any]], folder: Path, **settings: Any) -> list[
 def test_one_task_a_device_and_an_array_for_jobs_alike(
     outputs: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(remote, "rehearse", lambda jobs: None)
+    monkeypatch.setattr(cluster_jobs, "rehearse", lambda jobs: None)
     (cluster / "hold").touch()
     done, *rest = [job(f"seed={seed}") for seed in (1, 2, 3)]
     several = job("seed=4", "trainer=ddp", "trainer.devices=4", "trainer.num_nodes=2")
@@ -98,7 +98,7 @@ def test_one_task_a_device_and_an_array_for_jobs_alike(
 def test_what_is_in_the_queue_is_not_submitted_again(
     outputs: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(remote, "rehearse", lambda jobs: None)
+    monkeypatch.setattr(cluster_jobs, "rehearse", lambda jobs: None)
     (cluster / "hold").touch()
     launch([job("seed=1"), job("seed=2")], outputs / "first")
     (cluster / "4001_1.state").write_text("CANCELLED")
@@ -111,7 +111,7 @@ def test_what_is_in_the_queue_is_not_submitted_again(
 def test_what_slurm_refuses_is_one_line(
     outputs: Path, cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "rehearse", lambda jobs: None)
+    monkeypatch.setattr(cluster_jobs, "rehearse", lambda jobs: None)
     with pytest.raises(PushforwardError, match=r"nonsense") as refused:
         launch([job()], outputs / "a", sbatch={"nonsense": 1})
     assert "\n" not in str(refused.value)

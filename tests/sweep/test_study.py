@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunDir, runs_dir
-from pushforward.sweep import proposals
-from pushforward.sweep.journal import FILE, Driver, open_storage
+from pushforward.sweep import optuna_study
+from pushforward.sweep.study_journal import FILE, Driver, open_storage
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stand_in
@@ -273,10 +273,10 @@ def test_quasi_random_points_fill_every_part(folder: Path) -> None:
 
 
 def test_a_sampler_that_repeats_itself_is_asked_again(folder: Path) -> None:
-    from pushforward.sweep.space import parse
+    from pushforward.sweep.search_space import parse
 
     space = parse({"x": {"float": [0, 1]}})
-    stuck = proposals.Joint(lambda seed: proposals.ByNumber(lambda n: {"x": 0.5}), space, 1)
+    stuck = optuna_study.Joint(lambda seed: optuna_study.ByNumber(lambda n: {"x": 0.5}), space, 1)
     study = optuna.create_study(sampler=stuck)
     found = []
     for _ in range(3):

@@ -15,8 +15,8 @@ from pushforward.cli import main, run
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import RunDir, every_run, every_sweep, runs_dir
-from pushforward.sweep import ledger, sync
-from pushforward.sweep.mirrored import mirror, table
+from pushforward.sweep import sweep_record, wandb_sync
+from pushforward.sweep.wandb_table import mirror, table
 
 TINY = ["data=digits", "features=none", "metrics=none", "trainer=debug", "budget.images=1024", "network.hidden=[16]"]
 OFFLINE = ["logger=wandb", "logger.mode=offline"]
@@ -160,7 +160,7 @@ def test_a_job_is_in_the_group_of_its_sweep(
 
     monkeypatch.setattr(wandb, "init", begin)
     frozen = {"choices": {"model": "vae", "data": "digits"}, "tags": ["x"]}
-    with ledger.grouped("2026-01-01_00-00-00-7"), pytest.raises(Started):
+    with sweep_record.grouped("2026-01-01_00-00-00-7"), pytest.raises(Started):
         loggers.wandb_logger(tmp_path, frozen, "p", None, named, "offline", 20, True)
 
 
@@ -181,12 +181,12 @@ def test_sync_sends_what_is_not_sent_yet(
     offline(runs[1], sent=True)
     offline(runs[2])
     assert runs[2].lock.acquire(), "one that is still logging"
-    with ledger.recorded(outputs / "sweeps" / "2026-01-01_00-00-00-1", [], []):
+    with sweep_record.recorded(outputs / "sweeps" / "2026-01-01_00-00-00-1", [], []):
         pass
     kept = RunDir(outputs / "sweeps" / "2026-01-01_00-00-00-1")
     table = offline(kept)
     asked: list[list[Path]] = []
-    monkeypatch.setattr(sync, "ready", lambda: None)
+    monkeypatch.setattr(wandb_sync, "ready", lambda: None)
 
     def send(paths: list[Path], works: bool) -> int:
         asked.append(paths)
@@ -194,15 +194,15 @@ def test_sync_sends_what_is_not_sent_yet(
             (path / "run-x.wandb.synced").touch()
         return int(not works)
 
-    monkeypatch.setattr(sync, "wandb_sync", lambda paths: send(paths, works=False))
+    monkeypatch.setattr(wandb_sync, "wandb_sync", lambda paths: send(paths, works=False))
     with pytest.raises(PushforwardError, match=r"sent 0 of 2; the same command sends the rest"):
-        sync.sync(["vae-digits-s0"])
-    monkeypatch.setattr(sync, "wandb_sync", lambda paths: send(paths, works=True))
-    assert sync.sync([]) == 0
+        wandb_sync.sync(["vae-digits-s0"])
+    monkeypatch.setattr(wandb_sync, "wandb_sync", lambda paths: send(paths, works=True))
+    assert wandb_sync.sync([]) == 0
     assert asked == [resumed, [*resumed, table]], "the oldest first"
     assert "1 still running" in capsys.readouterr().out
     runs[2].lock.release()
-    assert sync.sync(["seed=1"]) == 0 and len(asked) == 2
+    assert wandb_sync.sync(["seed=1"]) == 0 and len(asked) == 2
     assert capsys.readouterr().out.startswith("nothing to send")
 
 
@@ -213,10 +213,12 @@ def test_without_a_key_or_an_answer_nothing_is_sent(
 
     offline(RunDir.create(runs_dir() / "vae-digits-s1-000001", {"seed": 1}))
     monkeypatch.setattr(loggers, "has_key", lambda: False)
-    monkeypatch.setattr(sync, "wandb_sync", lambda paths: pytest.fail("nothing may be sent"))
+    monkeypatch.setattr(wandb_sync, "wandb_sync", lambda paths: pytest.fail("nothing may be sent"))
     for names, key in ((["has no key", "wandb login", "WANDB_API_KEY"], False), (["does not answer", "network"], True)):
         monkeypatch.setattr(loggers, "has_key", lambda key=key: key)
-        monkeypatch.setattr(sync.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no route")))
+        monkeypatch.setattr(
+            wandb_sync.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no route"))
+        )
         with pytest.raises(SystemExit) as done:
             main(["sync"])
         message = capsys.readouterr().err

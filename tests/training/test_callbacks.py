@@ -12,9 +12,9 @@ import torch
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
-from pushforward.training.arrangement import unfit
 from pushforward.training.callbacks import OURS, build_callbacks, states
-from pushforward.training.rehearsal import rehearse
+from pushforward.training.dry_run import rehearse
+from pushforward.training.stack_planning import unfit
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]

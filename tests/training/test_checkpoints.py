@@ -15,7 +15,7 @@ import pushforward as pf
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import Run
 from pushforward.training import checkpoints
-from pushforward.training.conductor import Conductor
+from pushforward.training.run_callback import RunCallback
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
@@ -79,7 +79,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     words += ["trainer.threads=1", "trainer.progress=false", "trainer.checkpoint_share=1", "selection.every=0.5"]
     frozen = compose([*words, "budget.epochs=4"])
     assert train(frozen, folder / "whole") == 0
-    validate, seen = Conductor.validate, list[int]()
+    validate, seen = RunCallback.validate, list[int]()
 
     def stopping(self: Any, family: Any, images: int) -> None:
         validate(self, family, images)
@@ -89,7 +89,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Conductor, "validate", stopping)
+        patch.setattr(RunCallback, "validate", stopping)
         train(frozen, folder / "stopped")
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -11,8 +11,8 @@ import yaml
 
 from pushforward.families import VariationalAutoencoder
 from pushforward.runs import Run
-from pushforward.training import stacked
-from pushforward.training.conductor import Conductor
+from pushforward.training import stacked_runs
+from pushforward.training.run_callback import RunCallback
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
@@ -71,7 +71,7 @@ def test_what_a_loop_would_swallow_ends_the_run_as_failed(
 
 
 def test_so_does_what_a_callback_raises(small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Conductor, "validate", leaves_an_iterator)
+    monkeypatch.setattr(RunCallback, "validate", leaves_an_iterator)
     assert train(small(*PLAN), tmp_path / "run") == 1
     error = Run(tmp_path / "run").status["error"]
     assert error.startswith("training ended at 1,280 of 2,048 images: StopIteration (test_finished.py, line")
@@ -91,20 +91,20 @@ def together(small: Compose, folder: Path) -> list[Run]:
     for seed, file in enumerate(files, 1):
         file.parent.mkdir()
         file.write_text(yaml.safe_dump(small(*PLAN, f"seed={seed}")))
-    stacked.main([str(file) for file in files])
+    stacked_runs.main([str(file) for file in files])
     return [Run(file.parent) for file in files]
 
 
 def test_a_callback_that_stops_training_has_not_finished_it(
     small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ends = Conductor.on_train_batch_end
+    ends = RunCallback.on_train_batch_end
 
-    def stops(self: Conductor, trainer: pl.Trainer, family: Any, *args: Any) -> None:
+    def stops(self: RunCallback, trainer: pl.Trainer, family: Any, *args: Any) -> None:
         ends(self, trainer, family, *args)
         trainer.should_stop = family.progress.images_seen >= LATE
 
-    monkeypatch.setattr(Conductor, "on_train_batch_end", stops)
+    monkeypatch.setattr(RunCallback, "on_train_batch_end", stops)
     assert train(small(*PLAN), tmp_path / "run") == 1
     run = Run(tmp_path / "run")
     assert run.state == "failed" and run.status["error"].startswith("training ended at 1,")

@@ -10,9 +10,9 @@ import torch
 
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.identities import identity, run_id
+from pushforward.run_identity import identity, run_id
 from pushforward.runs import Run, runs_dir
-from pushforward.training.rehearsal import rehearse
+from pushforward.training.dry_run import rehearse
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]

@@ -72,7 +72,7 @@ def checkpoint_of(folder: Path) -> dict[str, Any]:
     ],
 )
 def test_what_wandb_would_refuse_is_refused_before(small: Compose, override: str, words: list[str]) -> None:
-    from pushforward.training.rehearsal import rehearse
+    from pushforward.training.dry_run import rehearse
 
     with pytest.raises(PushforwardError) as refused:
         rehearse([small("model=vae", "logger=wandb", override)])

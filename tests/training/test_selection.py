@@ -74,7 +74,7 @@ def test_one_weight_that_moves_is_enough_in_any_family() -> None:
 
 
 def test_stacked_runs_choose_each_by_its_own_schedule(small: Compose, tmp_path: Path) -> None:
-    from pushforward.training.stacked import train as train_stacked
+    from pushforward.training.stacked_runs import train as train_stacked
 
     common = ("model=beta_vae", "weighting=warmup", "budget.epochs=4", "selection.every=0.5")
     runs = [(small(*common, f"weighting.epochs={e}", "weighting.beta=4"), RunDir(tmp_path / str(e))) for e in (1, 3, 9)]

@@ -11,7 +11,7 @@ import pytest
 from pushforward.config import options
 from pushforward.report.tables import build as table
 from pushforward.runs import Run
-from pushforward.training.rehearsal import rehearse
+from pushforward.training.dry_run import rehearse
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward import config, store
+from pushforward import atomic_files, config
+from pushforward.crash_report import SYSTEM
 from pushforward.engine.stepper import Stepper
-from pushforward.failures import SYSTEM
 from pushforward.launch import standing
 from pushforward.runs import Run
 from pushforward.signals import STOPPING
@@ -89,7 +89,7 @@ def test_a_full_disk_stops_a_run_and_the_same_command_resumes(
     small: Compose, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From the second checkpoint on nothing more can be written, the status included."""
-    frozen, sync, saved = small(*BUDGET), store.sync, list[str]()
+    frozen, sync, saved = small(*BUDGET), atomic_files.sync, list[str]()
     path = place(frozen)
 
     def full(file: Path) -> None:
@@ -99,14 +99,14 @@ def test_a_full_disk_stops_a_run_and_the_same_command_resumes(
         sync(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "sync", full)
+        patch.setattr(atomic_files, "sync", full)
         assert module.train(frozen, path) == SYSTEM
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and "last.ckpt: no space left on device; make room; what was trained up to " in line
     assert "images is safe; the same command resumes; the traceback is in " in line
     assert Run(path).state.startswith("stopped") and standing(path, frozen) is None, "no retry=failed"
     seen = checkpoints.load(path / "checkpoints" / "last.ckpt")["progress"]["images_seen"]
-    assert not list(path.rglob(f"{store.ASIDE}*"))
+    assert not list(path.rglob(f"{atomic_files.ASIDE}*"))
     assert module.train(frozen, path) == 0
     assert f"from {seen:,} images seen" in capsys.readouterr().out and Run(path).state == "finished"
 

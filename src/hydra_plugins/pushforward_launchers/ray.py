@@ -13,7 +13,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from pushforward.sweep.frozen import FreezingLauncher
+from pushforward.sweep.base_launcher import FreezingLauncher
 
 ConfigStore.instance().store(
     group="hydra/launcher",

@@ -4,11 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from pushforward import streams
+from pushforward import output_streams
 from pushforward.cli import commands
 from pushforward.cli.completion import completion
+from pushforward.crash_report import RESUMES, guarded
 from pushforward.errors import PushforwardError, near
-from pushforward.failures import RESUMES, guarded
 from pushforward.signals import handled, interrupt
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {**commands.COMMANDS, "completion": completion}
@@ -37,7 +37,7 @@ Each command has --help."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: runs a command and exits with its code; whatever ends it is one line."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    streams.prepare()
+    output_streams.prepare()
     try:
         with handled(interrupt):
             code = run(args)

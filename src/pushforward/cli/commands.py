@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from pushforward.cli.about import doctor, list_, tour
-from pushforward.cli.reads import sample, show, status, sync, table, why
-from pushforward.cli.trains import evaluate, train
+from pushforward.cli.commands_about import doctor, list_, tour
+from pushforward.cli.commands_runs import sample, show, status, sync, table, why
+from pushforward.cli.commands_train import evaluate, train
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,

@@ -70,8 +70,8 @@ def typed(line: str) -> list[str]:
 
 
 def candidates(before: list[str], partial: str) -> Iterable[str]:
-    from pushforward.cli.about import listed
     from pushforward.cli.commands import COMMANDS
+    from pushforward.cli.commands_about import listed
     from pushforward.config import options
 
     if not before:
@@ -138,7 +138,7 @@ def own(before: list[str]) -> list[Path]:
 
 
 def choices(before: list[str], key: str) -> list[str]:
-    from pushforward.cli.about import launchers
+    from pushforward.cli.commands_about import launchers
     from pushforward.config import conf_dir
 
     if key == "hydra/launcher":

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from pushforward.data.cut import classes_note, moments, split_images
 from pushforward.data.loader import Layout, Stream
 from pushforward.data.prepare import Preparation, binarize_once, evaluate
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
+from pushforward.data.splits import classes_note, moments, split_images
 from pushforward.domains import Count, Decay, Natural, NonNegative, Seed, Workers
 from pushforward.errors import PushforwardError
 from pushforward.spec import Batch, DataSpec

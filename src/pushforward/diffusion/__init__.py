@@ -2,9 +2,9 @@
 
 from pushforward.diffusion.ddpm import DDPM
 from pushforward.diffusion.flow_matching import FlowMatching
+from pushforward.diffusion.noise_schedules import CosineBetas, LinearBetas
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
 from pushforward.diffusion.process import Process, Scored
-from pushforward.diffusion.schedules import CosineBetas, LinearBetas
 
 __all__ = [
     "DDPM",

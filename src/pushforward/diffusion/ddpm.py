@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
+from pushforward.diffusion.noise_schedules import Betas
 from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Process, Scored, rows
-from pushforward.diffusion.schedules import Betas
 from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.domains import Share
 from pushforward.errors import PushforwardError

@@ -18,6 +18,7 @@ from pushforward.metrics.gradients import GradientVariance, gradient_spread
 from pushforward.metrics.histograms import LabelHistogram, PixelHistogram, label_entropy
 from pushforward.metrics.information import Gaussian, code_length, cross_entropy, entropy, js_divergence, kl_divergence
 from pushforward.metrics.kernel import KernelDistanceMetric, kernel_distance
+from pushforward.metrics.kl_quadrature import kl_by_quadrature
 from pushforward.metrics.latent import Manifold, OffManifold, off_manifold
 from pushforward.metrics.likelihood import Estimate, MeanPerImage, estimate
 from pushforward.metrics.manifold import PrecisionRecallDensityCoverage, precision_recall_density_coverage
@@ -26,7 +27,6 @@ from pushforward.metrics.nearest import memorised
 from pushforward.metrics.parzen import parzen_log_prob
 from pushforward.metrics.paths import PathLength
 from pushforward.metrics.probes import Probe, knn_accuracy, linear_error, logistic_accuracy
-from pushforward.metrics.quadrature import kl_by_quadrature
 from pushforward.metrics.reconstruction import Reconstruction, StructuralSimilarity, ms_ssim, mse, psnr, ssim
 from pushforward.metrics.sample import (
     FrechetDistance,

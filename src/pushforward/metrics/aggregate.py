@@ -11,7 +11,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from pushforward.distributions.aggregate import log_aggregate, take_apart
 from pushforward.distributions.gaussian import log_normal
-from pushforward.metrics import spread
+from pushforward.metrics import dimension_moments
 from pushforward.metrics.likelihood import Estimate, estimate
 
 ACTIVE = 0.01
@@ -38,7 +38,7 @@ def parts_of_rate(
 
 def active_units(mean: Float[Tensor, "n d"], threshold: float = ACTIVE) -> int:
     """Units whose posterior mean varies by more than `threshold` over images, Var_x(E_q[zⱼ|x]). Burda et al. 2016."""
-    return int(_active(spread.of(mean), threshold))
+    return int(_active(dimension_moments.of(mean), threshold))
 
 
 class PartsOfRate(Metric):
@@ -80,14 +80,14 @@ class ActiveUnits(Metric):
     def __init__(self, code_dim: int, threshold: float = ACTIVE) -> None:
         super().__init__()
         self.threshold = threshold
-        self.add_state("spread", spread.empty(code_dim), dist_reduce_fx=spread.merge)
+        self.add_state("spread", dimension_moments.empty(code_dim), dist_reduce_fx=dimension_moments.merge)
 
     def update(self, mean: Float[Tensor, "n d"]) -> None:
-        self.spread = spread.merge(torch.stack([self.spread, spread.of(mean)]))
+        self.spread = dimension_moments.merge(torch.stack([self.spread, dimension_moments.of(mean)]))
 
     def compute(self) -> Tensor:
         return _active(self.spread, self.threshold)
 
 
 def _active(of_units: Tensor, threshold: float) -> Tensor:
-    return (spread.mean_and_variance(of_units)[1] > threshold).sum()
+    return (dimension_moments.mean_and_variance(of_units)[1] > threshold).sum()

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics import spread
+from pushforward.metrics import dimension_moments
 
 
 class GradientSpread(NamedTuple):
@@ -76,7 +76,7 @@ class GradientVariance(Metric):
 
     def __init__(self, parameters: int) -> None:
         super().__init__()
-        self.add_state("spread", spread.empty(parameters), dist_reduce_fx=spread.merge)
+        self.add_state("spread", dimension_moments.empty(parameters), dist_reduce_fx=dimension_moments.merge)
 
     def update(self, gradient: Float[Tensor, " p"]) -> None:
         """Welford's step in place: a merge of states would copy them, ten times the cost."""
@@ -88,7 +88,7 @@ class GradientVariance(Metric):
         deviation += away * (g - mean)
 
     def spread_of_draws(self) -> GradientSpread:
-        return GradientSpread(*spread.mean_and_variance(self.spread), int(self.spread[0]))
+        return GradientSpread(*dimension_moments.mean_and_variance(self.spread), int(self.spread[0]))
 
     def compute(self) -> dict[str, Tensor]:
         found = self.spread_of_draws()

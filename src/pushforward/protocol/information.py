@@ -7,8 +7,8 @@ from torch import Tensor
 
 from pushforward.metrics import compressors
 from pushforward.metrics.histograms import PixelHistogram, label_entropy
-from pushforward.protocol.cache import cached
 from pushforward.protocol.features.base import digest
+from pushforward.protocol.shared_numbers import cached
 from pushforward.protocol.subject import Entries, NotApplicable, Subject
 
 STREAM = 2**23

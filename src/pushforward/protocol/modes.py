@@ -11,8 +11,8 @@ from pushforward.domains import Count, NonNegative
 from pushforward.errors import PushforwardError
 from pushforward.metrics import transport
 from pushforward.metrics.card import Better
+from pushforward.metrics.kl_quadrature import Quadrature, kl_by_quadrature
 from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage
-from pushforward.metrics.quadrature import Quadrature, kl_by_quadrature
 from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 MODES: dict[str, tuple[str, str, Better]] = {

@@ -9,8 +9,8 @@ import torch
 from pushforward.domains import Count, Domain
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import protocol_size
+from pushforward.protocol.feature_sets import OWN, FeatureSets, Number, Part, parts
 from pushforward.protocol.references import Rows, references
-from pushforward.protocol.seen import OWN, Number, Part, Seen, parts
 from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
 
 GREY = "grey levels, as before binarisation"
@@ -78,7 +78,7 @@ class Samples:
             return entries
         n = protocol_size(subject.size(subject.split), subject.size("train"), self.images)
         able = {name: part for name, part in self.chosen.items() if able_to(subject, part)}
-        seen, beside = Seen(subject, n), references_of(subject, n, able)
+        sets, beside = FeatureSets(subject, n), references_of(subject, n, able)
         for way, names in ways.items():
             for name in names:
                 entries |= self.measured(seen, self.chosen[name], way, beside.get(name))
@@ -86,12 +86,12 @@ class Samples:
                 self.show(subject, way)
         return entries
 
-    def measured(self, seen: Seen, part: Part, way: str, beside: Rows | str | None) -> Entries:
+    def measured(self, sets: FeatureSets, part: Part, way: str, beside: Rows | str | None) -> Entries:
         """The entries of one part of one way to sample, or why there are none; {} where the features have no such part.
 
         With features that know no classes another measurement's numbers of classes stay in the record as they are.
         """
-        subject = seen.subject
+        subject = sets.subject
         if beside is None:
             return {}
         if isinstance(beside, str):
@@ -99,10 +99,10 @@ class Samples:
         if way != OWN and not subject.can("reconstruct"):
             return self.na(subject, part, way, "no codes to fit a density to")
         try:
-            found = part.of(seen, way)
+            found = part.of(sets, way)
         except (NotApplicable, PushforwardError) as reason:
             return self.na(subject, part, way, str(reason))
-        card = {**self.card(subject, part), "n": seen.n, "sampler": subject.described(way)}
+        card = {**self.card(subject, part), "n": sets.n, "sampler": subject.described(way)}
         return {
             entry_name(subject, number, way): subject.number(
                 value.value,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pushforward.errors import PushforwardError
-from pushforward.report import intervals, protocol
-from pushforward.report.layout import Table
+from pushforward.report import comparability, intervals
+from pushforward.report.table_layout import Table
 from pushforward.runs import Run
 
 
@@ -19,13 +19,13 @@ def comparisons(table: Table, runs: Sequence[Run], first: str, second: str, leve
     for name in (first, second):
         if name not in known:
             raise PushforwardError(f"--compare {first},{second}: no run has {key}={name}; there are {', '.join(known)}")
-    by_data = protocol.partition(runs, lambda run: run.key("data"))
+    by_data = comparability.partition(runs, lambda run: run.key("data"))
     lines, refused = [], []
     for data, own in by_data.items():
         for column in table.columns:
             try:
                 both = [r for r in own if str(r.key(key)) in (first, second) and r.value(column.name) is not None]
-                differ = protocol.differing([protocol.meaning(run.metrics[column.name]) for run in both])
+                differ = comparability.differing([comparability.meaning(run.metrics[column.name]) for run in both])
                 if differ:
                     raise PushforwardError(f"{column.name}: the models differ in {', '.join(differ)}")
                 found = intervals.between(own, column.name, first, second, key, level)

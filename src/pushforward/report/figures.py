@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pushforward.errors import PushforwardError
-from pushforward.report import denoising, gradients, holes, images, plots
+from pushforward.report import denoising_plot, gradients_plot, holes_plot, images, plots
 from pushforward.report.tables import order
 from pushforward.runs import Run
 
@@ -46,9 +46,9 @@ DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
     "traversal": _paths,
     "latent": _latent,
     "points": plots.points,
-    "denoising": denoising.draw,
-    "holes": holes.draw,
-    "gradients": gradients.draw,
+    "denoising": denoising_plot.draw,
+    "holes": holes_plot.draw,
+    "gradients": gradients_plot.draw,
 }
 """What `arrays/<name>.npz` is drawn by; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pushforward.errors import PushforwardError
-from pushforward.report import labels, plots, protocol
-from pushforward.report.form import display
+from pushforward.report import comparability, plots, point_labels
+from pushforward.report.table_form import display
 from pushforward.report.tables import order
 from pushforward.runs import Run
 
@@ -73,7 +73,7 @@ def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path, names: Mappin
             ax.legend()
         below = figure.supxlabel(note, fontsize=7, color="0.35")
         marks = [(_text(p.label, names), p.x, p.y) for points in lines.values() for p in points]
-        if lost := labels.place(figure, ax, marks):
+        if lost := point_labels.place(figure, ax, marks):
             below.set_text(f"{note}; no room for {lost} labels")
         return plots._save(figure, path)
 
@@ -84,8 +84,8 @@ def series(
     """The points of each line in the order of `by`; a line for each model, data set and network where these vary."""
     kinds = _kinds(runs, by)
     lines: dict[str, list[Point]] = {}
-    for kind, own in protocol.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
-        groups = protocol.partition(own, lambda run: run.key(by))
+    for kind, own in comparability.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
+        groups = comparability.partition(own, lambda run: run.key(by))
         lines[" ".join(map(str, display(kind, names or {})))] = [
             _point(key, groups[key], x, y, by) for key in sorted(groups, key=order)
         ]
@@ -108,7 +108,7 @@ def texts(runs: Sequence[Run], x: str, y: str, by: str) -> set[str]:
 
 
 def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str) -> Point:
-    differ = [key for key in protocol.mixed(runs) if key != by]
+    differ = [key for key in comparability.mixed(runs) if key != by]
     if differ:
         raise PushforwardError(
             f"--plot {x},{y}: runs at {by}={label} differ in {', '.join(differ)} beside their seed; "
@@ -135,18 +135,19 @@ def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: st
     if all(run.key(by) is None for run in with_both):
         raise PushforwardError(f"--plot {x},{y}: no run's config has {by}. Try model, data or weighting.beta")
     for metric in (x, y):
-        cards = [protocol.protocol(run.metrics[metric]) for run in with_both]
-        differ = [key for key in protocol.differing(cards) if key.split(".")[0] != "data" or by != "data"]
+        cards = [comparability.protocol(run.metrics[metric]) for run in with_both]
+        differ = [key for key in comparability.differing(cards) if key.split(".")[0] != "data" or by != "data"]
         if differ:
             raise PushforwardError(
                 f"--plot {x},{y}: {metric} was not measured alike in all runs: "
-                f"{protocol.grouped(differ[0], cards, [str(run.key('model')) for run in with_both])}. Evaluate them alike"
+                f"{comparability.grouped(differ[0], cards, [str(run.key('model')) for run in with_both])}. Evaluate them alike"
             )
-        meant = [protocol.meaning(run.metrics[metric]) for run in with_both]
-        if others := protocol.differing(meant):
+        meant = [comparability.meaning(run.metrics[metric]) for run in with_both]
+        if others := comparability.differing(meant):
             raise PushforwardError(
                 f"--plot {x},{y}: {metric} means one thing for some of these runs and another for others: "
-                f"{protocol.grouped(others[0], meant, [str(run.key('model')) for run in with_both])}. Choose --runs that agree"
+                f"{comparability.grouped(others[0], meant, [str(run.key('model')) for run in with_both])}. "
+                "Choose --runs that agree"
             )
 
 

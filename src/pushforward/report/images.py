@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pushforward.atomic_files import whole
 from pushforward.errors import PushforwardError
-from pushforward.store import whole
 
 TILE = 48
 """A tile is enlarged to about this many pixels."""

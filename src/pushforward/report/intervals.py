@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushforward.errors import PushforwardError
-from pushforward.report import protocol
+from pushforward.report import comparability
 from pushforward.runs import Run
 
 
@@ -73,7 +73,7 @@ def between(
                 f"and an interval needs 2; train more seeds, or measure: pushforward evaluate {key}={name}"
             )
     metrics = [run.metrics[metric] for group in groups for run in group]
-    differ = protocol.differing([protocol.protocol(m) for m in metrics])
+    differ = comparability.differing([comparability.protocol(m) for m in metrics])
     if differ:
         raise PushforwardError(
             f"{metric}: cards differ in {', '.join(differ)}; measure these runs alike, or choose others"

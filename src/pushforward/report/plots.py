@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pushforward.store import whole
+from pushforward.atomic_files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

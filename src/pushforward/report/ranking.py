@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pushforward.report import form, intervals, protocol, render
-from pushforward.report.layout import MIXED, Cell, Column, Row, Table
-from pushforward.text import LETTERS
+from pushforward.report import comparability, intervals, table_form, table_render
+from pushforward.report.table_layout import MIXED, Cell, Column, Row, Table
+from pushforward.untrusted_text import LETTERS
 
 FLOOR = "train vs test (floor)"
 MANY = 3
@@ -36,33 +36,33 @@ class Difference:
     def parts(self, titles: bool) -> tuple[str, ...]:
         """`n = 360 (ae), 1000 (vae)`, one for each key that differs; titles: rows by their display names."""
         names = [row.title if titles else row.label for row in self.rows]
-        return tuple(protocol.grouped(key, self.items, names) for key in self.keys)
+        return tuple(comparability.grouped(key, self.items, names) for key in self.keys)
 
 
 def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], several: bool) -> list[Difference]:
     """Where cards of a column differ within a data set; a letter is put on the cells, the same on those alike."""
     pairs = [(row, run) for row in rows for run in row.runs if run.value(column.name) is not None]
     found = []
-    for data, group in protocol.partition(pairs, lambda pair: protocol.data_set(pair[1], keys)).items():
+    for data, group in comparability.partition(pairs, lambda pair: comparability.data_set(pair[1], keys)).items():
         metrics = [run.metrics[column.name] for _, run in group]
-        measured, meant = [protocol.protocol(m) for m in metrics], [protocol.meaning(m) for m in metrics]
+        measured, meant = [comparability.protocol(m) for m in metrics], [comparability.meaning(m) for m in metrics]
         items = [a | b for a, b in zip(measured, meant, strict=True)]
-        differ = protocol.differing(items)
+        differ = comparability.differing(items)
         if not differ:
             continue
-        kinds = protocol.kinds(items, differ)
+        kinds = comparability.kinds(items, differ)
         for (row, _), kind in zip(group, kinds, strict=True):
             letter, cell = LETTERS[min(kind, len(LETTERS) - 1)], row.cells[i]
             cell.kind = "".join(sorted({*cell.kind, letter}, key=LETTERS.index))
         where = " ".join(str(part) for part in data if part is not None) if several else ""
         of = [row for row, _ in group]
-        found.append(Difference(column, where, tuple(differ), items, of, bool(protocol.differing(measured))))
+        found.append(Difference(column, where, tuple(differ), items, of, bool(comparability.differing(measured))))
     return found
 
 
 def _alike(found: Sequence[Difference], titles: bool) -> list[tuple[str, tuple[str, ...]]]:
     """(columns, what differs in which rows), a pair for all columns whose cards differ in the same way."""
-    groups = protocol.partition(found, lambda d: (d.data, d.parts(titles)))
+    groups = comparability.partition(found, lambda d: (d.data, d.parts(titles)))
     return [
         (
             ", ".join(dict.fromkeys(d.column.title if titles else d.column.name for d in group))
@@ -158,15 +158,15 @@ def reference_rows(table: Table, data: Any, rows: Sequence[Row], several: bool) 
             cells[i] = (
                 Cell("value", max(numbers, key=len))
                 if same
-                else Cell(" to ".join(render.number(x, None, table.digits) for x in (min(means), max(means))))
+                else Cell(" to ".join(table_render.number(x, None, table.digits) for x in (min(means), max(means))))
             )
-        made.append(Row(tuple(key), cells, reference=True, shown=form.display(key, table.names)))
+        made.append(Row(tuple(key), cells, reference=True, shown=table_form.display(key, table.names)))
     return made
 
 
 def explain(table: Table, notes: list[str]) -> None:
     cells = [(row, column, cell) for row in table.rows for column, cell in zip(table.columns, row.cells, strict=True)]
-    reasons = protocol.partition([c for c in cells if c[2].state == "n/a"], lambda c: c[2].note)
+    reasons = comparability.partition([c for c in cells if c[2].state == "n/a"], lambda c: c[2].note)
     for reason, where in reasons.items():
         rows = ", ".join(dict.fromkeys(row.title for row, _, _ in where))
         names = ", ".join(dict.fromkeys(column.title for _, column, _ in where))

@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from pushforward.report.bars import WIDE
-from pushforward.report.lines import add, figure, plain, say
-from pushforward.report.pace import Before, Estimates, age, duration, remaining, speed, sweep_left
+from pushforward.report.eta import Before, Estimates, age, duration, remaining, speed, sweep_left
+from pushforward.report.plain_tables import add, figure, plain, say
 from pushforward.report.terminal import console, progress, share
 from pushforward.runs import UNREADABLE, Run, Sweep
 from pushforward.runs.schema import moment
-from pushforward.text import line as on_one_line
+from pushforward.untrusted_text import line as on_one_line
 
 STYLES = {
     "finished": "green",

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
-from pushforward.report import form, protocol
-from pushforward.report.layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
+from pushforward.report import comparability, table_form
 from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
+from pushforward.report.table_layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
 from pushforward.runs import Run
 
 # fmt: off
@@ -81,10 +81,10 @@ def build(
     keys = tuple(rows)
     runs = list(runs)
     _check(runs, keys)
-    form.check(caption, label, digits)
+    table_form.check(caption, label, digits)
     names = dict(names or {})
     notes: list[str] = []
-    groups = protocol.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
+    groups = comparability.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(
         keys, [_column(name, runs, names) for name in chosen(runs, columns)], [], notes, caption, label, names, digits
     )
@@ -92,7 +92,7 @@ def build(
         table.rows.append(_row(key, groups[key], table.columns, stale, names, notes))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
-    by_data = protocol.partition(table.rows, lambda row: row.runs[0].key("data"))
+    by_data = comparability.partition(table.rows, lambda row: row.runs[0].key("data"))
     several = len({run.key("data") for run in runs}) > 1
     differences = [d for i, c in enumerate(table.columns) for d in compare(i, c, table.rows, keys, several)]
     refused = [d for d in differences if d.refused]
@@ -100,15 +100,17 @@ def build(
         raise PushforwardError(refusal(refused))
     settle(differences, notes)
     for i, column in enumerate(table.columns):
-        for rivals in protocol.partition(table.rows, lambda row: protocol.data_set(row.runs[0], keys)).values():
+        for rivals in comparability.partition(
+            table.rows, lambda row: comparability.data_set(row.runs[0], keys)
+        ).values():
             rank(i, column, rivals)
     if sort:
-        form.sort(table, sort, order)
+        table_form.sort(table, sort, order)
     below = [row for data, group in by_data.items() for row in reference_rows(table, data, group, len(by_data) > 1)]
     if not references and not below:
         raise PushforwardError("--no-references: there are none below these columns")
     table.rows += below if references else []
-    form.check_shown(table, elsewhere)
+    table_form.check_shown(table, elsewhere)
     explain(table, notes)
     notes += gaps(runs)
     return table
@@ -186,7 +188,7 @@ def _row(
     names: Mapping[str, str],
     notes: list[str],
 ) -> Row:
-    row = Row(key, [_cell(runs, column) for column in columns], runs, shown=form.display(key, names))
+    row = Row(key, [_cell(runs, column) for column in columns], runs, shown=table_form.display(key, names))
     finished = [run for run in runs if run.metrics and run.state == "finished"]
     if any(run.record.get("improving") for run in finished):
         row.marks += IMPROVING
@@ -194,7 +196,7 @@ def _row(
         row.marks += STALE
     others = Counter(run.state for run in runs if run not in finished)
     row.others = ", ".join(f"{count} {state}" for state, count in others.items()) if finished else ""
-    differ = [k for k in protocol.mixed(runs) if k not in columns]
+    differ = [k for k in comparability.mixed(runs) if k not in columns]
     if differ:
         row.marks += MIXED
         notes.append(f"{MIXED} {row.title} mixes runs that differ in {', '.join(differ)}: add it to --rows")

@@ -3,12 +3,12 @@
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from pushforward.report import render
-from pushforward.report.layout import Table
-from pushforward.report.lines import figure
-from pushforward.report.why import kind
+from pushforward.report import table_render
+from pushforward.report.card_text import kind
+from pushforward.report.plain_tables import figure
+from pushforward.report.table_layout import Table
 from pushforward.runs import UNREADABLE, Run
-from pushforward.text import markup
+from pushforward.untrusted_text import markup
 
 
 def console() -> Console:
@@ -20,7 +20,7 @@ def console() -> Console:
 def show_table(table: Table) -> None:
     """The comparison table in the terminal."""
     out = console()
-    out.print(render.rich(table, width=out.width))
+    out.print(table_render.rich(table, width=out.width))
 
 
 def progress(run: Run) -> str:

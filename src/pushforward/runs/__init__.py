@@ -1,10 +1,10 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
+from pushforward.atomic_files import CurveWriter, Lock, holder, is_locked, whole, write_whole
 from pushforward.runs.catalogue import every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
-from pushforward.runs.sweeps import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
-from pushforward.store import CurveWriter, Lock, holder, is_locked, whole, write_whole
+from pushforward.runs.sweep_folders import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 
 __all__ = [
     "HASHED",

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from pushforward.atomic_files import read_plain
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs.directory import Run, runs_dir
 from pushforward.runs.schema import parse_yaml
-from pushforward.store import read_plain
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:

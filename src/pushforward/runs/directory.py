@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pushforward.atomic_files import CurveWriter, Lock, is_locked, read_curves, tidy, whole, write_whole
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import schema
-from pushforward.store import CurveWriter, Lock, is_locked, read_curves, tidy, whole, write_whole
-from pushforward.text import line
+from pushforward.untrusted_text import line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,7 +178,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Every number of the record by name, each with its unit and card; the cost of training last."""
-        from pushforward.runs.cost import columns
+        from pushforward.runs.training_cost import columns
 
         measured: dict[str, dict[str, Any]] = self.record.get("metrics") or {}
         return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}

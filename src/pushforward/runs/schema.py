@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from pushforward.atomic_files import read_plain
 from pushforward.errors import Unreadable
-from pushforward.store import read_plain
-from pushforward.text import everywhere
+from pushforward.untrusted_text import everywhere
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST, MOST_ALIASES = 40, 1000

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pushforward.trust import reach
+from pushforward.allowed_targets import reach
 
 HELD = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Signals that the server ignores, and its jobs do not."""
 Order = dict[str, Any]
-"""A job to start: id, call, args, command, fresh, environment, folder, log, threads, memory_gb: see `sweep.server`."""
+"""A job to start: id, call, args, command, fresh, environment, folder, log, threads, memory_gb: see `forkserver_client`."""
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to, fresh
 from pushforward.runs import Run
-from pushforward.sweep import screen
+from pushforward.sweep import sweep_screen
 from pushforward.sweep.jobs import Job, close, settled, unique
 
 
@@ -17,10 +17,10 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
     waiting = [job for job in unique(jobs) if not settled(job)]
     if waiting:
         config.calm(waiting[0].frozen)  # before torch is imported
-        from pushforward.training.rehearsal import rehearse
+        from pushforward.training.dry_run import rehearse
 
         rehearse([job.frozen for job in waiting])
-    screen.show(jobs, waiting, 1)
+    sweep_screen.show(jobs, waiting, 1)
     stop = False
     for job in waiting:
         if stop:
@@ -31,7 +31,7 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
     for job in jobs:  # the same run asked for twice
         twin = next(j for j in jobs if j.path == job.path)
         job.state, job.code, job.cause = twin.state, twin.code, twin.cause
-    screen.summarise(jobs)
+    sweep_screen.summarise(jobs)
     CODES.extend(job.code for job in jobs)
     return [job.code for job in jobs]
 

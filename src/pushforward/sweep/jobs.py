@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pushforward import config
+from pushforward.crash_report import BUSY, SYSTEM
 from pushforward.errors import Busy
-from pushforward.failures import BUSY, SYSTEM
 from pushforward.launch import asked_more, standing
 from pushforward.runs import KILLED, Run, RunDir, runs_dir
-from pushforward.sweep.server import Process
-from pushforward.text import line
+from pushforward.sweep.forkserver_client import Process
+from pushforward.untrusted_text import line
 
 ELSEWHERE = "running elsewhere"
 FINISHED = "skipped (finished)"

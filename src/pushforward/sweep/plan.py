@@ -13,8 +13,8 @@ from rich.table import Table
 from pushforward import config
 from pushforward.errors import PushforwardError
 from pushforward.launch import asked_more, measures_anew
-from pushforward.report.lines import add, plain, say
-from pushforward.report.pace import Estimates, duration, makespan
+from pushforward.report.eta import Estimates, duration, makespan
+from pushforward.report.plain_tables import add, plain, say
 from pushforward.report.terminal import console
 from pushforward.runs import Run, data_name, runs_dir
 from pushforward.sweep import devices
@@ -86,7 +86,7 @@ def check(frozen: Sequence[dict[str, Any]]) -> None:
         run = Run(runs_dir() / config.run_id(one))
         asked.append(measures_anew(run, one) if run.state == "finished" else one)
     if any(asked):  # torch is imported for it
-        from pushforward.training.bind import check_jobs
+        from pushforward.training.signatures import check_jobs
 
         check_jobs([one for one in asked if one])
 

@@ -9,10 +9,10 @@ from typing import Any
 from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to
 from pushforward.runs import Run
-from pushforward.sweep import child, remote, screen
+from pushforward.sweep import cluster_jobs, job_process, sweep_screen
 from pushforward.sweep.devices import on_gpu
 from pushforward.sweep.jobs import Job
-from pushforward.sweep.pool import Stop
+from pushforward.sweep.process_pool import Stop
 
 SENT = ("PUSHFORWARD_", "WANDB_")
 """Beginnings of the environment variables that a job on another node needs as they are here."""
@@ -26,14 +26,16 @@ def run_jobs(
     Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop; asked twice, they are killed.
     """
     ray = library()
-    jobs = remote.jobs_of(frozen, overrides, lambda frozen: max(1, int(settings["num_cpus"] or 1) // devices(frozen)))
+    jobs = cluster_jobs.jobs_of(
+        frozen, overrides, lambda frozen: max(1, int(settings["num_cpus"] or 1) // devices(frozen))
+    )
     for job in jobs:
         if int(job.frozen["trainer"].get("num_nodes") or 1) > 1:
             raise PushforwardError(
                 "trainer.num_nodes: hydra/launcher=ray runs a job on one node; hydra/launcher=slurm on several"
             )
-    waiting = remote.unfinished(jobs)
-    remote.rehearse(waiting)
+    waiting = cluster_jobs.unfinished(jobs)
+    cluster_jobs.rehearse(waiting)
     if waiting:
         connect(ray, settings)
         try:
@@ -44,7 +46,7 @@ def run_jobs(
             follow(ray, jobs, waiting, needs, folder)
         finally:
             ray.shutdown()
-    return remote.finish(jobs)
+    return cluster_jobs.finish(jobs)
 
 
 def library() -> Any:
@@ -114,7 +116,7 @@ def follow(ray: Any, jobs: list[Job], waiting: list[Job], needs: dict[Path, dict
             task.options(name=job.path.name, **needs[job.path]).remote(str(file), str(halt), sent, str(Path.cwd()))
         ] = job
     stop = Stop()
-    with stop, screen.Screen(jobs) as shown:
+    with stop, sweep_screen.Screen(jobs) as shown:
         while handles and stop.asked < 2:
             if stop.asked and not halt.exists():
                 halt.touch()
@@ -135,14 +137,14 @@ def conclude(ray: Any, job: Job, handle: Any) -> None:
     try:
         code = ray.get(handle)
     except Exception as error:  # the node or Ray's worker died, or the files are not there
-        remote.over(job, str(job.log))
+        cluster_jobs.over(job, str(job.log))
         job.cause = f"{type(error).__name__}: {str(error).strip().splitlines()[-1].strip()}"
         job.code = 1
         return
     if code is None:
         job.state, job.code, job.cause = "not started", 130, "the sweep was stopped before its turn"
         return
-    remote.over(job, str(job.log))
+    cluster_jobs.over(job, str(job.log))
     job.code = job.code and (code if code > 0 else 1)
 
 
@@ -156,5 +158,5 @@ def work(file: str, halt: str, sent: dict[str, str], cwd: str) -> int | None:
         os.chdir(cwd)
     os.environ.update(sent)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    process = child.begin(Path(file), Path(file).with_name("job.log"), environment)
-    return child.follow(process, Path(halt).exists, patience=600)
+    process = job_process.begin(Path(file), Path(file).with_name("job.log"), environment)
+    return job_process.follow(process, Path(halt).exists, patience=600)

@@ -10,16 +10,16 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from pushforward import config, machine
+from pushforward.atomic_files import write_whole
+from pushforward.crash_report import RESUMES
 from pushforward.errors import PushforwardError
-from pushforward.failures import RESUMES
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir
-from pushforward.store import write_whole
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
 from pushforward.sweep.objective import Unmeasured, settled_images, unmeasured, validations, value
-from pushforward.sweep.pool import Pool, measure
-from pushforward.sweep.screen import Screen
+from pushforward.sweep.process_pool import Pool, measure
 from pushforward.sweep.study import Asked, Pruning, Study
+from pushforward.sweep.sweep_screen import Screen
 
 Compose = Callable[[dict[str, Any]], dict[str, Any]]
 LOOK_SECONDS = 0.5

@@ -14,14 +14,14 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+from pushforward.atomic_files import write_whole
 from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to
 from pushforward.runs import Run, RunDir
-from pushforward.store import write_whole
-from pushforward.sweep import remote, screen
+from pushforward.sweep import cluster_jobs, sweep_screen
 from pushforward.sweep.devices import on_gpu
 from pushforward.sweep.jobs import ELSEWHERE, Job
-from pushforward.sweep.task import Task
+from pushforward.sweep.slurm_task import Task
 
 TICKET = "submitted.json"
 """In a run directory: the job that it was submitted as."""
@@ -57,9 +57,9 @@ def run_jobs(
     """
     library()
     cluster = cluster_of(settings["cluster"])
-    jobs = remote.jobs_of(frozen, overrides, lambda frozen: int(settings["cpus_per_task"]))
-    waiting = [job for job in remote.unfinished(jobs) if not queued(job)]
-    remote.rehearse(waiting)
+    jobs = cluster_jobs.jobs_of(frozen, overrides, lambda frozen: int(settings["cpus_per_task"]))
+    waiting = [job for job in cluster_jobs.unfinished(jobs) if not queued(job)]
+    cluster_jobs.rehearse(waiting)
     before = sum(job.state == "skipped (finished)" for job in jobs)
     print(f"{len(jobs)} jobs: {before} finished before, {len(waiting)} to submit to {cluster}", flush=True)
     handles = submit(waiting, folder / "jobs", cluster, settings)
@@ -71,7 +71,7 @@ def run_jobs(
         )
     if handles and (settings["wait"] or cluster == "debug"):
         wait(jobs, handles)
-    return remote.finish(jobs)
+    return cluster_jobs.finish(jobs)
 
 
 # Submission ----------------------------------------------------------------------------------------------------------
@@ -199,11 +199,11 @@ def wait(jobs: list[Job], handles: list[tuple[Job, Any]]) -> None:
     for job, _ in left:
         job.state = "waiting"
     try:
-        with screen.Screen(jobs) as shown:
+        with sweep_screen.Screen(jobs) as shown:
             while left:
                 for job, handle in left:
                     if handle.done():
-                        remote.over(job, str(handle.paths.stderr))
+                        cluster_jobs.over(job, str(handle.paths.stderr))
                     elif Run(job.path).state == "running":
                         job.state = "running"
                 left = [(job, handle) for job, handle in left if job.state in ("waiting", "running")]

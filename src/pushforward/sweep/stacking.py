@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pushforward.sweep.forkserver_client import Server
 from pushforward.sweep.jobs import Job
-from pushforward.sweep.server import Server
 
 SHOWN = 3
 """Jobs named for each reason not to be stacked."""
@@ -21,7 +21,7 @@ def arrange(server: Server, jobs: Sequence[Job], at_once: int, replicas: int | N
         file.write_text(json.dumps([job.frozen for job in jobs]), encoding="utf-8")
         args = [str(file), str(answer), str(at_once), str(replicas or 0)]
         threads = int(jobs[0].frozen["trainer"]["threads"])
-        server.start("pushforward.training.arrangement.main", args, log=log, threads=threads).wait()
+        server.start("pushforward.training.stack_planning.main", args, log=log, threads=threads).wait()
         if not answer.exists():
             last = (log.read_text(encoding="utf-8").strip().splitlines() or ["its process was killed"])[-1]
             print(f"no job is stacked: {last}", flush=True)

@@ -13,12 +13,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from pushforward.atomic_files import Lock, write_whole
 from pushforward.errors import PushforwardError
 from pushforward.runs import schema
-from pushforward.store import Lock, write_whole
-from pushforward.sweep import proposals
-from pushforward.sweep.journal import DRIVER, Driver, open_storage
-from pushforward.sweep.settings import Settings
+from pushforward.sweep import optuna_study
+from pushforward.sweep.study_config import Settings
+from pushforward.sweep.study_journal import DRIVER, Driver, open_storage
 
 Params = dict[str, Any]
 
@@ -46,14 +46,14 @@ class Study:
         self.lock = Lock(folder / "locks" / "study")
         # refused now, not after the first run
         self.make_sampler = partial(
-            proposals.sampler, settings.sampler, settings.sampler_options, settings.space, settings.seed,
+            optuna_study.sampler, settings.sampler, settings.sampler_options, settings.space, settings.seed,
             len(self.directions),
         )  # fmt: skip
-        self.make_pruner = partial(proposals.pruner, settings.pruner, settings.pruner_options)
+        self.make_pruner = partial(optuna_study.pruner, settings.pruner, settings.pruner_options)
         self.make_sampler(), self.make_pruner()
         self.total = settings.trials
         if settings.sampler == "grid":
-            self.total = min(self.total, proposals.grid_size(settings.space))
+            self.total = min(self.total, optuna_study.grid_size(settings.space))
 
     def __enter__(self) -> "Study":
         self.folder.mkdir(parents=True, exist_ok=True)

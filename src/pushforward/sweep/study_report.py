@@ -11,10 +11,10 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from pushforward.atomic_files import write_whole
 from pushforward.report import plots
-from pushforward.store import write_whole
 from pushforward.sweep.objective import Objective
-from pushforward.sweep.space import Dimension
+from pushforward.sweep.search_space import Dimension
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

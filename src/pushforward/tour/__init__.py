@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.atomic_files import whole, write_whole
 from pushforward.report.figures import load
-from pushforward.store import whole, write_whole
 from pushforward.tour import bound, codes, information, players
 from pushforward.tour.drawing import Arrays
 from pushforward.tour.models import Models, commands
@@ -127,7 +127,7 @@ def write_page(folder: Path, plots: Sequence[Plot] = PLOTS) -> Path:
     """Write `index.html`: the plots with their captions and the commands that train the like, in one file without others."""
     import base64
 
-    from pushforward.text import html as escape
+    from pushforward.untrusted_text import html as escape
 
     parts = []
     for plot in plots:

@@ -88,7 +88,7 @@ class Acceleration(pl.Callback):
             self.told = True
             seconds = {name: step.compiled for name, step in self.player_steps(family).items()}
             self.session.execution["compile_seconds"] = seconds
-            if self.session.conductor.chief:
+            if self.session.callback.chief:
                 say(self.session.run, "compiled " + ", ".join(f"{name} {took:.1f} s" for name, took in seconds.items()))
 
     def finish(self, family: Family) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 
+from pushforward.allowed_targets import trusted
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import Family
 from pushforward.runs import Run, schema, write_whole
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
-from pushforward.training.bind import check_targets, settle
-from pushforward.trust import trusted
+from pushforward.training.signatures import check_targets, settle
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
 READY: dict[str, DataModule] = {}

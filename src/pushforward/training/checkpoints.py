@@ -18,7 +18,7 @@ import torch
 
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
-from pushforward.initial import checksum
+from pushforward.initial_weights import checksum
 from pushforward.runs import whole
 
 FORMAT = 1
@@ -197,7 +197,7 @@ def weights(state: dict[str, Any], ema: bool = True) -> dict[str, Any]:
 def initialise(family: Family, initial: Mapping[str, Any]) -> None:
     """Put the weights that a run starts from into its family: another run's chosen ones, its averages where it has any.
 
-    initial: what `pushforward.initial` found. Raises PushforwardError where names or shapes differ, or the file does.
+    initial: what `pushforward.initial_weights` found. Raises PushforwardError where names or shapes differ, or the file does.
     """
     path = Path(initial["file"])
     if not path.is_file():

@@ -5,7 +5,7 @@ from typing import Any
 
 from pushforward.data import DataModule
 from pushforward.families import Family
-from pushforward.report.lines import figure
+from pushforward.report.plain_tables import figure
 from pushforward.runs import RunDir
 from pushforward.training import build
 

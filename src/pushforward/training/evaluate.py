@@ -15,7 +15,7 @@ from pushforward.protocol.subject import Checks, Entries, Measure, Subject, no_i
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
 from pushforward.training.console import say
-from pushforward.training.gaps import Gaps, Stages, apart
+from pushforward.training.missing_results import Gaps, Stages, apart
 
 __all__ = ["choose", "during", "evaluate", "features_for"]
 

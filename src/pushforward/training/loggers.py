@@ -69,7 +69,7 @@ def wandb_logger(
     """
     from pytorch_lightning.loggers import WandbLogger
 
-    from pushforward.training.command import command
+    from pushforward.training.rerun_command import command
 
     check_names(project, tags(frozen), mode)
     experiment = start(

@@ -15,7 +15,7 @@ from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
 from pushforward.training.build import as_precise_as
-from pushforward.training.gaps import Gaps, apart
+from pushforward.training.missing_results import Gaps, apart
 
 GRID, PAIRS, STEPS, POINTS = 64, 16, 11, 2000
 PIXELS = 2**20

@@ -7,14 +7,14 @@ from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
 from pushforward.families import Family
 from pushforward.report.bars import bars, terms
-from pushforward.training.conductor import Conductor
+from pushforward.training.run_callback import RunCallback
 
 
 class Bar(pl.Callback):
     """One rich bar for the whole budget; nothing where the output is no terminal."""
 
-    def __init__(self, conductor: Conductor, images: int) -> None:
-        self.conductor = conductor
+    def __init__(self, callback: RunCallback, images: int) -> None:
+        self.callback = callback
         self.progress = bars(TaskProgressColumn(), TimeRemainingColumn(compact=True))
         self.task = self.progress.add_task("training", total=images, terms="")
 
@@ -23,7 +23,7 @@ class Bar(pl.Callback):
         self.progress.update(self.task, completed=family.progress.images_seen)
 
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
-        shown = terms(self.conductor.shown())
+        shown = terms(self.callback.shown())
         self.progress.update(self.task, completed=family.progress.images_seen, terms=shown)
 
     def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]

@@ -6,13 +6,13 @@ from typing import Any
 from pushforward.data import DataModule
 from pushforward.families import Family
 from pushforward.runs import RunDir
-from pushforward.training.conductor import Conductor
-from pushforward.training.gaps import Gaps
+from pushforward.training.missing_results import Gaps
+from pushforward.training.run_callback import RunCallback
 
 
 @dataclass
 class Session:
-    """A run while it is trained: what its config has built, and the conductor that knows how it went."""
+    """A run while it is trained: what its config has built, and the callback that knows how it went."""
 
     frozen: dict[str, Any]
     run: RunDir
@@ -20,7 +20,7 @@ class Session:
     family: Family
     features: Any
     mirrors: list[Any]
-    conductor: Conductor
+    callback: RunCallback
     execution: dict[str, Any] = field(default_factory=lambda: {"executed": "alone"})
     """How it was trained, for the record."""
     gaps: Gaps = field(default_factory=dict)

@@ -19,27 +19,27 @@ import torch
 from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from pushforward import config, content, identities
+from pushforward import config, data_identity, run_identity
 from pushforward.config import Trainer
+from pushforward.crash_report import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.data import DataModule
 from pushforward.errors import Busy, PushforwardError, Unreadable, described
-from pushforward.failures import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.families import Family
 from pushforward.runs import RunDir, own_sources, source_fingerprint
 from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
 from pushforward.training.acceleration import Acceleration, check
-from pushforward.training.bind import settle
 from pushforward.training.callbacks import build_callbacks
-from pushforward.training.conductor import Best, Conductor, Plan
 from pushforward.training.console import opening, say, summary
 from pushforward.training.curve_logger import CurveLogger, Opening
 from pushforward.training.evaluate import choose, during, evaluate, features_for, measures
-from pushforward.training.gaps import apart, remedy
+from pushforward.training.missing_results import apart, remedy
 from pushforward.training.pictures import draw
 from pushforward.training.progress import Bar
+from pushforward.training.run_callback import Best, Plan, RunCallback
 from pushforward.training.selection import Selector
 from pushforward.training.session import Session
+from pushforward.training.signatures import settle
 from pushforward.training.strategy import SlicedDDP
 
 GIT_SECONDS = 10.0
@@ -58,7 +58,7 @@ def train(frozen: dict[str, Any], path: Path) -> int:
     Raises PushforwardError where another process is training it, or where input is bad (the run is then `failed`).
     """
     run, requests = RunDir(path), Requests()
-    content.check(frozen)
+    data_identity.check(frozen)
     if rank() == 0 and not run.lock.acquire():
         raise Busy(f"{path}: another process is training this run; see pushforward status")
     try:
@@ -112,24 +112,24 @@ def safe(run: RunDir) -> str:
 
 def _train(frozen: dict[str, Any], run: RunDir, requests: Requests) -> int:
     session = prepare(frozen, run)
-    session.conductor.requests = requests
+    session.callback.requests = requests
     failed = True
     try:
         fit(session)
         if requests.taken:
             stop(session, requests.taken)
         conclude(session)
-        failed = session.conductor.outcome.state in ("failed", "diverged")
+        failed = session.callback.outcome.state in ("failed", "diverged")
     finally:
         finish(session, failed)
-    return told(session) if rank() == 0 else EXIT[session.conductor.outcome.state]
+    return told(session) if rank() == 0 else EXIT[session.callback.outcome.state]
 
 
 def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None) -> Session:
     """Builds the run, as its last checkpoint left it, and says so; data: set up already, by a run of the same data."""
     quiet()
-    identities.check_identity(run, frozen)
-    own = identities.identity(frozen)
+    run_identity.check_identity(run, frozen)
+    own = run_identity.identity(frozen)
     frozen = settle(frozen)
     chief = rank() == 0
     status = run.status
@@ -171,16 +171,16 @@ def prepare(frozen: dict[str, Any], run: RunDir, data: DataModule | None = None)
     features = features_for(data, frozen["features"]) if needed else None
     selector = Selector(wanted, features, during(frozen["metrics"], features, run) if chief else None)
     mirrors = make_mirrors(frozen, run) if chief else []
-    conductor = Conductor(
+    callback = RunCallback(
         run, data, plan(frozen, family, cycles, images), selector, mirrors, restored,
         lambda family, seen: mirror_pictures(mirrors, draw(run, family, data, {}), seen), build_callbacks(frozen),
     )  # fmt: skip
-    return Session(frozen, run, data, family, features, mirrors, conductor)
+    return Session(frozen, run, data, family, features, mirrors, callback)
 
 
 def conclude(session: Session) -> None:
     """A finished run is measured, recorded and drawn, by the first process alone."""
-    run, family, data, outcome = session.run, session.family, session.data, session.conductor.outcome
+    run, family, data, outcome = session.run, session.family, session.data, session.callback.outcome
     if rank() != 0 or outcome.state != "finished":
         return
     if outcome.early:
@@ -196,7 +196,7 @@ def conclude(session: Session) -> None:
             loggers.log_checkpoint(mirror, run.checkpoints / "last.ckpt")
             numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
             loggers.log_numbers(mirror, numbers, outcome.images)
-            best = session.conductor.best
+            best = session.callback.best
             if math.isfinite(best.value):
                 loggers.log_best(mirror, {"val/criterion": best.value, "images_seen": best.images_seen})
     if gaps and "record.json" not in gaps:
@@ -213,15 +213,15 @@ def finish(session: Session, failed: bool) -> None:
 
 def stop(session: Session, number: int) -> None:
     """A signal has stopped the run: if it is trained already, it resumes with its measures."""
-    outcome = session.conductor.outcome
+    outcome = session.callback.outcome
     if outcome.state == "finished":
         outcome.state, outcome.signal, outcome.reason = "stopped", number, reason(number)
 
 
 def told(session: Session) -> int:
     """Writes and says how the run ended. Returns its exit code."""
-    run, outcome = session.run, session.conductor.outcome
-    latest = session.conductor.closing() or run.status.get("latest")
+    run, outcome = session.run, session.callback.outcome
+    latest = session.callback.closing() or run.status.get("latest")
     unwritten = session.gaps.get("record.json")
     error = outcome.reason or (unwritten and f"record.json: {unwritten}")
     run.set_status(
@@ -244,31 +244,31 @@ def reopen(run: RunDir, frozen: dict[str, Any]) -> RunDir:
 
 
 def fit(session: Session) -> None:
-    """Lightning hosts: devices, processes and precision are its own; what happens between blocks is the conductor's."""
-    frozen, family, data, conductor = session.frozen, session.family, session.data, session.conductor
+    """Lightning hosts: devices, processes and precision are its own; what happens between blocks is the callback's."""
+    frozen, family, data, callback = session.frozen, session.family, session.data, session.callback
     settings = frozen["trainer"]
     family.hosted = True
     acceleration = Acceleration(session)
-    own = conductor.callbacks
-    # the conductor comes last: what callbacks did at the end of a block is in the checkpoint that it writes there
-    callbacks: list[pl.Callback] = [Opening(conductor), acceleration, *own.values(), conductor]
+    own = callback.callbacks
+    # the callback comes last: what callbacks did at the end of a block is in the checkpoint that it writes there
+    callbacks: list[pl.Callback] = [Opening(callback), acceleration, *own.values(), callback]
     if settings["progress"] and rank() == 0:
-        callbacks.append(Bar(conductor, conductor.plan.images))
-    if conductor.trained:
-        conductor.already_trained(family)
+        callbacks.append(Bar(callback, callback.plan.images))
+    if callback.trained:
+        callback.already_trained(family)
         return
     trainer = make_trainer(
-        frozen, callbacks, CurveLogger(conductor) if own else None, profiler(settings.get("profiler"), session.run)
+        frozen, callbacks, CurveLogger(callback) if own else None, profiler(settings.get("profiler"), session.run)
     )
     acceleration.prepare(family)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
         trainer.fit(family, datamodule=data)
     finally:
-        conductor.requests.patient = False
+        callback.requests.patient = False
         gc.unfreeze()
     # Lightning leaves the model on the CPU; precision=fp64 is for training, measures and pictures take float32
-    family.to(conductor.device).float()
+    family.to(callback.device).float()
     acceleration.finish(family)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
@@ -366,13 +366,13 @@ def last_checkpoint(run: RunDir, family: Family) -> dict[str, Any] | None:
 
 def record(session: Session) -> None:
     """Measures the chosen weights and writes record.json: first how it was trained, which no failure of a measure loses."""
-    frozen, run, family, conductor = session.frozen, session.run, session.family, session.conductor
-    outcome = conductor.outcome
+    frozen, run, family, callback = session.frozen, session.run, session.family, session.callback
+    outcome = callback.outcome
     card = choose(run, family, frozen)
     run.write_record(
         {},
         identity=run.identity,
-        improving=conductor.improving,
+        improving=callback.improving,
         stopped_early=outcome.early,
         init_from=frozen.get("initial"),
         objective=family.describe(),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.allowed_targets import allowed
 from pushforward.composition import compose
 from pushforward.data import DataModule
 from pushforward.data.sources import Digits, Toy2d
@@ -16,7 +17,6 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics.baselines import principal_components
 from pushforward.protocol.features import Features, NoFeatures, inception, pixels, random
 from pushforward.training.evaluate import features_for
-from pushforward.trust import allowed
 
 
 @pytest.fixture(scope="module")

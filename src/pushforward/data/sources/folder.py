@@ -14,11 +14,11 @@ from torch import Tensor
 
 from pushforward.data.sources import images
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, check_range
-from pushforward.data.sources.layout import Layout, classes, splits
+from pushforward.data.sources.folder_layout import Layout, classes, splits
 from pushforward.domains import Count, Real
 from pushforward.errors import PushforwardError
+from pushforward.file_walk import walk
 from pushforward.machine import cores
-from pushforward.walk import walk
 
 WORKERS = min(8, cores())
 ENDS = 65_536

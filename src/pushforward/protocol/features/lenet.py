@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 import pushforward
+from pushforward.atomic_files import Lock, whole, write_whole
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import mode_histogram
@@ -26,7 +27,6 @@ from pushforward.networks.lenet import LeNet
 from pushforward.protocol.features.base import CHUNK, NoFeatures, batched, digest
 from pushforward.protocol.features.classifier import RECIPE, fit, unit
 from pushforward.runs import outputs
-from pushforward.store import Lock, whole, write_whole
 
 
 class FeatureExtractor:

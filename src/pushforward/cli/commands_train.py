@@ -1,0 +1,64 @@
+"""Commands that train or measure."""
+
+import argparse
+import contextlib
+import re
+from pathlib import Path
+
+from pushforward.allowed_targets import allowed, beside
+from pushforward.cli.parser import Parser, add_allow_modules, words
+from pushforward.errors import PushforwardError
+from pushforward.output_streams import steady
+from pushforward.overrides import read
+from pushforward.runs import find
+
+
+def train(args: list[str]) -> int:
+    """pushforward train: one run, or with -m a grid of them, by Hydra's own command line; --plan: what it would do."""
+    with allowed(beside(config_dir(args))):
+        if "--plan" in args:
+            from pushforward.sweep.plan import plan
+
+            return plan([a for a in args if a != "--plan"])
+        from pushforward.command_line import hydra_train
+
+        with steady():
+            return hydra_train(args)
+
+
+def config_dir(args: list[str]) -> Path | None:
+    """The folder that Hydra's `--config-dir` names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=True)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    with contextlib.suppress(argparse.ArgumentError, SystemExit):
+        found: Path | None = parser.parse_known_args(args)[0].config_dir
+        return found
+    return None
+
+
+def evaluate(args: list[str]) -> int:
+    """pushforward evaluate RUN...: measures trained runs again, without training."""
+    parser = Parser("pushforward evaluate", description=evaluate.__doc__)
+    parser.add_argument(
+        "run",
+        nargs="+",
+        help="RUN; metrics=… to measure otherwise; data.source.path=… where its data are now",
+    )
+    parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
+    add_allow_modules(parser)
+    asked = parser.parse_intermixed_args(args)
+    measuring = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
+    moved = [word for word in asked.run if re.match(r"data\.source\.[\w.]+=", word)]
+    if asked.config_dir is not None and not asked.config_dir.is_dir():
+        raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
+    # all are found before the first is measured
+    runs = [run for spec in asked.run if spec not in (*measuring, *moved) for run in find(spec)]
+    from pushforward.training.load_run import evaluate_again
+
+    failed = False
+    with allowed([*beside(asked.config_dir), *words(asked.allow_modules)]):
+        for run in {run.id: run for run in runs}.values():
+            said, failures = evaluate_again(run, read(measuring), asked.config_dir, moved)
+            print(said)
+            failed |= bool(failures)
+    return int(failed)

@@ -1,0 +1,219 @@
+"""Sets of images seen through features, and the numbers that compare one set with held-out images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pushforward.metrics import sample
+from pushforward.metrics.card import Better
+from pushforward.metrics.extrapolated import frechet_infinity
+from pushforward.metrics.kernel import kernel_distance
+from pushforward.metrics.manifold import precision_recall_density_coverage
+from pushforward.metrics.nearest import memorised
+from pushforward.protocol.features.base import digest
+from pushforward.protocol.shared_numbers import cached_tensor
+from pushforward.protocol.subject import MEASURE_SEED, Subject
+from pushforward.seeds import generator
+
+TEST, TRAIN, WHOLE = "held-out images", "training images", "all training images"
+"""Names of sets of real images: `n` of the evaluated split, `n` of the training images, and all of these."""
+OWN = "own"
+
+
+class FeatureSets:
+    """Features and logits of sets of images by name, each computed once for a subject.
+
+    n: images of each set. A set is one of the real ones, the samples of a density over codes (`own`: of the prior), or one
+    of `others`: name -> make the images. Raises NotApplicable for a set that cannot be had.
+    """
+
+    def __init__(self, subject: Subject, n: int, others: Mapping[str, Callable[[], Tensor]] | None = None) -> None:
+        self.subject, self.n, self.others = subject, n, dict(others or {})
+        self._made: dict[str, Tensor] = {}
+
+    def images(self, name: str) -> Tensor:
+        subject = self.subject
+        if name in self.others:
+            if name not in self._made:
+                self._made[name] = self.others[name]()
+            return self._made[name]
+        if name == WHOLE:
+            return subject.raw("train")
+        if name in (TEST, TRAIN):
+            return subject.raw(subject.split if name == TEST else "train", self.n)
+        return subject.levelled(subject.samples(self.n, name))
+
+    def forget(self, name: str) -> None:
+        """Lets go of one of `others`, with all that was computed of it."""
+        if name in self.others:
+            self._made.pop(name, None)
+            self.subject.forget(("features", "samples", name, self.n), ("logits", name, self.n))
+
+    def features(self, name: str) -> Tensor:
+        """(n, d), float32 on the CPU. Shared with other measures of the same subject by its key."""
+        split = {TEST: self.subject.split, TRAIN: "train", WHOLE: "train"}.get(name)
+        n = self.subject.size("train") if name == WHOLE else self.n
+        if split is None:
+            return self.subject.once(("features", "samples", name, n), lambda: self._computed(name))
+        return self.subject.once(("features", split, n), lambda: self._real(name, split, n))
+
+    def _computed(self, name: str) -> Tensor:
+        return self.subject.features(self.images(name)).float().cpu()
+
+    def _real(self, name: str, split: str, n: int) -> Tensor:
+        """Features of real images are the same for every run: kept on disk, where the features say what they are."""
+        about = self.subject.features.card
+        if not about.get("features_hash"):  # a person's own, that nothing identifies
+            return self._computed(name)
+        key = {
+            "features": {part: about[part] for part in ("features", "features_hash")},
+            "n": n,
+            "split": split,
+            "data": data_digest(self.subject, split),
+            "cut": self.subject.data.card["split_seed"],
+        }
+        return cached_tensor("features", key, lambda: self._computed(name))
+
+    def logits(self, name: str) -> Tensor:
+        key = ("logits", name, self.n)
+        return self.subject.once(key, lambda: self.subject.features.logits(self.images(name)).float().cpu())
+
+    def shares(self, name: str) -> Tensor:
+        return sample.mode_histogram(self.logits(name))
+
+
+class Found(NamedTuple):
+    """A number, and what its card says beside what it hangs on."""
+
+    value: float
+    standard_error: float | None = None
+    note: str | None = None
+
+
+class Number(NamedTuple):
+    """Its name, where `{}` stands for the features' name, unit, and which way is better."""
+
+    name: str
+    unit: str
+    better: Better
+
+
+@dataclass(frozen=True)
+class Part:
+    """Numbers that are computed together: of(seen, set) -> one for each, in order.
+
+    floor: the real images that a perfect model's samples would be like. needs: what the features must have. also: sets
+    that stand among the references besides those that no model produced. card: what the numbers hang on.
+    """
+
+    numbers: tuple[Number, ...]
+    of: Callable[[FeatureSets, str], list[Found]]
+    floor: str = TRAIN
+    needs: str | None = None
+    also: tuple[str, ...] = ()
+    card: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.numbers[0].name.replace("_{}", "")
+
+
+def data_digest(subject: Subject, split: str) -> str:
+    """What identifies the images of a split: SHA-256 of the source's levels, or of its values."""
+
+    def digested() -> str:
+        data = subject.data
+        x = data.tensor(split) if data.arrays.levels is None else data.raw_levels(split)
+        return digest(f"{tuple(x.shape)} {data.arrays.levels}".encode(), x.numpy())
+
+    return subject.once(("digest", split), digested)
+
+
+def frechet(sets: FeatureSets, which: str) -> list[Found]:
+    x, real = sets.features(which), sets.features(TEST)
+    return [Found(sample.frechet_distance_of(x, real), sample.frechet_error(x, real))]
+
+
+def kernel(sets: FeatureSets, which: str) -> list[Found]:
+    return [Found(*kernel_distance(sets.features(which), sets.features(TEST)))]
+
+
+def infinite(sets: FeatureSets, which: str, points: int) -> list[Found]:
+    g = generator("cpu", MEASURE_SEED, "frechet infinity")
+    return [Found(*frechet_infinity(sets.features(which), sets.features(TEST), g, points))]
+
+
+def manifold(sets: FeatureSets, which: str, k: int) -> list[Found]:
+    found = precision_recall_density_coverage(sets.features(TEST), sets.features(which), k)
+    return [Found(found[name]) for name in ("precision", "recall", "density", "coverage")]
+
+
+def memory(sets: FeatureSets, which: str) -> list[Found]:
+    found = memorised(sets.features(which), sets.features(WHOLE), sets.features(TEST))
+    note = f"median distance to the nearest training image: {round(found.ratio, 3):g} of that of held-out images"
+    return [Found(found.share, binomial(found.share, sets.n), note)]
+
+
+def score(sets: FeatureSets, which: str) -> list[Found]:
+    return [Found(sample.classifier_score(sets.logits(which)))]
+
+
+def classes(sets: FeatureSets, which: str) -> list[Found]:
+    shares = sets.shares(which)
+    least = int(shares.argmin())
+    return [
+        Found(float(shares.min()), note=f"class {least} of {len(shares)}"),
+        Found(sample.class_kl(shares, sets.shares(TEST))),
+    ]
+
+
+def binomial(share: float, n: int) -> float:
+    """Standard error of a share of n."""
+    return (share * (1 - share) / n) ** 0.5
+
+
+def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
+    """What each name in `metrics.samples.parts` computes."""
+    return {
+        "frechet": (Part((Number("fd_{}", "feature²", "lower"),), frechet),),
+        "kernel": (
+            Part((Number("kd_{}", "MMD²", "lower"),), kernel, card={"kernel": "(x·y/d + 1)³", "estimator": "unbiased"}),
+        ),
+        "manifold": (
+            Part(
+                (
+                    Number("precision_{}", "share", "higher"),
+                    Number("recall_{}", "share", "higher"),
+                    Number("density_{}", "balls/k", "higher"),
+                    Number("coverage_{}", "share", "higher"),
+                ),
+                partial(manifold, k=k),
+                card={"k": k},
+            ),
+        ),
+        "infinite": (
+            Part(
+                (Number("fd_inf_{}", "feature²", "lower"),), partial(infinite, points=points), card={"points": points}
+            ),
+        ),
+        "classes": (
+            Part((Number("classifier_score_{}", "classes", "higher"),), score, needs="logits", also=(TEST,)),
+            Part(
+                (Number("least_class_share", "share", "higher"), Number("class_kl", "nats", "lower")),
+                classes,
+                needs="classes",
+                also=(TEST,),
+            ),
+        ),
+        "memory": (
+            Part(
+                (Number("memorised_{}", "share", "lower"),),
+                memory,
+                floor=TEST,
+                card={"neighbours": "training images, in features"},
+            ),
+        ),
+    }

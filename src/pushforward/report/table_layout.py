@@ -1,0 +1,113 @@
+"""What a table is made of: cells over seeds, columns, rows, notes."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pushforward.runs import Run
+from pushforward.untrusted_text import line
+
+IMPROVING, STALE, MIXED = "*", "†", "‡"
+"""Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
+
+
+@dataclass
+class Cell:
+    """One number over seeds, or why there is none: `state` is value, n/a, missing, or the state of its runs."""
+
+    state: str = "missing"
+    values: tuple[float, ...] = ()
+    relation: str = ""
+    note: str = ""
+    bold: bool = False
+    kind: str = ""
+    """ᵃ, ᵇ, … where the cards of a column differ: numbers with the same letter were measured alike."""
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation over seeds, divisor n − 1; None for one seed."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+
+@dataclass
+class Column:
+    name: str
+    unit: str = ""
+    better: str | None = None
+    unranked: str = ""
+    """Why nothing in it is called best: `not ranked`, `mixed cards`."""
+    apart: bool = False
+    """Some of its numbers are estimates beside exact values or bounds, and were not ranked with them."""
+    shown: str = ""
+    """Its display name, where it has one."""
+
+    @property
+    def title(self) -> str:
+        return self.shown or self.name
+
+    @property
+    def ranked(self) -> bool:
+        return not self.unranked
+
+
+@dataclass
+class Row:
+    key: tuple[Any, ...]
+    cells: list[Cell]
+    runs: list[Run] = field(default_factory=list)
+    reference: bool = False
+    marks: str = ""
+    others: str = ""
+    """Runs without numbers, such as `1 diverged`."""
+    shown: tuple[Any, ...] = ()
+    """Its key by display names, where it has some."""
+
+    @property
+    def label(self) -> str:
+        return _joined(self.key)
+
+    @property
+    def title(self) -> str:
+        return _joined(self.shown or self.key)
+
+    @property
+    def n(self) -> int:
+        return max((cell.n for cell in self.cells), default=0)
+
+
+@dataclass
+class Table:
+    keys: tuple[str, ...]
+    columns: list[Column]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    caption: str = ""
+    label: str = ""
+    """What \\ref in LaTeX names it by."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Display names of columns, keys and values of keys, by what stands there otherwise."""
+    digits: int | None = None
+    """Significant digits of a mean without a spread; None: four."""
+
+    def cell(self, row: str, column: str) -> Cell:
+        """The cell of the row whose label (its keys with a space between) is `row`."""
+        names = [c.name for c in self.columns]
+        return next(r for r in self.rows if r.label == row).cells[names.index(column)]
+
+
+def key_text(value: Any) -> str:
+    """A value of a row's key as it stands in the table."""
+    return "–" if value is None else line(value)
+
+
+def _joined(key: tuple[Any, ...]) -> str:
+    return " ".join(str(value) for value in key if value not in (None, ""))

@@ -1,0 +1,141 @@
+"""Tries what a command line asks for once, before anything is written: what cannot be built or run is refused here."""
+
+import contextlib
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward import config
+from pushforward.data import DataModule
+from pushforward.engine.player_step import PlayerStep
+from pushforward.errors import PushforwardError, described
+from pushforward.families import Family
+from pushforward.seeds import generator
+from pushforward.spec import Batch
+from pushforward.training import build, checkpoints
+from pushforward.training.acceleration import check
+from pushforward.training.callbacks import check_callbacks
+from pushforward.training.evaluate import check_measures, named_features
+from pushforward.training.loggers import check_logger
+from pushforward.training.memory import check_batch, within_memory
+from pushforward.training.selection import Selector
+from pushforward.training.signatures import check_targets, distinct
+from pushforward.training.train import make_trainer, quiet
+
+ELSEWHERE = 2
+"""Images of a step that is tried here for a run on another device."""
+
+
+def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
+    """Builds every distinct job and takes a step of it. Raises PushforwardError with all that is wrong, on one line.
+
+    here: on this machine's devices; else on its CPU with few images, for runs that another machine trains. What is tried is
+    thrown away, and no generator has moved: a run is the same with and without. A single job's data stay for `build_data`
+    to take; many jobs train in processes of their own.
+    """
+    quiet()
+    errors: list[str] = []
+    modules: dict[str, DataModule] = {}
+    for frozen in distinct(jobs):
+        try:
+            with unmoved():
+                rehearsed(frozen, modules, here)
+        except PushforwardError as error:
+            errors.append(str(error))
+        except (Exception, GeneratorExit, SystemExit) as error:
+            errors.append(f"model={frozen['choices'].get('model')} cannot be trained: {described(error)}")
+    if errors:
+        raise PushforwardError("; ".join(dict.fromkeys(errors)))
+    if len(jobs) == 1:
+        build.READY.update(modules)
+
+
+def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool) -> None:
+    """Tries one job; modules: data that are loaded already, by their config."""
+    check_targets(frozen)
+    check_logger(frozen)
+    if here:
+        check_device(frozen)
+    key = json.dumps(frozen["data"], sort_keys=True)
+    if key not in modules:
+        modules[key] = build.build_data(frozen)
+    data = modules[key]
+    if here:
+        check_batch(frozen, data.spec)
+    with within_memory():
+        family = build.build_family(frozen, data.spec)
+    if frozen.get("initial"):
+        checkpoints.initialise(family, frozen["initial"])
+    check(frozen, family)
+    check_callbacks(frozen, family, data)
+    check_measures(frozen["metrics"], family, data)
+    step(frozen, family, data, here)
+
+
+def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool) -> None:
+    """Takes one step of every player on a batch of the run's size, and judges one of validation. Changes the family."""
+    size, trainer = int(frozen["batch_size"]), make_trainer(frozen, []) if here else None
+    precise: Any = contextlib.nullcontext()
+    if trainer is None or trainer.world_size > 1:  # its processes begin elsewhere, or when it does
+        device, n = torch.device("cpu"), min(ELSEWHERE, size)
+    else:
+        device, n, precise = trainer.strategy.root_device, size, trainer.precision_plugin.train_step_context()
+        trainer.precision_plugin.convert_module(family)
+    family.to(device).train()
+    family.configure_optimizers()
+    assert family.stepper is not None
+    with precise:
+        batch = first(data, "train", n, family)
+        assert batch is not None
+        for player in family.players:
+            own, parts = family.stepper.player_steps[player.name], config.accumulate(frozen)
+            if isinstance(own, PlayerStep) and len(batch.x) % parts == 0:
+                own.parts = parts
+            noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
+            family.stepper.step(player, batch, noise, 0.0)
+        selector = Selector(frozen["selection"]["metric"])
+        selector.check(family, named_features(frozen["features"]))
+        held_out = first(data, "val", n, family)
+        if selector.chooses(family, data) and held_out is not None and not selector.metric.startswith("fd_"):
+            with torch.no_grad():
+                selector.named(dict.fromkeys(family.eval().validation_terms(held_out, 0), 0.0))
+
+
+def first(data: DataModule, split: str, n: int, family: Family) -> Batch | None:
+    """The first images of a split as a model takes them; None where there are none."""
+    batch = next(data.batches(split, size=n, limit=n), None)
+    if batch is None:
+        return None
+    y = None if batch.y is None else batch.y.to(family.device)
+    return Batch(batch.x.to(family.device, family.dtype), y)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def unmoved() -> Iterator[None]:
+    """Within it, nothing moves the process's generators for those outside."""
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 - a person's code may draw from it
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=list(devices)):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)  # noqa: NPY002
+
+
+def check_device(frozen: Mapping[str, Any]) -> None:
+    """Refuses more GPUs than there are."""
+    settings = frozen["trainer"]
+    if settings["accelerator"] not in ("gpu", "cuda"):
+        return
+    there, wanted = torch.cuda.device_count(), int(settings["devices"])
+    if there < wanted and not torch.backends.mps.is_available():
+        remedy = "trainer=cpu" if there == 0 else f"trainer.devices={there}"
+        raise PushforwardError(
+            f"trainer.devices={wanted}: torch finds {there or 'no'} GPU{'s' * (there != 1)} here; say {remedy}, "
+            f"or see pushforward doctor"
+        )

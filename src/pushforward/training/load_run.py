@@ -1,0 +1,206 @@
+"""A trained run taken up again from its directory: to sample from it, or to measure it once more."""
+
+import re
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward import data_identity
+from pushforward.data import DataModule
+from pushforward.errors import PushforwardError, described
+from pushforward.families import Family
+from pushforward.report.figures import draw_all
+from pushforward.runs import Run, RunDir
+from pushforward.seeds import generator
+from pushforward.training import build
+from pushforward.training.evaluate import choose, evaluate, features_for, measures
+from pushforward.training.missing_results import apart, remedy
+from pushforward.training.pictures import draw
+from pushforward.training.signatures import check_targets, taken_only
+
+MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
+"""Overrides that change what is measured, and nothing that was trained."""
+
+
+NEEDED = ("seed", "batch_size", "data", "model", "budget", "selection")
+"""Keys of a config without which no run can be taken up again."""
+
+
+def complete(run: Run) -> None:
+    """Raises PushforwardError where a run's config is damaged, or lacks what a run needs."""
+    run.readable("config.yaml")
+    if lacking := [key for key in NEEDED if run.config.get(key) is None]:
+        raise PushforwardError(f"{run.id}: unreadable: config.yaml has no {', '.join(lacking)}")
+
+
+@contextmanager
+def as_configured(run: Run) -> Iterator[None]:
+    """Raises PushforwardError for whatever a damaged config makes of what is built from it."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, PushforwardError):
+            raise
+        raise PushforwardError(f"{run.path / 'config.yaml'} cannot be built from: {described(error)}") from error
+
+
+class Trained:
+    """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
+
+    def __init__(self, run: Run, config: Mapping[str, Any] | None = None) -> None:
+        """config: the run's, where its data lie elsewhere now."""
+        complete(run)
+        if not (run.path / "checkpoints" / "last.ckpt").is_file():
+            raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
+        self.run, self.config = run, config or run.config
+        with as_configured(run):
+            self.spec = build.read_spec(run) or self.data.spec
+            self.family: Family = build.build_family(self.config, self.spec)
+        self.weights = choose(RunDir(run.path), self.family, run.config)
+        self.family.eval()
+
+    @cached_property
+    def data(self) -> DataModule:
+        """The run's data. Raises PushforwardError where they are not there, or not what it was trained on."""
+        data_identity.check(self.config)
+        return build.build_data(self.config)
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """n samples, (n, *shape), in the data's own range and unit."""
+        if not self.family.can("sample"):
+            raise PushforwardError(
+                f"{self.run.id}: {self.run.key('model')} has no prior to sample from; its codes need a density"
+            )
+        g = generator(self.family.device, seed, "samples")
+        drawn = torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
+        return self.spec.original(drawn)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of images, or of points in their own unit."""
+        return self.ask("encode", self.spec.standardized(x))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        return self.spec.original(self.ask("decode", z))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.spec.original(self.ask("reconstruct", self.spec.standardized(x)))
+
+    def ask(self, capability: str, value: Tensor) -> Tensor:
+        if not self.family.can(capability):
+            raise PushforwardError(f"{self.run.id}: {self.run.key('model')} cannot {capability}")
+        return getattr(self.family, capability)(value)
+
+
+def load(run: Run) -> Trained:
+    """The trained model of a run."""
+    return Trained(run)
+
+
+def settings_of(run: Run, overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
+    """`metrics` and `features` of a run's config, and what overrides change of them; a group that is chosen anew replaces it.
+
+    Raises PushforwardError where an override is of anything else, or cannot be composed.
+    """
+    from pushforward import composition, config
+
+    wrong = [o for o in overrides if not MEASURING.match(o)]
+    if wrong:
+        raise PushforwardError(f"evaluate {wrong[0]}: only metrics and features can change after training")
+    measured = any(isinstance(node, dict) and "_target_" in node for node in (run.config.get("metrics") or {}).values())
+    own = {"metrics": run.config.get("metrics") if measured else None, "features": run.config.get("features")}
+    if measured and not overrides:
+        return own
+    chosen = {group: run.choices.get(group) for group in own}
+    anew = {group: any(o.startswith(f"{group}=") for o in overrides) for group in own}
+    kept = [f"{group}={chosen[group]}" for group in own if chosen[group] and own[group] is not None and not anew[group]]
+    usual = composition.compose(kept, config_dir)["choices"]
+    kept += [
+        f"+{where}={option}"  # a measure or density that the run was trained with beside those of its group
+        for where, option in run.choices.items()
+        if (group := where.partition("@")[0]) in ("measure", "density")
+        and not anew["metrics"]
+        and where not in usual
+        and not any(f"{where}=" in o for o in overrides)
+        and option in config.options(group)
+    ]
+    before, after = (composition.compose([*kept, *more], config_dir) for more in ([], overrides))
+    check_targets({group: after[group] for group in own})
+    return {
+        group: after[group] if anew[group] or node is None else changed(node, before[group], after[group])
+        for group, node in own.items()
+    }
+
+
+def changed(own: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` with what differs between `before` and `after`."""
+    found = {key: value for key, value in own.items() if key in after or key not in before}
+    for key, value in after.items():
+        if key in before and before[key] == value:
+            continue
+        nodes = own.get(key), before.get(key), value
+        found[key] = changed(*nodes) if all(isinstance(node, Mapping) for node in nodes) else value  # type: ignore[arg-type]
+    return found
+
+
+def measured_by(run: Run) -> dict[str, Any]:
+    """`metrics` and `features` that the numbers of a run's record come from."""
+    own = run.record.get("measured") or run.config
+    return {"metrics": own.get("metrics"), "features": own.get("features")}
+
+
+def evaluate_again(
+    run: Run, overrides: list[str], config_dir: Path | None = None, moved: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """Measures a run once more, as its config has it and overrides change it. Returns what to say of it, and what failed.
+
+    config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`; moved: `data.source.path=NEW` of data
+    that lie elsewhere now.
+    """
+    from pushforward.training.console import summary
+    from pushforward.training.train import quiet
+
+    quiet()
+    complete(run)
+    with as_configured(run):
+        kept = {key: taken_only(node, key) for key, node in settings_of(run, overrides, config_dir).items()}
+    settings = {key: node for key, (node, _) in kept.items()}
+    gone = [key for _, keys in kept.values() for key in keys]
+    note = [f"note: left out, as there is no such argument any more: {', '.join(gone)}"] if gone else []
+    config = data_identity.moved(run.config, moved)
+    folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
+    command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *moved, *folder])
+    writer = RunDir(run.path)
+    if not writer.lock.acquire():
+        raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
+    try:
+        trained = Trained(run, config)
+        features = features_for(trained.data, settings["features"])
+        started = time.perf_counter()
+        card = {**trained.weights, "command": command}
+        found, gaps = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
+        cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
+        before = run.record.get("failed") or {}
+        if not run.record or any(name.startswith("pictures.") for name in before):
+            draw(writer, trained.family, trained.data, gaps)
+        else:
+            draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))
+        tried = {f"metrics.{name}" for name in measures(settings["metrics"])} | set(found)
+        left = {name: why for name, why in before.items() if name.startswith("metrics.") and name not in tried}
+        by = {**settings, "metrics": {**(measured_by(run)["metrics"] or {}), **(settings["metrics"] or {})}}
+        writer.update_record(found, measured=by, cost=cost, failed=left | gaps, objective=trained.family.describe())
+        if run.state == "finished" and run.status.get("error"):
+            writer.set_status(error=None)  # it had no record
+        return "\n".join([*note, summary(writer), *remedy(writer, gaps, command)]), list(gaps)
+    finally:
+        writer.lock.release()
