@@ -147,7 +147,7 @@ def test_one_that_fails_while_it_is_measured_leaves_the_others(written: Any, mon
     monkeypatch.setattr(stacked_runs, "conclude", fails)
     runs = together(files)
     assert [(run.state, run.status["error"]) for run in runs] == [
-        ("failed", f"RuntimeError: out of luck (test_stacked.py, line {fails.__code__.co_firstlineno + 2})"),
+        ("failed", f"RuntimeError: out of luck (test_stacked_runs.py, line {fails.__code__.co_firstlineno + 2})"),
         ("finished", None),
     ]
 
@@ -160,7 +160,9 @@ def test_an_error_while_they_train_ends_them_all(written: Any, monkeypatch: pyte
 
     monkeypatch.setattr(stacked_runs.StackedRuns, "between", fails)
     for run in together(files):
-        assert run.state == "failed" and run.status["error"].startswith("RuntimeError: no memory (test_stacked.py, ")
+        assert run.state == "failed" and run.status["error"].startswith(
+            "RuntimeError: no memory (test_stacked_runs.py, "
+        )
 
 
 def test_a_run_that_another_trains_is_left(written: Any, capsys: pytest.CaptureFixture[str]) -> None:

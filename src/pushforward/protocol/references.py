@@ -105,15 +105,15 @@ def contents(part: Part) -> dict[str, Any]:
 def rows(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str, Rows]:
     """Each part's rows; one set of images after another, so that no more than one is in memory."""
     made = drawn(subject, n)
-    sets = FeatureSets(subject, n, {name: make for own in made.values() for name, make in own.items()})
+    compared = FeatureSets(subject, n, {name: make for own in made.values() for name, make in own.items()})
     sets = {label: list(own) for label, own in made.items()} | {TEST: [TEST]}
     values: dict[str, dict[str, list[list[float]]]] = {name: {} for name in chosen}
     for label, own in sets.items():
         wanted = {name: part for name, part in chosen.items() if label in (part.floor, *part.also, *SAMPLERS)}
         for one in own if wanted else ():
             for name, part in wanted.items():
-                values[name].setdefault(label, []).append([found.value for found in part.of(sets, one)])
-            sets.forget(one)
+                values[name].setdefault(label, []).append([found.value for found in part.of(compared, one)])
+            compared.forget(one)
     return {name: part_rows(part, values[name]) for name, part in chosen.items()}
 
 

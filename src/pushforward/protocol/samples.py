@@ -81,7 +81,7 @@ class Samples:
         sets, beside = FeatureSets(subject, n), references_of(subject, n, able)
         for way, names in ways.items():
             for name in names:
-                entries |= self.measured(seen, self.chosen[name], way, beside.get(name))
+                entries |= self.measured(sets, self.chosen[name], way, beside.get(name))
             if way != OWN and names and not subject.can("sample"):
                 self.show(subject, way)
         return entries
