@@ -28,11 +28,11 @@ def test_signs_that_an_encoding_lacks_are_written_out(encoding: str, written: by
 
 SCRIPT = """
 import sys
-from pushforward import streams
-streams.prepare()
+from pushforward import output_streams
+output_streams.prepare()
 import os
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
-with streams.steady():
+with output_streams.steady():
     for i in range(3):
         print("σ" * 9000, flush=True)
         print("≤", file=sys.stderr, flush=True)

@@ -97,7 +97,7 @@ def test_a_person_s_model_that_raises_is_refused(
     small: Compose, monkeypatch: pytest.MonkeyPatch, method: str, does: Any
 ) -> None:
     monkeypatch.setattr(VariationalAutoencoder, method, does)
-    with pytest.raises(PushforwardError, match=r"model=vae cannot be trained: .*\(test_rehearsal.py, line \d+\)$"):
+    with pytest.raises(PushforwardError, match=r"model=vae cannot be trained: .*\(test_dry_run.py, line \d+\)$"):
         rehearse([small("model=vae", *BUDGET)])
 
 

@@ -45,7 +45,7 @@ def test_a_measure_and_a_picture_fail_alone_and_are_tried_again(
     monkeypatch.setattr(pictures, "interpolation", breaks)
     monkeypatch.setitem(figures.DRAW, "latent", breaks)
     run = trained(small(*QUICK), tmp_path / "run")
-    why = f"RuntimeError: out of luck (test_gaps.py, line {breaks.__code__.co_firstlineno + 1})"
+    why = f"RuntimeError: out of luck (test_missing_results.py, line {breaks.__code__.co_firstlineno + 1})"
     lacking = ["metrics.likelihood", "pictures.interpolation", "pictures.latent"]
     assert run.record["failed"] == dict.fromkeys(lacking, why)
     assert "psnr" in run.metrics and "bpd" not in run.metrics
