@@ -1,4 +1,4 @@
-"""What a denoising autoencoder's input loses. Each is a deterministic function of x and noise that it draws itself."""
+"""Corruptions of a denoising autoencoder's input. Each is a deterministic function of x and noise that it draws itself."""
 
 from abc import ABC, abstractmethod
 

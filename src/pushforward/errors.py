@@ -1,4 +1,4 @@
-"""The one exception that a person's input can cause, what such a message suggests, and any other exception in one line."""
+"""The exception that bad input raises, suggestions for its message, and any other exception in one line."""
 
 import difflib
 import sysconfig
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 LIBRARIES = (str(Path(__file__).parent), *(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")))
-"""Folders whose code is not a person's own."""
+"""Folders of code that is not the user's own."""
 
 
 class PushforwardError(ValueError):
@@ -31,7 +31,7 @@ def near(word: str, known: Collection[str]) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line: what it says, with its type and the line of a person's own code that it came out of."""
+    """An exception in one line: its message and type, and the line of the user's own code that raised it."""
     said = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, PushforwardError):
         return said

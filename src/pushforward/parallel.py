@@ -1,4 +1,4 @@
-"""What one process needs to know of the others. With one process every function here is free.
+"""Communication between the processes of a run. With one process every function here is free.
 
 The convention everywhere: each rank's loss is the mean over its own slice, and gradients are averaged over the ranks.
 """

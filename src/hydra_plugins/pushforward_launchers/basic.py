@@ -19,7 +19,7 @@ ConfigStore.instance().store(
 
 
 class InlineLauncher(FreezingLauncher):
-    """Runs the jobs here: finished ones are skipped, stopped ones go on, and a summary says what became of each."""
+    """Run the jobs in this process: finished ones are skipped, stopped ones resume, and a summary lists how each ended."""
 
     parallel = 1
 

@@ -2,10 +2,10 @@
 
     pushforward train -m hydra/launcher=slurm hydra.launcher.partition=gpu model=vae,gan seed=0..4 trainer=gpu
 
-The command returns once the jobs are in the queue, and says their ids and where their logs are; `pushforward status`
-tells how they stand, and with `hydra.launcher.wait=true` the command waits and sums up. What is finished, or in the queue
+The command returns once the jobs are in the queue, and prints their ids and their logs' paths; `pushforward status`
+shows their state, and with `hydra.launcher.wait=true` the command waits and sums up. What is finished, or in the queue
 already, is not submitted. A job has one task a device (`trainer.devices`) on `trainer.num_nodes` nodes. A job that reaches
-its time limit or is pre-empted checkpoints, is queued again and goes on. `outputs/` must be on a file system that the nodes
+its time limit or is pre-empted checkpoints, is queued again and resumes. `outputs/` must be on a file system that the nodes
 share. Without a cluster, `hydra.launcher.cluster=local` tries the same out on this machine, all jobs at once.
 """
 
@@ -33,7 +33,7 @@ ConfigStore.instance().store(
         "setup": [],  # shell lines before each job, such as 'module load cuda'
         "signal_delay_s": 90,  # warning before the time limit: what a run has for its checkpoint
         "sbatch": {},  # more of submitit's parameters: +hydra.launcher.sbatch.account=NAME, qos, constraint, comment …
-        "wait": False,  # true: follow the jobs and sum up; the exit code tells whether all finished
+        "wait": False,  # true: follow the jobs and sum up; the exit code says whether all finished
     },
     provider="pushforward",
 )

@@ -23,7 +23,7 @@ ConfigStore.instance().store(
 
 
 class VectorizedLauncher(FreezingLauncher):
-    """Stacks what can be stacked, a stack a process; the rest runs one process a job, and the launcher says why."""
+    """Train the jobs that can be stacked, one process a stack; run the others one process a job, and print the reason."""
 
     def __init__(
         self,

@@ -54,11 +54,11 @@ class GridOrSearch(Sweeper):
 
         if self.params:
             raise PushforwardError(
-                f"study=… beside a grid over {', '.join(self.params)}, which an experiment asks for: leave one of them out"
+                f"study=… beside a grid over {', '.join(self.params)}, which an experiment sets: leave one of them out"
             )
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
         return run_study(self.how["hydra_context"].config_loader, config, arguments)
 
     def listed(self) -> list[str]:
-        """The grid that an experiment asks for, as overrides."""
+        """Return the grid that an experiment sets, as overrides."""
         return [f"{key}={values}" for key, values in self.params.items()]

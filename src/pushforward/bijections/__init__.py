@@ -1,4 +1,4 @@
-"""What flows are made of beyond what zuko has, and the maps between data and the space a model works in."""
+"""Bijections of flows beyond those of zuko, and maps between the data and the space that a model works in."""
 
 from pushforward.bijections.coupling import Coupling, affine_couplings, spline_couplings
 from pushforward.bijections.elementwise import Centre, Logit, quantize

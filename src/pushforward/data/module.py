@@ -1,4 +1,4 @@
-"""A data set made ready for a run: cut, prepared, and handed out as training blocks and evaluation batches."""
+"""A data set ready for a run: split, prepared, and handed out as training blocks and evaluation batches."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class DataModule(pl.LightningDataModule):
     name: what the data are called in tables; None: as their source is.
 
     A run sets `seed`, and as it needs `cycles` (its budget; None: one pass), `per_cycle` (batches a cycle; None: what
-    the Trainer's module says, or 1), `start_block` (where a resumed run goes on) and `device` (None: the Trainer's).
+    the Trainer's module says, or 1), `start_block` (where a resumed run continues) and `device` (None: the Trainer's).
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        """What was understood of a person's own data, and what is odd about any, for the run's first lines."""
+        """Lines on how a user's own data were read, and on anything unusual in the data."""
         self.setup()
         n, of = len(self._index["train"]), "points" if self._moments is not None else "images"
         few = [f"few {of}: each batch of {self.batch_size} shows the {n} there are more than once; see batch_size"]
@@ -143,7 +143,7 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def card(self) -> dict[str, Any]:
-        """How the data were cut and prepared, for the metrics' cards."""
+        """The split and the preparation of the data, for the metrics' cards."""
         self.setup()
         return {
             "data": self.name,
@@ -240,7 +240,7 @@ class DataModule(pl.LightningDataModule):
         return Preparation(self.spec, levels, self.binarize == "dynamic")
 
     def _levels(self, split: str) -> Tensor | Lazy:
-        """A split's levels, statically binarised where asked for: a tensor where it fits, else read when wanted."""
+        """A split's levels, statically binarised where requested: a tensor where it fits into memory, else read on demand."""
         if split not in self._x:
             x, index = self._part(split).x, self._index[split]
             fits = megabytes(x, len(index)) <= self.resident_limit_mb

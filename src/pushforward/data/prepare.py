@@ -27,7 +27,7 @@ class Preparation:
     binarize: bool
 
     def noise(self, n: int, source: Generator) -> tuple[Tensor, ...]:
-        """What n images need, each (n, *shape)."""
+        """The noise that preparing n images takes, each (n, *shape)."""
         return tuple(uniform((n, *self.spec.shape), source) for _ in range(self.binarize + self.spec.dequantized))
 
     def __call__(self, raw: Tensor, noise: tuple[Tensor, ...]) -> Tensor:

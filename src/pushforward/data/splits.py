@@ -1,4 +1,4 @@
-"""How a source's images are cut into splits, and what is said of it."""
+"""Splitting a source's images into training, validation and test images."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ HASHED = 2**21
 def split_images(
     arrays: Arrays, name: str, validation: int | float, test: int | float, seed: int
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The images of each split, in the order of `seed`, and what is to be said of it. Equal images stand in one split.
+    """The images of each split, in the order of `seed`, and notes on them. Equal images stand in one split.
 
     A split of the source's own is taken as it is. Raises PushforwardError where the counts leave nothing to train on.
     """

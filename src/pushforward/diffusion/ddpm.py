@@ -17,7 +17,7 @@ from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
 FINEST = 1.0
-"""Where a bound's chain ends: the decoder's σ in half widths of a level's bin."""
+"""The decoder's σ at which a bound's chain ends, in half widths of a level's bin."""
 COARSEST = 0.5
 """The most that σ may be, for the half width of one of few levels' bins is as wide as the data."""
 ENOUGH = 7.0
@@ -166,7 +166,7 @@ class DDPM(Process):
 
     @property
     def least(self) -> float:
-        """σ from which a chain starts: noise far below a level's width tells nothing of the level, and the decoder names it."""
+        """σ from which a chain starts: noise far below the width of a level carries no information on it."""
         if not self.discrete or self.spec.levels is None:
             return 0.0
         return min(FINEST / (self.spec.levels - 1), COARSEST)
@@ -208,7 +208,7 @@ class DDPM(Process):
 
 
 def position(table: Tensor, value: float) -> float:
-    """Where `value` lies in a rising table, counted from 1, on a line between neighbours."""
+    """The position of `value` in a rising table, counted from 1, by linear interpolation."""
     i = int(torch.searchsorted(table, value).clamp(1, len(table) - 1))
     low, high = float(table[i - 1]), float(table[i])
     return min(max(i + (value - low) / (high - low), 1.0), float(len(table)))

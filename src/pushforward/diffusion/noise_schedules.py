@@ -1,4 +1,4 @@
-"""How much noise each step adds: β_t of q(x_t | x_{t−1}) = N(√(1 − β_t)·x_{t−1}, β_t I), t = 1 … T."""
+"""Noise schedules: β_t of q(x_t | x_{t−1}) = N(√(1 − β_t)·x_{t−1}, β_t I), t = 1 … T."""
 
 import math
 from dataclasses import dataclass

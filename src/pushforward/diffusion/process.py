@@ -1,4 +1,4 @@
-"""What every process offers: noise for a step, a regression target, a sampler, a likelihood."""
+"""The base class of processes: noise of a step, regression target, sampler, likelihood."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Process(nn.Module, ABC):
 
     @abstractmethod
     def noised(self, field: Field, x: Tensor, noise: dict[str, Tensor]) -> FieldPass:
-        """The field on noised x, and what it should have said."""
+        """The field's output on noised x, and its target."""
 
     @abstractmethod
     def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
@@ -57,10 +57,10 @@ class Process(nn.Module, ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """What its field is asked for, and what its likelihood is."""
+        """The field's target and the kind of its likelihood, in a phrase."""
 
     def draw_levels(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Where in its level's bin each pixel lies, uniform on [0, 1); nothing for real-valued data."""
+        """The place of each pixel within its level's bin, uniform on [0, 1); None for real-valued data."""
         if not self.discrete:
             return {}
         return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}

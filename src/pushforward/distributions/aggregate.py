@@ -87,7 +87,7 @@ def stratified_log_weights(n: int, n_data: int) -> Float[Tensor, "n n"]:
 
     z was drawn from its own image, which is 1 of N whatever the batch; the others stand for the N − 1 that are left. The
     paper gives one other image (N−M)/(NM) and the M − 1 = n − 2 others 1/M each: this is the mean over which one it is,
-    so it does not hang on the batch's order and varies less. Libraries that write column 0 instead of the diagonal are
+    so it does not depend on the batch's order and varies less. Libraries that write column 0 instead of the diagonal are
     biased.
     """
     beside = math.log(max(n_data - 1, 1) / (n_data * max(n - 1, 1)))

@@ -1,4 +1,4 @@
-"""What critic and generator play for. D is the critic's score of an image, a logit where the loss is a cross entropy.
+"""The losses of critic and generator. D is the critic's score of an image, a logit where the loss is a cross entropy.
 
 The generator's side of a hinge loss is Wasserstein's.
 """

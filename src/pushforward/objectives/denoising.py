@@ -1,4 +1,4 @@
-"""What a field is asked for on noised data."""
+"""The regression loss of a field on noised data."""
 
 from torch import Tensor
 

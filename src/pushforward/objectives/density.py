@@ -1,4 +1,4 @@
-"""What a model with a density pays for the data."""
+"""The negative log-likelihood of a model with a density."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""How far the codes' distribution is from the prior, and the bound that k samples an image give."""
+"""Divergences of the codes' distribution from the prior, and the importance-weighted bound of k samples."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""What one pass through a model gives its terms: a type for each kind of model."""
+"""The results of one pass through a model that its terms read: a type for each kind of model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a decoder pays for the data."""
+"""The reconstruction term of a decoder."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""What every density fitted to codes does first: check them, know their spread, take no more than it can."""
+"""Checks on codes before a density is fitted to them, their spread, and a limit to their number."""
 
 import torch
 from jaxtyping import Float

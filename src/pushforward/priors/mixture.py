@@ -94,7 +94,7 @@ class FittedMixture(Mixture):
 
         Codes are standardised first, so that the regularisation means the same for every scale; units that never change
         keep a spread of nearly nothing. A component has at least d + 1 distinct codes to be made of, so few codes get
-        fewer components than asked for: `components` says how many. EM stops after `max_iter` rounds, converged or not.
+        fewer components than requested: `components` is their number. EM stops after `max_iter` rounds, converged or not.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture

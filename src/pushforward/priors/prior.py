@@ -1,4 +1,4 @@
-"""What every density over codes offers."""
+"""The base class of densities over codes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Prior(nn.Module, ABC):
     """p(z) over codes. Abstract. One with parameters is trained by the player of the model that holds it."""
 
     def attach(self, posterior: Callable[[Tensor], Posterior]) -> None:
-        """Take the model's posterior of given images, where the prior is made of it."""
+        """Keep the model's posterior of given images, for a prior that is a mixture of posteriors."""
 
     @abstractmethod
     def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:

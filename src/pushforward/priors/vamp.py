@@ -1,4 +1,4 @@
-"""The variational mixture of posteriors: a prior made of what the encoder says of learnt inputs."""
+"""The variational mixture of posteriors: a mixture of the encoder's posteriors at trained inputs."""
 
 import math
 from collections.abc import Callable

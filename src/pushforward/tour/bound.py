@@ -82,7 +82,7 @@ def draw_rate_distortion(a: Arrays, path: Path) -> Path:
             write(plane, f"β = {b:g}", (r, d), BLUE, xytext=(6, 5), textcoords="offset points")
         margin = 0.08 * (high - low)
         plane.set(xlim=(0, 1.1 * right), ylim=(low - 2 * margin, high + 2 * margin))
-        plane.set(title="test images: what is told of them, and what is lost", xlabel="rate KL(q(z|x)‖p(z)), nats an image",
+        plane.set(title="test images: rate against distortion", xlabel="rate KL(q(z|x)‖p(z)), nats an image",
                   ylabel="distortion −log p(x|z), nats an image")  # fmt: skip
         corner = float(distortion[one] + rate[one])
         plane.text(0.97, 0.96, f"dashed: rate + distortion = {corner:.0f} nats,\nthe ELBO of β = 1 (slope −1)", color=GREY,
@@ -134,7 +134,7 @@ HUES = (BLUE, ORANGE, "0.55")
 
 
 def draw_gradients(a: Arrays, path: Path) -> Path:
-    """One gradient of the same VAE and batch under many draws of the noise, and its variance as training goes on.
+    """One gradient of the same VAE and batch under many draws of the noise, and its variance during training.
 
     along (3, draws): the part along the mean gradient, in units of its length. seen (m,): images; variance (3, m): trace of
     the covariance over the encoder's weights, nats². In the order of NAMES.

@@ -1,4 +1,4 @@
-"""What the tour's pictures share: sheets of panels, images as ink on paper, numbers as words."""
+"""Helpers of the tour's pictures: sheets of panels, images as ink on paper, numbers as words."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -91,7 +91,7 @@ def codes_of(
 
 
 def counted(models: Models, split: str) -> PixelHistogram:
-    """How often each place takes each grey level."""
+    """The frequency of each grey level at each pixel."""
     spec = models.data.spec
     assert spec.levels is not None
     histogram = PixelHistogram(spec.dim, spec.levels)
@@ -151,7 +151,7 @@ def caption_entropy(a: Arrays) -> str:
     return (
         f"A fair coin is worth {float(np.max(a['coin'])):.0f} bit, the most two outcomes can be. A pixel of the digits takes "
         f"{pooled:.2f} bits instead of {fixed:.2f}; {mean:.2f} once its place is known, so an image needs at most "
-        f"{mean * a['map_bits'].size:.0f} bits: less where pixels tell of each other."
+        f"{mean * a['map_bits'].size:.0f} bits: less where pixels predict each other."
     )
 
 

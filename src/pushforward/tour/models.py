@@ -36,14 +36,14 @@ RECIPES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Overrides of `pushforward train data=digits`, each a few seconds on one thread."""
 MOMENTS = {"VAE": 4, "GAN": 40}
-"""How many moments of a model's training are kept, the first before it and the last at its end; else these two."""
+"""The number of moments of a model's training that are kept, the first before it and the last at its end; else these two."""
 
 
 @dataclass
 class Trained:
     """A family in evaluation mode; `seconds` of training, `images` seen, `terms`: player/term -> every step's mean.
 
-    moments: (images seen, weights) on the way.
+    moments: (images seen, weights) during training.
     """
 
     family: Any
@@ -102,7 +102,7 @@ class Models:
         return Trained(family.eval(), seconds, family.progress.images_seen, terms, moments)
 
     def subject(self, name: str) -> Subject:
-        """What the measures of tables are given, for one of these models."""
+        """The subject that the measures take, for one of these models."""
         return Subject(self.trained(name).family, self.data, features=self.features)
 
     def generator(self, *stream: str | int) -> torch.Generator:

@@ -69,11 +69,11 @@ def measure_families(models: Models) -> dict[str, Any]:
 
 
 TIED = 2 * math.log(2)
-"""What a critic pays that answers ½ to everything, nats."""
+"""The loss of a critic that answers ½ to everything, nats."""
 
 
 def draw_game(a: Arrays, path: Path) -> Path:
-    """The losses of both players, what the critic believes, and what the generator makes of the same noise on the way.
+    """The losses of both players, the critic's answers, and the generator's images of the same noise during training.
 
     seen, critic, generator (s,): losses by step, nats. seen_at, real, test, fake (m,): mean probability of being real that
     the critic gives training images, held-out ones and generated ones. moments (k,), samples (k, n, h, w).

@@ -1,4 +1,4 @@
-"""Where data come from. Each source is a frozen dataclass with `load() -> Arrays`."""
+"""Sources of data. Each is a frozen dataclass with `load() -> Arrays`."""
 
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
 from pushforward.data.sources.cifar10 import Cifar10

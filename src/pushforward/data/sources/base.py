@@ -1,4 +1,4 @@
-"""What a data set is: its images (or points), labels and factors, before any model or run is known."""
+"""The content of a data set: images (or points), labels and factors, independent of any model or run."""
 
 import math
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from pushforward.errors import PushforwardError
 
 
 class Lazy(ABC):
-    """Images that are made when they are asked for (files, renderings, a view of a large tensor)."""
+    """Images that are made on demand (files, renderings, a view of a large tensor)."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.uint8
@@ -75,7 +75,7 @@ class Arrays:
     factor_values: for each factor the exact values that its indices stand for.
     log_density: exact log p(x) in nats, (n, d) -> (n,), where it is known.
     modes: centres of its modes, (k, d), where it has separate ones; mode_width: their σ.
-    notes: what was understood of a person's own data, a line each, for the run's first lines.
+    notes: how a user's own data were read, a line each, printed when a run starts.
     """
 
     train: Split

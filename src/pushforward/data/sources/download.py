@@ -75,7 +75,7 @@ def _download(name: str, file: str, mirrors: tuple[str, ...], read: Callable[[Pa
             except DAMAGED as error:
                 failures.append(f"{urlparse(mirror).hostname}: {reason(error)}")
     raise PushforwardError(
-        f"{name}: no whole copy of {file} could be had ({'; '.join(failures)}). "
+        f"{name}: no complete copy of {file} could be downloaded ({'; '.join(failures)}). "
         f"Connect to the network, or put it into a folder as {name}/{file} and set {ENVIRONMENT} to that folder."
     )
 
@@ -95,7 +95,7 @@ def retrieve(url: str, folder: Path, file: str) -> Path:
 
 
 class Bar:
-    """What pooch calls while it downloads, shown by rich."""
+    """A progress bar for pooch's downloads, shown by rich."""
 
     def __init__(self, file: str) -> None:
         from rich.progress import DownloadColumn, Progress, TransferSpeedColumn

@@ -26,7 +26,7 @@ ENDS = 65_536
 
 
 class Files(Lazy):
-    """Images of files, decoded when asked for."""
+    """Images of files, decoded on demand."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ def sizes(headers: Sequence[images.Header]) -> str:
 
 
 def meanings(headers: Sequence[images.Header], background: str) -> list[str]:
-    """How alpha, frames and CMYK were understood, where there are any."""
+    """Notes on how alpha, frames and CMYK were read, where there are any."""
     counts = [
         (sum(h.alpha for h in headers), f"with alpha, laid over {background}"),
         (sum(h.frames > 1 for h in headers), "with several frames, of which the first is used"),

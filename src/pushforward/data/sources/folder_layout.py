@@ -1,4 +1,4 @@
-"""What folders mean: which are splits and which are classes."""
+"""The layout of a folder of images: which subfolders are splits and which are classes."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -34,7 +34,7 @@ def parse(payload: bytes) -> Tensor:
 class Idx(Source, ABC):
     """Four IDX files. `payload_md5` is taken over the decompressed payload, so that any mirror's gzip header will do.
 
-    `packed_md5`, where the payload's is not published, holds for downloaded gzip files; a person's own are then
+    `packed_md5`, where the payload's is not published, holds for downloaded gzip files; a user's own are then
     checked by gzip's CRC and the IDX header alone.
     """
 

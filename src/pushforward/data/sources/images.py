@@ -1,4 +1,4 @@
-"""One image file: which formats are opened, what its header says, and how its pixels become levels from 0 to 255."""
+"""Reading one image file: supported formats, the header, and pixels as levels from 0 to 255."""
 
 import stat
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ Range = tuple[float, float]
 
 
 class Header(NamedTuple):
-    """What a file says of itself before its pixels are decoded."""
+    """A file's header, read before its pixels are decoded."""
 
     grey: bool
     width: int

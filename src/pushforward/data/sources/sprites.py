@@ -46,7 +46,7 @@ RENDERED = 20_000
 
 
 class Renderings(Lazy):
-    """Images (n, 1, size, size) of the factor values (n, 5), drawn when asked for.
+    """Images (n, 1, size, size) of the factor values (n, 5), drawn on demand.
 
     A pixel's level counts how many of its k×k sample points the shape covers: 0..k² (k = 4 grey, 1 binary).
     """
