@@ -35,7 +35,11 @@ CASES = [
         74,
         "error: /a: no such file or directory; it was",
     ),
-    (ZeroDivisionError("division by zero"), 1, "error: ZeroDivisionError: division by zero (test_crash_report.py, line "),
+    (
+        ZeroDivisionError("division by zero"),
+        1,
+        "error: ZeroDivisionError: division by zero (test_crash_report.py, line ",
+    ),
 ]
 
 
