@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-OWN = ("git", "pushforward.sweep.forkserver")
+OWN = ("git", "pushforward.sweep.local.forkserver")
 """Processes that a command may start: who the commit is, and what a study's plan is rehearsed in."""
 SECONDS, PATIENCE = 10, 60
 CODES = {0, 1, 2, 74, 130, 143}

@@ -66,7 +66,7 @@ def ps() -> list[str]:
 
 
 def trials_of(outputs: Path) -> list[Any]:
-    from pushforward.sweep.study_journal import open_storage
+    from pushforward.sweep.search.study_journal import open_storage
 
     storage = open_storage(outputs / "studies" / "vae_tuning")
     return storage.get_all_trials(storage.get_all_studies()[0]._study_id)

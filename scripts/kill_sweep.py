@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sweep"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sweep" / "local"))
 from killing import arguments, check, kill_again_and_again, start
 
 parser = argparse.ArgumentParser(description=__doc__)

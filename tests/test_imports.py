@@ -190,6 +190,18 @@ def test_imports_point_down(name: str) -> None:
         assert inside <= MAY[name] | {name}, f"{path} imports {inside - MAY[name] - {name}}"
 
 
+SWEEP = {"": set(), "local": {""}, "cluster": {""}, "search": {"", "local"}}
+"""What each folder of `sweep` may import of it; "": its own modules, which know nothing of where jobs run."""
+
+
+@pytest.mark.parametrize("name", SWEEP)
+def test_what_sweeps_share_knows_nothing_of_where_jobs_run(name: str) -> None:
+    paths = list((PACKAGE / "sweep" / name).glob("*.py"))
+    assert len(paths) > 3
+    inside = [n.split(".")[2] for path in paths for n in imports(path) if n.startswith("pushforward.sweep.")]
+    assert {n if n in SWEEP else "" for n in inside} <= SWEEP[name] | {name}
+
+
 def test_no_module_imports_itself_in_a_circle() -> None:
     """Whatever an import stands in: a module, a function, or a block for type checking."""
     names = {module(path): path for path in MODULES}

@@ -34,7 +34,7 @@ def measure(kind: str, jobs: int, out: Path) -> None:
     from pushforward.composition import compose
     from pushforward.launch import freeze_to
     from pushforward.runs import Run, runs_dir
-    from pushforward.sweep.forkserver_client import BASE, Server, targets
+    from pushforward.sweep.local.forkserver_client import BASE, Server, targets
 
     os.environ["PUSHFORWARD_OUTPUTS"] = str(out / kind)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])

@@ -93,7 +93,7 @@ class Metrics:
 
 @dataclass
 class Study:
-    """A search: see conf/study and `pushforward.sweep.study_config`. It belongs to the sweep, and to none of its runs."""
+    """A search: see conf/study and `pushforward.sweep.search.study_config`. It belongs to the sweep, to none of its runs."""
 
     name: str | None = None
     trials: Annotated[Any, Trials | None] = None

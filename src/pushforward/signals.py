@@ -77,3 +77,8 @@ class Asked:
 
     def __call__(self) -> bool:
         return bool(self.taken)
+
+    def request(self) -> None:
+        """Ask as a signal would, where none has come."""
+        if not self.taken:
+            self.taken.append(self.numbers[0])

@@ -11,7 +11,7 @@ import pytest
 from pushforward.composition import compose
 from pushforward.runs import Run, RunDir
 from pushforward.signals import Requests
-from pushforward.sweep.objective import validations, value
+from pushforward.sweep.search.objective import validations, value
 from pushforward.training import build
 from pushforward.training.evaluate import choose
 from pushforward.training.train import train

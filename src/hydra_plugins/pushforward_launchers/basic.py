@@ -27,6 +27,6 @@ class InlineLauncher(FreezingLauncher):
         self.fail_fast = fail_fast
 
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
-        from pushforward.sweep.inline import run_jobs
+        from pushforward.sweep.local.inline import run_jobs
 
         return run_jobs(frozen, overrides, self.fail_fast)

@@ -34,11 +34,11 @@ class ProcessLauncher(FreezingLauncher):
         self.parallel, self.warm, self.fail_fast, self.memory_gb = parallel, warm, fail_fast, memory_gb
 
     def prepare(self, master: dict[str, Any]) -> None:
-        from pushforward.sweep.forkserver_client import shared, targets
+        from pushforward.sweep.local.forkserver_client import shared, targets
 
         shared(self.warm, sorted(targets(master)))
 
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
-        from pushforward.sweep.process_pool import run_jobs
+        from pushforward.sweep.local.process_pool import run_jobs
 
         return run_jobs(frozen, overrides, folder, self.parallel, self.warm, self.fail_fast, self.memory_gb)

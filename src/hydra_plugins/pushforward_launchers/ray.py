@@ -37,6 +37,6 @@ class RayLauncher(FreezingLauncher):
         self.settings = settings
 
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
-        from pushforward.sweep.ray import run_jobs
+        from pushforward.sweep.cluster.ray import run_jobs
 
         return run_jobs(frozen, overrides, folder, self.settings)

@@ -46,6 +46,6 @@ class SlurmLauncher(FreezingLauncher):
         self.settings = settings
 
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
-        from pushforward.sweep.slurm import run_jobs
+        from pushforward.sweep.cluster.slurm import run_jobs
 
         return run_jobs(frozen, overrides, folder, self.settings)

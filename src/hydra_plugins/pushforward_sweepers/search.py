@@ -50,7 +50,7 @@ class GridOrSearch(Sweeper):
                 )  # where it is a key that some of the models do not have, that is said
                 raise
         from pushforward.errors import PushforwardError
-        from pushforward.sweep.trial_config import run_study
+        from pushforward.sweep.search.trial_config import run_study
 
         if self.params:
             raise PushforwardError(

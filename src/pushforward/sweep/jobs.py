@@ -5,20 +5,27 @@ import io
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pushforward import config
 from pushforward.crash_report import BUSY, SYSTEM
 from pushforward.errors import Busy
 from pushforward.launch import asked_more, standing
 from pushforward.runs import KILLED, Run, RunDir, runs_dir
-from pushforward.sweep.forkserver_client import Process
 from pushforward.untrusted_text import line
 
 ELSEWHERE = "running elsewhere"
 FINISHED = "skipped (finished)"
 CODES = {"finished": 0, "failed": 1, "diverged": 1, "stopped": 130}
 """Exit codes of runs by how they ended."""
+
+
+class Process(Protocol):
+    """A job's process; its exit code is minus the signal that killed it."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
 
 
 @dataclass

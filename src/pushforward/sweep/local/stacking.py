@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pushforward.sweep.forkserver_client import Server
 from pushforward.sweep.jobs import Job
+from pushforward.sweep.local.forkserver_client import Server
 
 SHOWN = 3
 """Jobs named for each reason not to be stacked."""

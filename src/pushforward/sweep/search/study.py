@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pushforward.atomic_files import Lock, write_whole
 from pushforward.errors import PushforwardError
 from pushforward.runs import schema
-from pushforward.sweep import optuna_study
-from pushforward.sweep.study_config import Settings
-from pushforward.sweep.study_journal import DRIVER, Driver, open_storage
+from pushforward.sweep.search import optuna_study
+from pushforward.sweep.search.study_config import Settings
+from pushforward.sweep.search.study_journal import DRIVER, Driver, open_storage
 
 Params = dict[str, Any]
 

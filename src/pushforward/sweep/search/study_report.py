@@ -13,13 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pushforward.atomic_files import write_whole
 from pushforward.report import plots
-from pushforward.sweep.objective import Objective
-from pushforward.sweep.search_space import Dimension
+from pushforward.sweep.search.objective import Objective
+from pushforward.sweep.search.search_space import Dimension
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pushforward.sweep.study import Study
+    from pushforward.sweep.search.study import Study
 
 BEST = 5
 """How many trials of one metric are listed."""

@@ -12,10 +12,10 @@ import numpy as np
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep.devices import Devices
 from pushforward.sweep.jobs import Job, settled
-from pushforward.sweep.process_pool import Pool
-from pushforward.sweep.search import Search
-from pushforward.sweep.study import Study
-from pushforward.sweep.study_config import Settings, settings
+from pushforward.sweep.local.process_pool import Pool
+from pushforward.sweep.search.study import Study
+from pushforward.sweep.search.study_config import Settings, settings
+from pushforward.sweep.search.trials import Search
 
 SPACE = {"x": {"float": [-1, 1]}, "lr": {"log": [1e-4, 1e-1]}, "width": {"int": [1, 8]}, "net": {"choice": ["a", "b"]}}
 VALIDATIONS = 6
@@ -74,7 +74,7 @@ class Inline(Pool):
             for job in self.elsewhere():
                 if not settled(job):
                     self.waiting.append(job)
-        while self.waiting and not self.stop.asked:
+        while self.waiting and not self.stop():
             job = self.waiting.pop(0)
             lock = RunDir(job.path).lock
             if not lock.acquire():

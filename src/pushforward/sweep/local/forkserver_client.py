@@ -67,7 +67,7 @@ class Server:
         }  # fmt: skip  # looking for a GPU must not initialise CUDA before a fork
         self.connection, theirs = socket.socketpair()
         with theirs:
-            ours = ["-P", "-m", "pushforward.sweep.forkserver", str(theirs.fileno()), str(os.getpid())]
+            ours = ["-P", "-m", "pushforward.sweep.local.forkserver", str(theirs.fileno()), str(os.getpid())]
             self.process = subprocess.Popen(
                 [sys.executable, *ours, *modules], pass_fds=[theirs.fileno()], start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment,
@@ -162,5 +162,5 @@ def targets(node: Any) -> set[str]:
 
 def stamp() -> tuple[int, int]:
     """Changes when a source of this package does."""
-    times = [path.stat().st_mtime_ns for path in Path(__file__).parents[1].rglob("*.py")]
+    times = [path.stat().st_mtime_ns for path in Path(__file__).parents[2].rglob("*.py")]
     return len(times), max(times)

@@ -11,8 +11,8 @@ pytest.importorskip("optuna")
 sys.path.insert(0, str(Path(__file__).parent))
 from stand_in import search, wanted
 
-from pushforward.sweep.study import Study
-from pushforward.sweep.study_report import report
+from pushforward.sweep.search.study import Study
+from pushforward.sweep.search.study_report import report
 
 
 @pytest.fixture

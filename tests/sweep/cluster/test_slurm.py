@@ -17,7 +17,7 @@ from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir, every_run, runs_dir
-from pushforward.sweep import cluster_jobs, slurm
+from pushforward.sweep.cluster import cluster_jobs, slurm
 
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
 

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from pushforward import composition, config
 from pushforward.config_errors import REFUSALS, explain
 from pushforward.errors import PushforwardError
-from pushforward.sweep.search_space import parse
-from pushforward.sweep.study_config import settings
-from pushforward.sweep.trial_config import Composer
+from pushforward.sweep.search.search_space import parse
+from pushforward.sweep.search.study_config import settings
+from pushforward.sweep.search.trial_config import Composer
 
 BASE = ["model=vae", "budget.epochs=2"]
 
@@ -117,7 +117,7 @@ def test_what_a_study_asks_for_is_checked(node: Any, why: str, tmp_path: Path, m
 )
 def test_options_are_those_of_optuna(node: Any, why: str, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    from pushforward.sweep.study import Study
+    from pushforward.sweep.search.study import Study
 
     with pytest.raises(PushforwardError, match=why):
         Study(settings({"trials": 3, "space": {"seed": {"int": [1, 9]}}, **node}, "s"), tmp_path)

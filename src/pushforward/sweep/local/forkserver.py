@@ -28,7 +28,7 @@ Order = dict[str, Any]
 
 
 def main() -> int:
-    """`python -m pushforward.sweep.forkserver DESCRIPTOR PARENT MODULE…`. In a child: what the child was forked for."""
+    """`python -m pushforward.sweep.local.forkserver DESCRIPTOR PARENT MODULE…`. In a child: what the child was forked for."""
     descriptor, parent, *modules = sys.argv[1:]
     for number in (signal.SIGINT, *HELD):
         signal.signal(number, signal.SIG_IGN)  # the sweep decides what a signal means for its jobs

@@ -17,7 +17,7 @@ from pushforward.errors import PushforwardError
 from pushforward.run_identity import identity
 from pushforward.runs import RunDir
 from pushforward.sweep import job_process
-from pushforward.sweep.slurm_task import Task, environment
+from pushforward.sweep.cluster.slurm_task import Task, environment
 
 STAND_IN = """
 import os, pathlib, signal, sys, time
@@ -147,10 +147,10 @@ def test_a_job_dies_with_its_starter(tmp_path: Path) -> None:
     starter = f"""
 import os, signal, subprocess, sys
 from pathlib import Path
-from pushforward.sweep import child
+from pushforward.sweep import job_process
 start = subprocess.Popen
-child.subprocess.Popen = lambda command, **how: start([sys.executable, "-c", "import time; time.sleep(60)"], **how)
-print(child.begin(Path({str(tmp_path / "frozen.yaml")!r}), None).pid, flush=True)
+job_process.subprocess.Popen = lambda command, **how: start([sys.executable, "-c", "import time; time.sleep(60)"], **how)
+print(job_process.begin(Path({str(tmp_path / "frozen.yaml")!r}), None).pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     began = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)

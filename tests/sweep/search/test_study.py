@@ -17,15 +17,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunDir, runs_dir
-from pushforward.sweep import optuna_study
-from pushforward.sweep.study_journal import FILE, Driver, open_storage
+from pushforward.sweep.search import optuna_study
+from pushforward.sweep.search.study_journal import FILE, Driver, open_storage
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stand_in
 from stand_in import Inline, frozen, search, wanted
 
-from pushforward.sweep.search import Search
-from pushforward.sweep.study import Study
+from pushforward.sweep.search.study import Study
+from pushforward.sweep.search.trials import Search
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from stand_in import wanted
-from pushforward.sweep.study import Study
+from pushforward.sweep.search.study import Study
 with Study(wanted(), Path(sys.argv[1])) as study:
     asked = study.ask()
     print(asked.number, asked.adopted, flush=True)
@@ -273,7 +273,7 @@ def test_quasi_random_points_fill_every_part(folder: Path) -> None:
 
 
 def test_a_sampler_that_repeats_itself_is_asked_again(folder: Path) -> None:
-    from pushforward.sweep.search_space import parse
+    from pushforward.sweep.search.search_space import parse
 
     space = parse({"x": {"float": [0, 1]}})
     stuck = optuna_study.Joint(lambda seed: optuna_study.ByNumber(lambda n: {"x": 0.5}), space, 1)

@@ -9,10 +9,11 @@ from typing import Any
 from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to
 from pushforward.runs import Run
-from pushforward.sweep import cluster_jobs, job_process, sweep_screen
+from pushforward.signals import STOPPING, Asked
+from pushforward.sweep import job_process, sweep_screen
+from pushforward.sweep.cluster import cluster_jobs
 from pushforward.sweep.devices import on_gpu
 from pushforward.sweep.jobs import Job
-from pushforward.sweep.process_pool import Stop
 
 SENT = ("PUSHFORWARD_", "WANDB_")
 """Beginnings of the environment variables that a job on another node needs as they are here."""
@@ -115,10 +116,10 @@ def follow(ray: Any, jobs: list[Job], waiting: list[Job], needs: dict[Path, dict
         handles[
             task.options(name=job.path.name, **needs[job.path]).remote(str(file), str(halt), sent, str(Path.cwd()))
         ] = job
-    stop = Stop()
+    stop = Asked(*STOPPING)
     with stop, sweep_screen.Screen(jobs) as shown:
-        while handles and stop.asked < 2:
-            if stop.asked and not halt.exists():
+        while handles and len(stop.taken) < 2:
+            if stop() and not halt.exists():
                 halt.touch()
             ready, _ = ray.wait(list(handles), timeout=0.2)
             for handle in ready:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pushforward.errors import PushforwardError
-from pushforward.sweep.search_space import Dimension, parse
+from pushforward.sweep.search.search_space import Dimension, parse
 
 
 def one(node: Any) -> Dimension:

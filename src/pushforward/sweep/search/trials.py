@@ -16,9 +16,9 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import CODES
 from pushforward.runs import Run, RunDir
 from pushforward.sweep.jobs import ELSEWHERE, Job, settled
-from pushforward.sweep.objective import Unmeasured, settled_images, unmeasured, validations, value
-from pushforward.sweep.process_pool import Pool, measure
-from pushforward.sweep.study import Asked, Pruning, Study
+from pushforward.sweep.local.process_pool import Pool, measure
+from pushforward.sweep.search.objective import Unmeasured, settled_images, unmeasured, validations, value
+from pushforward.sweep.search.study import Asked, Pruning, Study
 from pushforward.sweep.sweep_screen import Screen
 
 Compose = Callable[[dict[str, Any]], dict[str, Any]]
@@ -66,7 +66,7 @@ class Search:
                     open_to_more = self.arrange is None or not self.attempts
                     while (
                         open_to_more
-                        and not (nothing_left or self.pool.stop.asked)
+                        and not (nothing_left or self.pool.stop())
                         and len(self.attempts) < self.settings.parallel
                     ):
                         nothing_left = not self.take()
@@ -128,7 +128,7 @@ class Search:
             elif attempt.job.state not in ("waiting", ELSEWHERE):
                 attempt.over = True
                 self.conclude(attempt)
-            elif self.pool.stop.asked:
+            elif self.pool.stop():
                 attempt.over = True
                 self.stopped(attempt.asked)
 
@@ -201,7 +201,7 @@ class Search:
 
     def abandon(self) -> None:
         """An error of ours: runs are stopped and keep their checkpoints; their trials wait for the next process."""
-        self.pool.stop.asked = max(1, self.pool.stop.asked)
+        self.pool.stop.request()
         while self.pool.running:
             self.pool.step()
 

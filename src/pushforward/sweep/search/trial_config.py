@@ -16,8 +16,8 @@ from pushforward.runs import outputs
 from pushforward.runs.sweep_folders import read_study
 from pushforward.sweep import plan, sweep_record
 from pushforward.sweep.jobs import Job
-from pushforward.sweep.search_space import Dimension
-from pushforward.sweep.study_config import Settings, settings
+from pushforward.sweep.search.search_space import Dimension
+from pushforward.sweep.search.study_config import Settings, settings
 
 BATCH = 8
 """Trials asked for together, for each process, where they are trained as one."""
@@ -124,11 +124,12 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         import optuna  # noqa: F401
     except ImportError:
         raise PushforwardError("study=… needs optuna: pip install 'pushforward[search]'") from None
-    from pushforward.sweep import devices, stacking
-    from pushforward.sweep.process_pool import Pool, rehearse, server_for
-    from pushforward.sweep.search import Search
-    from pushforward.sweep.study import Study
-    from pushforward.sweep.study_report import report
+    from pushforward.sweep import devices
+    from pushforward.sweep.local import stacking
+    from pushforward.sweep.local.process_pool import Pool, rehearse, server_for
+    from pushforward.sweep.search.study import Study
+    from pushforward.sweep.search.study_report import report
+    from pushforward.sweep.search.trials import Search
 
     node = OmegaConf.to_container(master.study, resolve=True)
     how = {"warm": True, "memory_gb": None, "parallel": None, "replicas": 1, **master.hydra.launcher}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.sweep.forkserver_client import BASE, Server, targets
+from pushforward.sweep.local.forkserver_client import BASE, Server, targets
 
 sys.path.insert(0, str(Path(__file__).parent))
 from killing import alive
@@ -86,7 +86,7 @@ def test_memory_is_bounded_for_each_process(cold: Server, tmp_path: Path) -> Non
 SWEEP = """
 import os, sys, time
 from pathlib import Path
-from pushforward.sweep.forkserver_client import Server
+from pushforward.sweep.local.forkserver_client import Server
 server = Server()
 job = server.start("children.end", ["family", sys.argv[1]], log=Path(sys.argv[1]) / "log")
 while len(list(Path(sys.argv[1]).glob("*.pid"))) < 3: server.listen(0.02)

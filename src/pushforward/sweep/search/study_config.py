@@ -8,8 +8,8 @@ from pushforward import config
 from pushforward.atomic_files import name as checked_name
 from pushforward.domains import keys_of, refusals
 from pushforward.errors import PushforwardError, near
-from pushforward.sweep.objective import CRITERION, Objective, objectives
-from pushforward.sweep.search_space import Dimension, parse
+from pushforward.sweep.search.objective import CRITERION, Objective, objectives
+from pushforward.sweep.search.search_space import Dimension, parse
 
 SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "nsga2")
 PRUNERS = ("median", "hyperband")

@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from pushforward.errors import PushforwardError
-from pushforward.sweep.search_space import Dimension
+from pushforward.sweep.search.search_space import Dimension
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

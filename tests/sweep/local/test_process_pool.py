@@ -20,9 +20,9 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to
 from pushforward.runs import Run, RunDir, runs_dir
 from pushforward.sweep import devices
-from pushforward.sweep import process_pool as sweep
-from pushforward.sweep.forkserver_client import Process, shared
 from pushforward.sweep.jobs import ELSEWHERE, Job, ended, settled
+from pushforward.sweep.local import process_pool as sweep
+from pushforward.sweep.local.forkserver_client import Process, shared
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "trainer=debug", "budget.images=1024"]
 

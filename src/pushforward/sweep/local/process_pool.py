@@ -14,10 +14,11 @@ from pushforward.crash_report import SYSTEM, explain
 from pushforward.errors import PushforwardError
 from pushforward.launch import CODES, freeze_to, to_measure
 from pushforward.runs import Run
-from pushforward.signals import handled
-from pushforward.sweep import devices, stacking, sweep_screen
-from pushforward.sweep.forkserver_client import Gone, Server, shared, targets
+from pushforward.signals import STOPPING, Asked
+from pushforward.sweep import devices, sweep_screen
 from pushforward.sweep.jobs import ELSEWHERE, Job, ended, memory_kills, settled, unique
+from pushforward.sweep.local import stacking
+from pushforward.sweep.local.forkserver_client import Gone, Server, shared, targets
 
 LOOK_AGAIN = 1.0
 """Seconds between looks at runs that another process trains."""
@@ -61,7 +62,9 @@ def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         file, wrong = Path(name) / "jobs.json", Path(name) / "wrong"
         file.write_text(json.dumps(jobs), encoding="utf-8")
-        server.start("pushforward.sweep.process_pool.rehearsed", [str(file), str(wrong)], log=Path(name) / "log").wait()
+        server.start(
+            "pushforward.sweep.local.process_pool.rehearsed", [str(file), str(wrong)], log=Path(name) / "log"
+        ).wait()
         if wrong.exists():
             raise PushforwardError(wrong.read_text(encoding="utf-8"))
         # where building fails otherwise, the job will fail and say so; the others are none the worse
@@ -106,7 +109,7 @@ class Pool:
     def run(self) -> None:
         """Until every job is over, or those that were running when it was told to stop."""
         with self.stop, sweep_screen.Screen(self.jobs) as shown:
-            while self.running or (not self.stop.asked and (self.waiting or self.elsewhere())):
+            while self.running or (not self.stop() and (self.waiting or self.elsewhere())):
                 self.step()
                 shown.update()
         for job in self.waiting:
@@ -114,12 +117,12 @@ class Pool:
 
     def step(self) -> None:
         """Starts what there is room for, and takes note of what has ended."""
-        if not self.stop.asked:
+        if not self.stop():
             self.look_again()
         if not (self.running or self.waiting):
             return time.sleep(0.1)
         server = self.server()
-        if not self.stop.asked:
+        if not self.stop():
             while self.waiting and self.processes() < self.at_once and not server.gone:
                 job = self.waiting.pop(0)
                 others = [twin for twin in self.waiting if job.stack is not None and twin.stack == job.stack]
@@ -143,7 +146,7 @@ class Pool:
             if job.state != "running":
                 self.gpus.give_back(job.devices)  # a stack's are its first job's
                 if job.code and job.state != ELSEWHERE and self.fail_fast:
-                    self.stop.asked = self.stop.asked or 1
+                    self.stop.request()
         self.running = [job for job in self.running if job.state == "running"]
         self.stop.tell(self.running)
 
@@ -211,25 +214,12 @@ def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:
     return {**os.environ, **named, **({"CUDA_VISIBLE_DEVICES": visible} if visible else {})}
 
 
-class Stop:
-    """The signals that stop a sweep: how often they came, and how far that has been handed on."""
+class Stop(Asked):
+    """The signals that stop a sweep, and how often that has been handed on."""
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.told = self.first = 0
-        self.end = 0.0
-
-    def __enter__(self) -> "Stop":
-        self.handled = handled(self.take)
-        self.handled.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.handled.__exit__(None, None, None)
-
-    def take(self, number: int, frame: Any) -> None:
-        self.asked += 1
-        self.first = self.first or number
+        super().__init__(*STOPPING)
+        self.told, self.end = 0, 0.0
 
     def tell(self, running: Iterable[Job]) -> None:
         """The first time jobs checkpoint and stop, the second time they stop at once, and soon after are killed."""
@@ -237,7 +227,7 @@ class Stop:
         if self.told >= 2 and time.monotonic() > self.end:
             for process in processes:
                 process.kill()
-        if self.told < min(self.asked, 2):
+        if self.told < min(len(self.taken), 2):
             self.told += 1
             self.end = time.monotonic() + PATIENCE
             for job in running:

@@ -18,10 +18,11 @@ from pushforward.atomic_files import write_whole
 from pushforward.errors import PushforwardError
 from pushforward.launch import freeze_to
 from pushforward.runs import Run, RunDir
-from pushforward.sweep import cluster_jobs, sweep_screen
+from pushforward.sweep import sweep_screen
+from pushforward.sweep.cluster import cluster_jobs
+from pushforward.sweep.cluster.slurm_task import Task
 from pushforward.sweep.devices import on_gpu
 from pushforward.sweep.jobs import ELSEWHERE, Job
-from pushforward.sweep.slurm_task import Task
 
 TICKET = "submitted.json"
 """In a run directory: the job that it was submitted as."""

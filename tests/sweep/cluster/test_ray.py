@@ -14,7 +14,8 @@ import pytest
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import every_run, runs_dir
-from pushforward.sweep import cluster_jobs, job_process, ray
+from pushforward.sweep import job_process
+from pushforward.sweep.cluster import cluster_jobs, ray
 from pushforward.sweep.jobs import Job
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "model=vae", "network.hidden=[16]"]

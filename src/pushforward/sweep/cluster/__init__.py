@@ -1,0 +1,1 @@
+"""Jobs of a sweep on a cluster: by SLURM or by Ray."""
