@@ -4,13 +4,14 @@ from pushforward.diffusion.ddpm import DDPM
 from pushforward.diffusion.flow_matching import FlowMatching
 from pushforward.diffusion.noise_schedules import CosineBetas, LinearBetas
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
-from pushforward.diffusion.process import Process, Scored
+from pushforward.diffusion.process import HasProbabilityFlow, Process, Scored
 
 __all__ = [
     "DDPM",
     "CosineBetas",
     "Euler",
     "FlowMatching",
+    "HasProbabilityFlow",
     "Heun",
     "LinearBetas",
     "Process",

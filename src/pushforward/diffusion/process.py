@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,14 @@ class Process(nn.Module, ABC):
 
     def gaussian(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, *self.spec.shape, generator=generator, device=generator.device)
+
+
+@runtime_checkable
+class HasProbabilityFlow(Protocol):
+    """A process with a likelihood along its deterministic flow, beside the one that it is trained by."""
+
+    def flow_log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
+        """log p(x) by the flow with about `evaluations` calls of the field."""
 
 
 def rows(table: Tensor, like: Tensor) -> Tensor:

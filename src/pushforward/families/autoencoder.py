@@ -7,15 +7,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Bottleneck, Code, Posterior
+from pushforward.bottlenecks import Bottleneck, Code, Posterior, TopK
+from pushforward.corruption import Corruption
+from pushforward.distributions import Likelihood
 from pushforward.distributions.bounds import importance_weighted_bound
 from pushforward.distributions.gaussian import log_normal, sample_normal
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
+from pushforward.families.capabilities import (
+    DecodesToLikelihood,
+    Denoises,
+    EstimatesGradient,
+    HasPosterior,
+    HasPrior,
+    Reconstructs,
+    Samples,
+    Sparse,
+)
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, decoder_of, encoder_of
-from pushforward.objectives import AutoencoderPass, Objective, Term
+from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
 from pushforward.spec import Batch, DataSpec
@@ -24,7 +36,7 @@ DECODED, DECODED_ON_CPU = 65536, 1024
 """Codes that a decoder is shown at once when a bound takes many samples; on a CPU, what its cache holds."""
 
 
-class Autoencoder(Family):
+class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     """Encoder, bottleneck and decoder with one player, `model`. Abstract: the kinds are final.
 
     network: gives encoder and decoder. bottleneck: waits for in_features and code_dim; likelihood waits for spec.
@@ -33,7 +45,7 @@ class Autoencoder(Family):
 
     players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
     has_prior: ClassVar[bool] = False
-    corruption: Any
+    corruption: Corruption | None
     prior: Prior | None
 
     def __init__(
@@ -42,7 +54,7 @@ class Autoencoder(Family):
         network: Network,
         code_dim: Count,
         bottleneck: Callable[..., Bottleneck],
-        likelihood: Callable[..., Any],
+        likelihood: Callable[..., Likelihood],
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
     ) -> None:
@@ -65,7 +77,11 @@ class Autoencoder(Family):
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
     def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
-        return self.decoded(x, self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code")))
+        return self.decoded(x, self.coded(x, noise))
+
+    def coded(self, x: Tensor, noise: Noise) -> Code:
+        """The code of a training step."""
+        return self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code"))
 
     def decoded(self, x: Tensor, code: Code) -> AutoencoderPass:
         leading = code.z.shape[:-1]
@@ -78,6 +94,10 @@ class Autoencoder(Family):
 
     def describe(self) -> dict[str, str]:
         return {"model": self.objective.describe(), "likelihood": self.likelihood.describe(), "kind": self.kind()}
+
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        return {"model": self.objective}
 
     @abstractmethod
     def kind(self) -> str:
@@ -99,6 +119,10 @@ class Autoencoder(Family):
         """log p(x|z), nats per image, (n,)."""
         return self.likelihood.log_prob(self.decoder(z), x)
 
+    def draw_images(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """x ~ p(x|z), (n, *shape)."""
+        return self.likelihood.sample(self.decoder(z), self.likelihood.draw(len(z), generator).to(z))
+
 
 class PlainAutoencoder(Autoencoder):
     """A deterministic code, nothing asked of it but to reconstruct. Hinton & Salakhutdinov 2006. Final."""
@@ -107,7 +131,7 @@ class PlainAutoencoder(Autoencoder):
         return f"deterministic code of {self.bottleneck.code_dim} dimensions; no prior"
 
 
-class SparseAutoencoder(Autoencoder):
+class SparseAutoencoder(Autoencoder, Sparse):
     """Many units, few active at a time: by a target mean activation, an L1 penalty, or the k largest. Ng 2011. Final.
 
     Raises PushforwardError where nothing makes the code sparse.
@@ -115,23 +139,31 @@ class SparseAutoencoder(Autoencoder):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if len(self.objective.terms) == 1 and not hasattr(self.bottleneck, "k"):
+        if len(self.objective.terms) == 1 and not isinstance(self.bottleneck, TopK):
             raise PushforwardError(
                 "model: nothing makes this code sparse; add objective.sparsity, or use bottleneck TopK, or model=ae"
             )
 
+    @property
+    def target_activation(self) -> float | None:
+        """The mean activation that each unit is held to; None where no term has a target."""
+        targets = [float(term.rho) for term in self.objective.terms.values() if isinstance(term, ActivationKL)]
+        return targets[0] if targets else None
+
     def kind(self) -> str:
-        how = f"the {self.bottleneck.k} largest of" if hasattr(self.bottleneck, "k") else "few active of"
+        how = f"the {self.bottleneck.k} largest of" if isinstance(self.bottleneck, TopK) else "few active of"
         return f"sparse code: {how} {self.bottleneck.code_dim} units; no prior"
 
 
-class DenoisingAutoencoder(Autoencoder):
+class DenoisingAutoencoder(Autoencoder, Denoises):
     """Sees x̃ ~ c(x̃|x) and is asked for x. Vincent et al. 2008. Final.
 
     corruption: gaussian, masking or salt-and-pepper.
     """
 
-    def __init__(self, *args: Any, corruption: nn.Module, **kwargs: Any) -> None:
+    corruption: Corruption
+
+    def __init__(self, *args: Any, corruption: Corruption, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.corruption = corruption
 
@@ -148,7 +180,7 @@ class DenoisingAutoencoder(Autoencoder):
         return f"sees x under {self.corruption.describe()}, is asked for x; no prior"
 
 
-class VariationalAutoencoder(Autoencoder):
+class VariationalAutoencoder(Autoencoder, Samples, HasPosterior, EstimatesGradient):
     """A Gaussian posterior, held to the prior by the KL term of the ELBO. Kingma & Welling 2014. Final.
 
     prior: waits for code_dim and spec, and is trained with the rest; None: N(0, I).
@@ -205,31 +237,37 @@ class VariationalAutoencoder(Autoencoder):
         noise = self.bottleneck.noise(n * self.samples, generator)
         return {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
 
-    def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
+    def coded(self, x: Tensor, noise: Noise) -> Code:
         if self.samples > 1 and "code" in noise:
             noise = {**noise, "code": noise["code"].movedim(1, 0)}
-        if self.gradient == "reparameterized" or "code" not in noise:
-            return super().passed(x, noise)
-        code = self.bottleneck(self.encoder(x), noise["code"])
-        code = Code(code.z.detach(), code.posterior)
-        return self.decoded(x, code)
+        return super().coded(x, noise)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        passed = self.passed(batch.x, noise)
-        total, terms, weighted = self.objective(passed, self.epochs)
-        if self.gradient == "reparameterized":
+        return self.estimated_loss(batch, noise, self.epochs, self.gradient, self.baseline)
+
+    def estimated_loss(self, batch: Batch, noise: Noise, epochs: Tensor, gradient: str, baseline: Tensor) -> Loss:
+        """The objective, whose gradient is that of the estimator `gradient`, with the score function's running baseline."""
+        code = self.coded(batch.x, noise)
+        if gradient == "score" and "code" in noise:
+            code = Code(code.z.detach(), code.posterior)
+        passed = self.decoded(batch.x, code)
+        total, terms, weighted = self.objective(passed, epochs)
+        if gradient == "reparameterized":
             return Loss(total, terms)
         cost = weighted["reconstruction"].detach()
-        centred = cost - self.baseline[0] / self.baseline[1].clamp(min=1e-12)
+        centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
         assert passed.code.posterior is not None
         score = (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
         return Loss(total + (score - score.detach()), terms, {"cost": cost.mean()})
 
+    def encoding_parameters(self) -> list[nn.Parameter]:
+        """What the posterior is computed with."""
+        return [p for module in (self.encoder, self.bottleneck) for p in module.parameters() if p.requires_grad]
+
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
-        if stats:  # a bias-corrected running mean: (Σ decay·cost, Σ decay)
-            cost = stats["cost"].to(self.baseline)
-            self.baseline.lerp_(torch.stack([cost, torch.ones_like(cost)]), 0.1)
+        if stats:
+            update_baseline(self.baseline, stats["cost"])
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """The likelihood's mean at n draws from the prior, (n, *shape)."""
@@ -270,3 +308,9 @@ class VariationalAutoencoder(Autoencoder):
             f"Gaussian posterior over {self.bottleneck.code_dim} dimensions, prior {self.prior.describe()}, "
             f"{self.gradient} gradient"
         )
+
+
+def update_baseline(baseline: Tensor, cost: Tensor) -> None:
+    """Take a batch's mean cost into a bias-corrected running mean, (Σ decay·cost, Σ decay), in place."""
+    cost = cost.to(baseline)
+    baseline.lerp_(torch.stack([cost, torch.ones_like(cost)]), 0.1)

@@ -1,22 +1,22 @@
 """The way there in many small steps, each learned by regression on noised data."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from pushforward.diffusion import Process
+from pushforward.diffusion import HasProbabilityFlow, Process
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
+from pushforward.families.capabilities import IterativeLikelihood, IterativeLogProb, IterativeSampler
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, field_of
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Diffusion(Family):
+class Diffusion(Family, IterativeSampler, IterativeLikelihood):
     """A field f(x_t, t) over a process, with one player, `model`. Final.
 
     process: waits for spec; says what the field is asked for, how to sample with it and how likely it makes an image.
@@ -25,7 +25,6 @@ class Diffusion(Family):
 
     players = (Player("model", ("field",)),)
     costly = True
-    """Samples and bounds take many evaluations of the network: the protocol asks for fewer images."""
 
     def __init__(
         self,
@@ -51,6 +50,10 @@ class Diffusion(Family):
         total, terms, _ = self.objective(self.process.noised(self.field, batch.x, noise), self.epochs)
         return Loss(total, terms)
 
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        return {"model": self.objective}
+
     def sample(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor:
         """n draws, (n, *shape), with at most `evaluations` calls of the field each."""
         return self.process.sample(self.field, n, generator, evaluations or self.evaluations)
@@ -59,15 +62,17 @@ class Diffusion(Family):
         """log p(x), nats per image, as the process has it: a lower bound, or an estimate."""
         return Likelihoods(*self.process.log_prob(self.field, x, generator, evaluations or self.evaluations))
 
-    def flow_log_prob(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
-        """log p(x) along the deterministic flow with the process's marginals, nats per image: an estimate."""
-        process: Any = self.process
-        return Likelihoods(*process.flow_log_prob(self.field, x, generator, evaluations or self.evaluations))
+    @property
+    def flow_log_prob(self) -> IterativeLogProb | None:
+        """log p(x) along the deterministic flow with the process's marginals: an estimate. None where it has no other."""
+        process = self.process
+        if not isinstance(process, HasProbabilityFlow):
+            return None
 
-    def can(self, capability: str) -> bool:
-        if capability == "flow_log_prob":
-            return hasattr(self.process, capability)
-        return super().can(capability)
+        def log_prob(x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
+            return Likelihoods(*process.flow_log_prob(self.field, x, generator, evaluations or self.evaluations))
+
+        return log_prob
 
     @property
     def sampler(self) -> str:

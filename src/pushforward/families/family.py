@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -28,11 +28,18 @@ class Likelihoods(NamedTuple):
     evaluations: int = 1
 
 
+@runtime_checkable
+class StartsLater(Protocol):
+    """Data that begin at a block of a run, counted from 0."""
+
+    start_block: int
+
+
 class Family(pl.LightningModule, Trainable):
     """A family of generative models on the bench. Abstract.
 
-    A final family sets `players`, `draw` and `loss`, and has those of `sample`, `encode`, `decode`, `reconstruct`
-    and `log_prob` that it is capable of: a capability is a method that exists.
+    A final family sets `players`, `draw`, `loss` and `objectives`; what else it can do is said by the types in
+    `pushforward.families.capabilities`, which measures test for.
 
     Raises PushforwardError where the tunings do not fit the players.
     """
@@ -49,6 +56,7 @@ class Family(pl.LightningModule, Trainable):
         self.tunings = dict(optimizers)
         self.progress = Progress()
         self.stepper: Stepper | None = None
+        self._restored: dict[str, Any] | None = None
         self.register_buffer("epochs", torch.zeros(()), persistent=False)
         names = {player.name for player in self.players}
         if names != set(self.tunings):
@@ -65,15 +73,19 @@ class Family(pl.LightningModule, Trainable):
     def can(self, capability: str) -> bool:
         return callable(getattr(self, capability, None))
 
+    @property
+    @abstractmethod
+    def objectives(self) -> dict[str, Objective]:
+        """Each player's objective."""
+
     def units(self) -> dict[str, str]:
         """The unit of each term that is not in nats, under the term's name, or `player/term` where there are several."""
-        several = len(self.players) > 1
+        several = len(self.objectives) > 1
         return {
-            f"{child.removesuffix('_objective')}/{name}" if several else name: term.unit
-            for child, objective in self.named_children()
-            if isinstance(objective, Objective)
+            f"{player}/{name}" if several else name: term.unit
+            for player, objective in self.objectives.items()
             for name, term in objective.terms.items()
-            if isinstance(term, Term) and term.unit != "nats"
+            if term.unit != "nats"
         }
 
     def settled(self) -> float:
@@ -158,11 +170,10 @@ class Family(pl.LightningModule, Trainable):
                 "Trainer(strategy='ddp'): its wrapper expects one loss for all parameters, and players have their own; "
                 "use strategy=pushforward.training.strategy.SlicedDDP()"
             )
-        restored = getattr(self, "_restored", None)
-        if restored is not None and self.stepper is not None:
-            self.stepper.load_state_dict(restored)
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if not self.hosted and hasattr(data, "start_block"):  # Lightning restores a loader in mid-epoch only
+        if self._restored is not None and self.stepper is not None:
+            self.stepper.load_state_dict(self._restored)
+        data = getattr(self.trainer, "datamodule", None)  # Lightning sets it where it is given one
+        if not self.hosted and isinstance(data, StartsLater):  # Lightning restores a loader in mid-epoch only
             data.start_block = -(-self.progress.cycles // BLOCK)
 
     @classmethod

@@ -14,13 +14,14 @@ from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Domain
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
+from pushforward.families.capabilities import HasCodes, HasLikelihood, Samples
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks.network import ROWS, check_shape
 from pushforward.objectives import DensityPass, Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Flow(Family):
+class Flow(Family, Samples, HasCodes, HasLikelihood):
     """x → dequantised → logit → bijection → z ~ N(0, I), with one player, `model`. Final.
 
     bijection: waits for `features`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from data to z.
@@ -70,6 +71,10 @@ class Flow(Family):
         """The exact log-density of x, uniformly dequantised where it has levels, nats per image."""
         noise = self.draw("model", len(x), generator)
         return Likelihoods(self.density(self.spec.dequantize(x, noise.get("dequantize", x))), "exact", True)
+
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        return {"model": self.objective}
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n draws, (n, *shape), on the data's levels."""

@@ -11,6 +11,7 @@ from pushforward.bijections import Centre
 from pushforward.domains import Count, keys_of, refusals, settled
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
+from pushforward.families.capabilities import Decodes, HasPrior, Samples
 from pushforward.families.family import Family
 from pushforward.networks import Network, decoder_of, encoder_of
 from pushforward.networks.blocks import BatchNorm
@@ -21,7 +22,7 @@ from pushforward.priors import StandardNormal
 from pushforward.spec import Batch, DataSpec
 
 
-class GAN(Family):
+class GAN(Family, Samples, Decodes, HasPrior):
     """A generator x = G(z), z ~ N(0, I), against a critic; in a cycle the critic steps `n_critic` times. Final.
 
     network: gives the generator (its decoder) and the critic (its encoder and a linear score).
@@ -80,6 +81,10 @@ class GAN(Family):
         total, terms, _ = self.critic_objective(played, self.epochs)
         return Loss(total, terms)
 
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        return {"critic": self.critic_objective, "generator": self.generator_objective}
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n images G(z), (n, *shape)."""
         return self.decode(self.prior.sample(n, generator))
@@ -89,11 +94,8 @@ class GAN(Family):
         return self.centre.inverse(self.generator(z))
 
     def describe(self) -> dict[str, str]:
-        return {
-            "critic": self.critic_objective.describe(),
-            "generator": self.generator_objective.describe(),
-            "likelihood": "none: the model is implicit",
-        }
+        equations = {player: objective.describe() for player, objective in self.objectives.items()}
+        return {**equations, "likelihood": "none: the model is implicit"}
 
 
 class Generator(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from scipy.spatial import Delaunay
 from torch import Tensor
 
+from pushforward.families import Samples
 from pushforward.priors import FittedGaussian
 from pushforward.protocol.holes import Surroundings
 from pushforward.report import plots
@@ -41,7 +42,9 @@ def of_map(models: Models, name: str) -> dict[str, Any]:
     features = around.featured(family.decode(draws))
     found = holes(draws, z)
     far = around.remoteness(around.featured(family.decode(found)))
-    prior = around.featured(family.sample(DRAWS, models.generator("prior", name))) if family.can("sample") else None
+    prior = (
+        around.featured(family.sample(DRAWS, models.generator("prior", name))) if isinstance(family, Samples) else None
+    )
     extent = bounds(z)
     test, plane = subject.raw("test"), family.decode(lattice(extent))
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.families import IterativeSampler
 from pushforward.metrics.sample import fd_protocol
 from pushforward.tour.drawing import BLUE, GREEN, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, texts, write
 from pushforward.tour.models import Models
@@ -59,7 +60,14 @@ def measure_families(models: Models) -> dict[str, Any]:
         models.say(f"sampling: {name}")
         x = trained.family.sample(len(test), models.generator("families"))
         fd = fd_protocol(models.features(x), test, train).value
-        rows.append((fd, trained.seconds, trained.images, getattr(trained.family, "evaluations", 1)))
+        rows.append(
+            (
+                fd,
+                trained.seconds,
+                trained.images,
+                trained.family.evaluations if isinstance(trained.family, IterativeSampler) else 1,
+            )
+        )
         shown.append(x[:GRID, 0])
     return {
         "names": ["training images", *FAMILIES],

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from pushforward import data_identity
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
-from pushforward.families import Family
+from pushforward.families import Decodes, Encodes, Family, Reconstructs, Samples
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
@@ -51,6 +51,9 @@ def as_configured(run: Run) -> Iterator[None]:
         raise PushforwardError(f"{run.path / 'config.yaml'} cannot be built from: {described(error)}") from error
 
 
+C = TypeVar("C")
+
+
 class Trained:
     """A trained model and its data, as the run directory has them: the chosen weights, in evaluation mode."""
 
@@ -75,31 +78,30 @@ class Trained:
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """n samples, (n, *shape), in the data's own range and unit."""
-        if not self.family.can("sample"):
-            raise PushforwardError(
-                f"{self.run.id}: {self.run.key('model')} has no prior to sample from; its codes need a density"
-            )
+        family = self.able(Samples, "has no prior to sample from; its codes need a density")
         g = generator(self.family.device, seed, "samples")
-        drawn = torch.cat([self.family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])  # type: ignore[operator]
+        drawn = torch.cat([family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])
         return self.spec.original(drawn)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Codes of images, or of points in their own unit."""
-        return self.ask("encode", self.spec.standardized(x))
+        return self.able(Encodes, "cannot encode").encode(self.spec.standardized(x))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        return self.spec.original(self.ask("decode", z))
+        return self.spec.original(self.able(Decodes, "cannot decode").decode(z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.spec.original(self.ask("reconstruct", self.spec.standardized(x)))
+        family = self.able(Reconstructs, "cannot reconstruct")
+        return self.spec.original(family.reconstruct(self.spec.standardized(x)))
 
-    def ask(self, capability: str, value: Tensor) -> Tensor:
-        if not self.family.can(capability):
-            raise PushforwardError(f"{self.run.id}: {self.run.key('model')} cannot {capability}")
-        return getattr(self.family, capability)(value)
+    def able(self, capability: type[C], lacking: str) -> C:
+        """The family, as something with a capability. Raises PushforwardError where it has not."""
+        if not isinstance(self.family, capability):
+            raise PushforwardError(f"{self.run.id}: {self.run.key('model')} {lacking}")
+        return self.family
 
 
 def load(run: Run) -> Trained:

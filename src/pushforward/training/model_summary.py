@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
+from pushforward.families import VERBS
 from pushforward.overrides import read
 from pushforward.spec import BLOCK
 from pushforward.training import build
@@ -29,8 +30,7 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
                     f"  {part:<12}{size:>12,} parameters"
                     + (f", of player {player.name}" if len(family.players) > 1 else "")
                 )
-    able = [c for c in ("sample", "encode", "decode", "reconstruct", "denoise", "log_prob") if family.can(c)]
-    lines.append(f"  {'can':<12}{', '.join(able)}")
+    lines.append(f"  {'can':<12}{', '.join(verb for verb, able in VERBS.items() if isinstance(family, able))}")
     lines.append(f"  {'an epoch':<12}about {seconds_an_epoch(family, data):.1f} s on this machine's CPU")
     return "\n".join(lines)
 

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pushforward.data import DataModule
-from pushforward.families import Family
+from pushforward.families import Denoises, Family, HasCodes, Reconstructs, Samples
 from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
+from pushforward.spec import Batch
 from pushforward.training.build import as_precise_as
 from pushforward.training.missing_results import Gaps, apart
 
@@ -42,18 +41,24 @@ def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path
 
 def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
     """What makes the arrays of each picture of images that the family is capable of."""
-    f: Any = family
     shown: dict[str, Callable[[], Arrays]] = {}
-    if family.can("sample"):
-        shown["samples"] = lambda: {"x": f.sample(min(GRID, affordable(data)), generator(f.device, 0, "pictures"))}
-    if family.can("denoise") or family.can("reconstruct"):
-        shown["reconstructions"] = partial(reconstructions, f, data)
-    if family.can("encode") and family.can("decode"):
-        if size(data) > 1:  # one code has no way to another, and no directions
-            shown["interpolation"] = partial(interpolation, f, data)
-        if size(data) > 1 and family.can("reconstruct"):
-            shown |= {"latent": partial(latent, f, data), "traversal": partial(traversal, f, data)}
+    several = size(data) > 1  # one code has no way to another, and no directions
+    if isinstance(family, Samples):
+        shown["samples"] = lambda: {"x": family.sample(min(GRID, affordable(data)), noise(family))}
+    if isinstance(family, Reconstructs):
+        shown["reconstructions"] = lambda: reconstructions(
+            family, some(family, data, min(PAIRS, affordable(data))), noise(family)
+        )
+    if isinstance(family, HasCodes) and several:
+        shown["interpolation"] = lambda: interpolation(family, some(family, data, PAIRS), data)
+    if isinstance(family, Reconstructs) and several:
+        shown["latent"] = lambda: latent(family, some(family, data, POINTS), shown_batch(data, POINTS).y)
+        shown["traversal"] = lambda: traversal(family, some(family, data, POINTS), data)
     return shown
+
+
+def noise(family: Family) -> torch.Generator:
+    return generator(family.device, 0, "pictures")
 
 
 def split_of(data: DataModule) -> str:
@@ -72,57 +77,62 @@ def affordable(data: DataModule) -> int:
     return max(1, PIXELS // math.prod(data.spec.shape[1:]))
 
 
-def some(f: Any, data: DataModule, n: int) -> Tensor:
+def shown_batch(data: DataModule, n: int) -> Batch:
+    """The first images of the split that is shown, at most n."""
+    return next(iter(data.batches(split_of(data), size=n, limit=n)))
+
+
+def some(family: Family, data: DataModule, n: int) -> Tensor:
     """The first images of the split that is shown, at most n, on the family's device."""
-    return next(iter(data.batches(split_of(data), size=n, limit=n))).x.to(f.device, f.dtype)
+    return shown_batch(data, n).x.to(family.device, family.dtype)  # type: ignore[arg-type]
 
 
-def reconstructions(f: Any, data: DataModule) -> Arrays:
-    x = some(f, data, min(PAIRS, affordable(data)))
-    if not f.can("denoise"):
-        return {"x": x, "reconstruction": f.reconstruct(x)}
-    corrupted, restored = f.denoise(x, generator(f.device, 0, "pictures"))
+def reconstructions(family: Reconstructs, x: Tensor, noise: torch.Generator) -> Arrays:
+    if not isinstance(family, Denoises):
+        return {"x": x, "reconstruction": family.reconstruct(x)}
+    corrupted, restored = family.denoise(x, noise)
     return {"x": x, "corrupted": corrupted, "reconstruction": restored}
 
 
-def interpolation(f: Any, data: DataModule) -> Arrays:
+def interpolation(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
     """Lines of decoded codes between two images' codes."""
-    z = f.encode(some(f, data, PAIRS))
+    z = family.encode(x)
     lines = max(1, min(len(z) // 2, affordable(data) // STEPS))
     a, b = z[:lines], z[len(z) // 2 :][:lines]
     shares = torch.linspace(0, 1, STEPS, device=z.device)
     path = torch.lerp(a[:, None], b[:, None], shares.view(1, -1, *[1] * (a.ndim - 1)))
-    return {"x": f.decode(path.flatten(0, 1)).unflatten(0, (lines, STEPS))}
+    return {"x": family.decode(path.flatten(0, 1)).unflatten(0, (lines, STEPS))}
 
 
-def latent(f: Any, data: DataModule) -> Arrays:
+def latent(family: HasCodes, x: Tensor, y: Tensor | None) -> Arrays:
     """A map of the code's two widest directions by class; of a code of one unit, of that and nothing."""
-    batch = next(iter(data.batches(split_of(data), size=POINTS, limit=POINTS)))
-    z = f.encode(batch.x.to(f.device, f.dtype))
+    z = family.encode(x)
     centred = z - z.mean(0)
     flat = z if z.shape[1] == 2 else centred @ torch.linalg.svd(centred, full_matrices=False)[2][:2].T
     flat = torch.nn.functional.pad(flat, (0, 2 - flat.shape[1]))
-    return {"z": flat, "dimensions": torch.tensor(z.shape[1]), **({} if batch.y is None else {"y": batch.y})}
+    return {"z": flat, "dimensions": torch.tensor(z.shape[1]), **({} if y is None else {"y": y})}
 
 
-def traversal(f: Any, data: DataModule) -> Arrays:
+def traversal(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
     """What each of the code's widest units does on its own, from two standard deviations below its mean to two above."""
-    z = f.encode(some(f, data, POINTS))
+    z = family.encode(x)
     centre, spread = z.mean(0), z.std(0)
     widest = spread.argsort(descending=True)[: max(1, min(8, z.shape[1], affordable(data) // STEPS))]
     shares = torch.linspace(-2, 2, STEPS, device=z.device)
     steps = centre + shares[None, :, None] * torch.diag(spread)[widest][:, None]
-    return {"x": f.decode(steps.flatten(0, 1)).unflatten(0, (len(widest), STEPS))}
+    return {"x": family.decode(steps.flatten(0, 1)).unflatten(0, (len(widest), STEPS))}
 
 
 def points(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
     """What makes the arrays of the one picture of points in the plane."""
-    return {"points": partial(cloud, family, data)} if family.can("sample") and data.spec.shape == (2,) else {}
+    if not isinstance(family, Samples) or data.spec.shape != (2,):
+        return {}
+    return {"points": lambda: cloud(family.sample(POINTS, noise(family)), data)}
 
 
-def cloud(f: Any, data: DataModule) -> Arrays:
+def cloud(x: Tensor, data: DataModule) -> Arrays:
     """Samples of a plane over the data, and over the true density where it is known."""
-    x, real = f.sample(POINTS, generator(f.device, 0, "pictures")), data.tensor(split_of(data), limit=POINTS)
+    real = data.tensor(split_of(data), limit=POINTS)
     x, real = data.spec.original(x), data.spec.original(real)
     found = {"x": x, "data": real}
     low, high = real.min(0).values - 0.5, real.max(0).values + 0.5

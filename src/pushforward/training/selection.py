@@ -9,7 +9,7 @@ import torch
 
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
-from pushforward.families import Family
+from pushforward.families import Family, Samples
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.subject import raw_images
 from pushforward.seeds import generator
@@ -64,7 +64,7 @@ class Selector:
 
     def check(self, family: Family, features: Any) -> None:
         """Raises PushforwardError where samples are to choose and there are none, or no features; features: None if none."""
-        if self.metric.startswith("fd_") and (not features or not family.can("sample")):
+        if self.metric.startswith("fd_") and (not features or not isinstance(family, Samples)):
             raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
 
     def names(self, family: Family, data: DataModule) -> list[str]:

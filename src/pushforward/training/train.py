@@ -24,7 +24,7 @@ from pushforward.config import Trainer
 from pushforward.crash_report import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.data import DataModule
 from pushforward.errors import Busy, PushforwardError, Unreadable, described
-from pushforward.families import Family
+from pushforward.families import Family, IterativeSampler
 from pushforward.runs import RunDir, own_sources, source_fingerprint
 from pushforward.signals import Interrupted, Requests, handled, reason
 from pushforward.training import build, checkpoints, loggers
@@ -315,7 +315,7 @@ def plan(frozen: dict[str, Any], family: Family, cycles: int, images: int) -> Pl
     n = family.spec.n_train
     per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
     pictures = frozen["trainer"]["pictures_every"]
-    if pictures is None and (frozen["logger"] or {}).get("_target_") and not getattr(family, "costly", False):
+    if pictures is None and (frozen["logger"] or {}).get("_target_") and not isinstance(family, IterativeSampler):
         pictures = images / n / loggers.PICTURES
     return Plan(
         cycles=cycles,

@@ -1,0 +1,176 @@
+"""What a family can do beside being trained, as types: a measure tests `isinstance(family, Encodes)`, mypy checks the call.
+
+They stand with the families and not in `engine`: their signatures name posteriors, priors and likelihoods, which the
+engine does not know. What depends on the instance is an attribute that may be None, such as `HasPrior.prior`.
+A family names them among its bases, so that mypy holds its methods against them; one that only has the methods counts too.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.bottlenecks import Posterior
+from pushforward.corruption import Corruption
+from pushforward.distributions import Likelihood
+from pushforward.engine import Loss, Noise
+from pushforward.families.family import Likelihoods
+from pushforward.objectives import Objective
+from pushforward.priors import Prior
+from pushforward.spec import Batch
+
+
+class LogProb(Protocol):
+    """log p(x) of images, nats per image."""
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Likelihoods: ...
+
+
+class IterativeLogProb(LogProb, Protocol):
+    """log p(x) by repeated calls of a network; None: as many as the recipe has."""
+
+    def __call__(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods: ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws images by itself."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n images, (n, *shape)."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Has a code for each image."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes, (n, d); a posterior's means."""
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Has an image for each code."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images, (n, *shape)."""
+
+
+@runtime_checkable
+class HasCodes(Encodes, Decodes, Protocol):
+    """Encodes and decodes."""
+
+
+@runtime_checkable
+class Reconstructs(HasCodes, Protocol):
+    """Encodes and decodes with a loss: its reconstructions are worth comparing with their images."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """decode(encode(x)), (n, *shape)."""
+
+
+@runtime_checkable
+class Denoises(Reconstructs, Protocol):
+    """Was trained to undo a corruption."""
+
+    corruption: Corruption
+
+    def denoise(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Corrupted images and what is made of them, (n, *shape) each."""
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """Holds a density over codes; None where it was trained without one."""
+
+    prior: Prior | None
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Says how likely an image is: exactly, by a bound, or by an estimate."""
+
+    def log_prob(self, x: Tensor, generator: torch.Generator) -> Likelihoods:
+        """log p(x), nats per image."""
+
+
+@runtime_checkable
+class HasPosterior(HasLikelihood, Protocol):
+    """Has a density q(z|x) over codes, and so importance-weighted bounds."""
+
+    def posterior(self, x: Tensor) -> Posterior:
+        """q(z|x), (n, d) each part."""
+
+    def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
+        """A lower bound of log p(x) by k samples of the posterior, nats per image."""
+
+
+@runtime_checkable
+class DecodesToLikelihood(Decodes, Protocol):
+    """Decodes to the parameters of a density p(x|z)."""
+
+    likelihood: Likelihood
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), nats per image, (n,)."""
+
+    def draw_images(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """x ~ p(x|z), (n, *shape)."""
+
+
+@runtime_checkable
+class IterativeSampler(Samples, Protocol):
+    """Calls its network `evaluations` times for a sample, unless another number is given: measures take fewer images.
+
+    sampler: how, in a phrase.
+    """
+
+    evaluations: int
+
+    @property
+    def sampler(self) -> str: ...
+
+    def sample(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class IterativeLikelihood(HasLikelihood, Protocol):
+    """Calls its network `evaluations` times for a likelihood, unless another number is given.
+
+    flow_log_prob: log p(x) along the deterministic flow with its process's marginals; None where that is no other thing.
+    """
+
+    evaluations: int
+
+    @property
+    def flow_log_prob(self) -> IterativeLogProb | None: ...
+
+    def log_prob(self, x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods: ...
+
+
+@runtime_checkable
+class EstimatesGradient(Protocol):
+    """Trains its encoder by either estimator of the objective's gradient: z = μ + σε, or the score function."""
+
+    objective: Objective
+
+    def encoding_parameters(self) -> list[nn.Parameter]:
+        """What the posterior is computed with."""
+
+    def estimated_loss(self, batch: Batch, noise: Noise, epochs: Tensor, gradient: str, baseline: Tensor) -> Loss:
+        """The objective, whose gradient is that of the estimator `gradient`, with the score function's running baseline."""
+
+
+@runtime_checkable
+class Sparse(Encodes, Protocol):
+    """Has codes of which few units are on; `target_activation` is the mean that each is held to, None where there is none."""
+
+    @property
+    def target_activation(self) -> float | None: ...
+
+
+VERBS: dict[str, type] = {
+    "sample": Samples, "encode": Encodes, "decode": Decodes, "reconstruct": Reconstructs, "denoise": Denoises,
+    "log_prob": HasLikelihood,
+}  # fmt: skip
+"""What a person asks of a trained model."""
