@@ -38,15 +38,18 @@ def test_cases_found() -> None:
     assert len(CASES) == 3 * 3 * 8 - 1 + 4 * 2 * 7 + 1 * 7
 
 
-def build(name: str, role: str, shape: tuple[int, ...], seed: int = 0) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+def build(
+    name: str, role: str, shape: tuple[int, ...], seed: int = 0, condition: int = 0
+) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     torch.manual_seed(seed)
     network, g = NETWORKS[name], torch.Generator().manual_seed(1)
     x, t, z = torch.rand(4, *shape, generator=g), torch.rand(4, generator=g), torch.randn(4, CODE, generator=g)
+    c = (torch.randn(4, condition, generator=g),) if condition else ()
     if role == "encoder":
-        return network.encoder(shape), (x,)
+        return network.encoder(shape, condition), (x, *c)
     if role == "decoder":
-        return network.decoder(CODE, shape, 2), (z,)
-    return network.field(shape), (x, t)
+        return network.decoder(CODE, shape, 2, condition), (z, *c)
+    return network.field(shape, condition), (x, t, *c)
 
 
 @pytest.mark.parametrize(("name", "role", "shape"), CASES)
@@ -105,6 +108,68 @@ def test_stacked_replicas_equal_solo(name: str, role: str, shape: tuple[int, ...
 
 def test_stacked_cases_found() -> None:
     assert len(STACKED) == 8 * 2 + 4 * 2 + 1
+
+
+CONDITION = 3
+CONDITIONED = [(name, role, shape) for name, role, shape in CASES if shape in ((1, 8, 8), (2,), (2, 5, 7))]
+
+
+def test_conditioned_cases_found() -> None:
+    """3 mlp × 3 roles × 3 shapes, 4 convolutional × 2 roles × 2 images, 1 unet × 2 images."""
+    assert len(CONDITIONED) == 3 * 3 * 3 + 4 * 2 * 2 + 2
+
+
+@pytest.mark.parametrize(("name", "role", "shape"), CONDITIONED)
+def test_a_condition_reaches_the_output_and_must_be_given(name: str, role: str, shape: tuple[int, ...]) -> None:
+    module, inputs = build(name, role, shape, condition=CONDITION)
+    for p in module.parameters():  # a zero-initialised layer would hide it
+        p.data += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(2))
+    out, other = module(*inputs), module(*inputs[:-1], inputs[-1].roll(1, 0))
+    plain = build(name, role, shape)[0]
+    extra = CONDITION if (name, role) == ("mlp-linear", "encoder") else 0  # the identity, of c too
+    assert out.shape == (4, plain(*inputs[:-1]).shape[1] + extra, *out.shape[2:])
+    assert not torch.allclose(out, other)
+    if out.requires_grad:
+        out.square().sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+    with pytest.raises(PushforwardError, match="for a condition is given none"):
+        module(*inputs[:-1])
+    with pytest.raises(PushforwardError, match="without a condition is given one"):
+        plain(*inputs)
+
+
+GOLDEN = {
+    ("mlp", "encoder"): 5042.250,
+    ("mlp", "decoder"): 5971.085,
+    ("mlp", "field"): 5956.792,
+    ("mlp-linear", "encoder"): 132.126,
+    ("mlp-linear", "decoder"): 435.745,
+    ("mlp-linear", "field"): 382.339,
+    ("mlp-batch", "encoder"): 299.546,
+    ("mlp-batch", "decoder"): 654.125,
+    ("mlp-batch", "field"): 522.905,
+    ("conv", "encoder"): 268.093,
+    ("conv", "decoder"): 368.223,
+    ("conv-layer", "encoder"): 333.506,
+    ("conv-layer", "decoder"): 651.349,
+    ("resnet", "encoder"): 719.100,
+    ("resnet", "decoder"): 876.523,
+    ("resnet-group", "encoder"): 1045.154,
+    ("resnet-group", "decoder"): 1156.857,
+    ("unet", "field"): 3185.078,
+}
+"""Sum of absolute parameters and of absolute outputs of networks without a condition, as before there were conditions."""
+
+
+def test_without_a_condition_a_network_is_what_it_was() -> None:
+    found = {}
+    for name, role, shape in CASES:
+        if shape == (1, 8, 8):
+            module, inputs = build(name, role, shape)
+            parameters = sum(float(p.detach().double().abs().sum()) for p in module.parameters())
+            found[name, role] = parameters + float(module(*inputs).detach().double().abs().sum())
+    assert found == pytest.approx(GOLDEN, rel=1e-5)
+    assert len(found) == len(GOLDEN) == 3 * 3 + 4 * 2 + 1
 
 
 def test_missing_roles_name_who_has_them() -> None:

@@ -84,6 +84,40 @@ def frozen_statistics(norms: Sequence[BatchNorm]) -> Iterator[None]:
             norm.track = True
 
 
+class Beside(nn.Module):
+    """x with a condition c, (n, condition), beside its features, or as constant channels beside its own."""
+
+    def forward(self, x: Float[Tensor, "n f *hw"], c: Float[Tensor, "n k"]) -> Float[Tensor, "n g *hw"]:
+        wide = c.to(x.dtype).view(*c.shape, *[1] * (x.ndim - 2))
+        return torch.cat((x, wide.expand(-1, -1, *x.shape[2:])), 1)
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other; those of kind `Beside`, where there are any, take in the condition c."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.conditioned = any(isinstance(layer, Beside) for layer in layers)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        check_condition(c, self.conditioned)
+        for layer in self:
+            x = layer(x, c) if isinstance(layer, Beside) else layer(x)
+        return x
+
+
+def beside(condition: int) -> list[nn.Module]:
+    """The layer that takes in a condition of this size; none where there is no condition."""
+    return [Beside()] if condition else []
+
+
+def check_condition(c: Tensor | None, wanted: bool) -> None:
+    """Raise PushforwardError where a network that was built for a condition is given none, or the other way round."""
+    if (c is not None) != wanted:
+        built, given = ("for a", "none") if wanted else ("without a", "one")
+        raise PushforwardError(f"a network that was built {built} condition is given {given}")
+
+
 class TimeFeatures(nn.Module):
     """(sin ωᵢt, cos ωᵢt) for t in [0, 1], ωᵢ geometric from 1 to `highest`. Vaswani et al. 2017, sec. 3.5."""
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from pushforward.domains import Count, Natural
 from pushforward.errors import PushforwardError
-from pushforward.networks.blocks import then
+from pushforward.networks.blocks import Layers, beside, then
 from pushforward.networks.network import Encoder, image_shape, missing
 
 
@@ -29,12 +29,12 @@ class Conv:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
 
-    def encoder(self, shape: tuple[int, ...]) -> Encoder:
+    def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
         c, h, w = image_shape("conv", shape)
         sizes, channels = self._sizes(h, w)
-        layers: list[nn.Module] = []
+        layers = beside(condition)
         for i, out in enumerate(channels):
-            layer = partial(nn.Conv2d, channels[i - 1] if i else c, out, 4, stride=2, padding=1)
+            layer = partial(nn.Conv2d, channels[i - 1] if i else c + condition, out, 4, stride=2, padding=1)
             layers += then(layer, out, self.norm if i else "none", self.activation)
         layers += then(partial(nn.Conv2d, out, out, 3, padding=1), out, self.norm, self.activation)
         features = out * sizes[-1][0] * sizes[-1][1]
@@ -44,11 +44,11 @@ class Conv:
             features = units
         return Encoder(layers, features)
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
         c, h, w = image_shape("conv", shape)
         sizes, channels = self._sizes(h, w)
         (h0, w0), c0 = sizes[-1], channels[-1]
-        layers: list[nn.Module] = []
+        layers, in_features = beside(condition), in_features + condition
         for units in self.hidden[::-1]:
             layers += then(partial(nn.Linear, in_features, units), units, self.norm, self.activation)
             in_features = units
@@ -59,9 +59,9 @@ class Conv:
             up = partial(_double, channels[i], channels[i - 1], sizes[i + 1], sizes[i])
             layers += then(up, channels[i - 1], self.norm, self.activation)
         layers += [_double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
-        return nn.Sequential(*layers)
+        return Layers(*layers)
 
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
+    def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         raise missing("conv", "field")
 
     def _sizes(self, h: int, w: int) -> tuple[list[tuple[int, int]], list[int]]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.domains import Count
-from pushforward.networks.blocks import TimeFeatures, then
+from pushforward.networks.blocks import Layers, TimeFeatures, beside, then
 from pushforward.networks.network import Encoder
 
 _TIME = 32
@@ -26,19 +26,19 @@ class MLP:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
 
-    def encoder(self, shape: tuple[int, ...]) -> Encoder:
-        layers, out_features = self._layers(math.prod(shape), self.hidden)
-        return Encoder([nn.Flatten(), *layers] if len(shape) > 1 else layers, out_features)
+    def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
+        layers, out_features = self._layers(math.prod(shape) + condition, self.hidden)
+        return Encoder([*[nn.Flatten()] * (len(shape) > 1), *beside(condition), *layers], out_features)
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
-        layers, width = self._layers(in_features, self.hidden[::-1])
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
+        layers, width = self._layers(in_features + condition, self.hidden[::-1])
         head = nn.Linear(width, parameters * math.prod(shape))
-        return nn.Sequential(*layers, head, nn.Unflatten(1, (parameters, *shape)))
+        return Layers(*beside(condition), *layers, head, nn.Unflatten(1, (parameters, *shape)))
 
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
+    def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         dim = math.prod(shape)
-        layers, width = self._layers(dim + _TIME, self.hidden)
-        return MLPField(nn.Sequential(*layers, nn.Linear(width, dim)))
+        layers, width = self._layers(dim + _TIME + condition, self.hidden)
+        return MLPField(Layers(*beside(condition), *layers, nn.Linear(width, dim)))
 
     def _layers(self, width: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
         layers: list[nn.Module] = []
@@ -57,5 +57,7 @@ class MLPField(nn.Module):
         self.time = TimeFeatures(_TIME, highest=100.0)
         self.layers = layers
 
-    def forward(self, x: Float[Tensor, " n *shape"], t: Float[Tensor, " n"]) -> Float[Tensor, " n *shape"]:
-        return self.layers(torch.cat((x.flatten(1), self.time(t)), 1)).reshape(x.shape)
+    def forward(
+        self, x: Float[Tensor, " n *shape"], t: Float[Tensor, " n"], c: Float[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, " n *shape"]:
+        return self.layers(torch.cat((x.flatten(1), self.time(t)), 1), c).reshape(x.shape)

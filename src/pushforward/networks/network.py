@@ -1,12 +1,16 @@
 """What every network offers: three roles, of which it may lack some."""
 
+import inspect
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pushforward.errors import PushforwardError
+from pushforward.networks.blocks import Layers
+
+M = TypeVar("M", bound=nn.Module)
 
 WITH_ROLE = {
     "encoder": ("mlp", "conv", "resnet"),
@@ -17,22 +21,26 @@ WITH_ROLE = {
 
 
 class Network(Protocol):
-    """Plain numbers, from which modules of the data's shape are made."""
+    """Plain numbers, from which modules of the data's shape are made.
 
-    def encoder(self, shape: tuple[int, ...]) -> "Encoder":
+    A module built with the size of a `condition` takes c, (n, condition), as its last argument; without it is as if there
+    were no such thing.
+    """
+
+    def encoder(self, shape: tuple[int, ...], condition: int = 0) -> "Encoder":
         """(n, *shape) → (n, out_features)."""
         ...
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
         """(n, in_features) → (n, parameters, *shape), unbounded."""
         ...
 
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
+    def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         """x (n, *shape), t (n,) in [0, 1] → (n, *shape)."""
         ...
 
 
-class Encoder(nn.Sequential):
+class Encoder(Layers):
     """Layers from (n, *shape) to (n, out_features)."""
 
     def __init__(self, layers: Iterable[nn.Module], out_features: int) -> None:
@@ -59,36 +67,52 @@ ROWS = 2
 """Images that a new module is tried on."""
 
 
-def encoder_of(network: Network, shape: tuple[int, ...]) -> Encoder:
+def encoder_of(network: Network, shape: tuple[int, ...], condition: int = 0) -> Encoder:
     """The network's encoder. Raises PushforwardError where it does not give (n, out_features) on data of this shape."""
-    encoder = network.encoder(shape)
+    encoder = _built(network, network.encoder, (shape,), condition)
     if not isinstance(getattr(encoder, "out_features", None), int):
         raise PushforwardError(
             f"network: the encoder of {type(network).__name__} does not say how many features it gives; "
             "set its attribute out_features, or return a pushforward.networks.Encoder"
         )
-    _try(network, "encoder", encoder, (torch.zeros(ROWS, *shape),), (encoder.out_features,), shape)
+    _try(network, "encoder", encoder, (torch.zeros(ROWS, *shape),), (encoder.out_features,), shape, condition)
     return encoder
 
 
-def decoder_of(network: Network, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+def decoder_of(
+    network: Network, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0
+) -> nn.Module:
     """The network's decoder. Raises PushforwardError where it does not give (n, parameters, *shape)."""
-    decoder = network.decoder(in_features, shape, parameters)
-    _try(network, "decoder", decoder, (torch.zeros(ROWS, in_features),), (parameters, *shape), shape)
+    decoder = _built(network, network.decoder, (in_features, shape, parameters), condition)
+    _try(network, "decoder", decoder, (torch.zeros(ROWS, in_features),), (parameters, *shape), shape, condition)
     return decoder
 
 
-def field_of(network: Network, shape: tuple[int, ...]) -> nn.Module:
+def field_of(network: Network, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
     """The network's field. Raises PushforwardError where it does not give (n, *shape)."""
-    field = network.field(shape)
-    _try(network, "field", field, (torch.zeros(ROWS, *shape), torch.zeros(ROWS)), shape, shape)
+    field = _built(network, network.field, (shape,), condition)
+    _try(network, "field", field, (torch.zeros(ROWS, *shape), torch.zeros(ROWS)), shape, shape, condition)
     return field
+
+
+def _built(network: Network, make: Callable[..., M], sizes: tuple[Any, ...], condition: int) -> M:
+    """A role's module. A network of one's own may know no condition, as long as it is given none."""
+    if not condition:
+        return make(*sizes)
+    if "condition" not in inspect.signature(make).parameters:
+        raise PushforwardError(
+            f"network: the {make.__name__} of {type(network).__name__} takes no condition; give it an argument "
+            "condition, the size of a vector that its module takes beside its input, or use condition=none"
+        )
+    return make(*sizes, condition=condition)
 
 
 def _try(
     network: Network, role: str, module: nn.Module, given: tuple[Tensor, ...], wanted: tuple[int, ...],
-    shape: tuple[int, ...],
+    shape: tuple[int, ...], condition: int,
 ) -> None:  # fmt: skip
+    if condition:
+        given = (*given, torch.zeros(ROWS, condition))
     modes = {part: part.training for part in module.modules()}
     module.eval()  # batch norms must not learn from it
     check_shape(f"the {role} of network {type(network).__name__}", lambda: module(*given), wanted, shape)

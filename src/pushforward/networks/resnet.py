@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.domains import Count
-from pushforward.networks.blocks import ACTIVATIONS, NORMS, choice, conv, then
+from pushforward.networks.blocks import ACTIVATIONS, NORMS, Layers, beside, choice, conv, then
 from pushforward.networks.network import Encoder, image_shape, missing
 
 
@@ -28,10 +28,10 @@ class ResNet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
 
-    def encoder(self, shape: tuple[int, ...]) -> Encoder:
+    def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
         c, h, w = image_shape("resnet", shape)
         sizes, channels = self._sizes(h, w)
-        layers: list[nn.Module] = [conv(c, channels[0], bias=self.norm != "batch")]
+        layers = [*beside(condition), conv(c + condition, channels[0], bias=self.norm != "batch")]
         for i, out in enumerate(channels):
             if i:
                 # the size rounds up, so that no pixel of an odd image is left out
@@ -40,19 +40,20 @@ class ResNet:
         layers += [*self._activate(channels[-1]), nn.Flatten()]
         return Encoder(layers, channels[-1] * sizes[-1][0] * sizes[-1][1])
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
         c, h, w = image_shape("resnet", shape)
         sizes, channels = self._sizes(h, w)
         (h0, w0), c0 = sizes[-1], channels[-1]
-        layers: list[nn.Module] = [nn.Linear(in_features, c0 * h0 * w0), nn.Unflatten(1, (c0, h0, w0))]
+        dense = nn.Linear(in_features + condition, c0 * h0 * w0)
+        layers = [*beside(condition), dense, nn.Unflatten(1, (c0, h0, w0))]
         for i in range(len(channels) - 1, -1, -1):
             layers += self._blocks(channels[min(i + 1, len(channels) - 1)], channels[i])
             if i:
                 layers.append(Resize(sizes[i - 1]))
         layers += [*self._activate(channels[0]), conv(channels[0], parameters * c), nn.Unflatten(1, (parameters, c))]
-        return nn.Sequential(*layers)
+        return Layers(*layers)
 
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
+    def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         raise missing("resnet", "field")
 
     def _sizes(self, h: int, w: int) -> tuple[list[tuple[int, int]], list[int]]:

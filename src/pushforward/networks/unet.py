@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.domains import Count, Natural
-from pushforward.networks.blocks import Attention, TimeFeatures, conv, group_norm, zero
+from pushforward.networks.blocks import Attention, TimeFeatures, check_condition, conv, group_norm, zero
 from pushforward.networks.network import Encoder, image_shape, missing
 
 
@@ -28,26 +28,34 @@ class UNet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
 
-    def encoder(self, shape: tuple[int, ...]) -> Encoder:
+    def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
         raise missing("unet", "encoder")
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
         raise missing("unet", "decoder")
 
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
-        return UNetField(image_shape("unet", shape), self.width, self.multipliers, self.blocks, self.attention)
+    def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
+        c, h, w = image_shape("unet", shape)
+        return UNetField((c, h, w), self.width, self.multipliers, self.blocks, self.attention, condition)
 
 
 class UNetField(nn.Module):
-    """(x, t) → a field of x's shape; zero at the start, as its last convolution is."""
+    """(x, t, c) → a field of x's shape; zero at the start, as its last convolution is. c is added to t's embedding."""
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int, multipliers: tuple[int, ...], blocks: int, attention: int
+        self,
+        shape: tuple[int, int, int],
+        width: int,
+        multipliers: tuple[int, ...],
+        blocks: int,
+        attention: int,
+        condition: int,
     ) -> None:
         super().__init__()
         c, h, w = shape
         time = 4 * width
         self.time = nn.Sequential(TimeFeatures(width * 2), nn.Linear(width * 2, time), nn.SiLU(), nn.Linear(time, time))
+        self.condition = nn.Linear(condition, time) if condition else None
         self.first = conv(c, width)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         skips, attends, channels = [width], list[bool](), width
@@ -68,8 +76,13 @@ class UNetField(nn.Module):
                 channels = width * multiplier
         self.last = nn.Sequential(group_norm(channels), nn.SiLU(), zero(conv(channels, c)))
 
-    def forward(self, x: Float[Tensor, " n c h w"], t: Float[Tensor, " n"]) -> Float[Tensor, " n c h w"]:
+    def forward(
+        self, x: Float[Tensor, " n c h w"], t: Float[Tensor, " n"], c: Float[Tensor, "n k"] | None = None
+    ) -> Float[Tensor, " n c h w"]:
+        check_condition(c, self.condition is not None)
         time = self.time(t)
+        if self.condition is not None:
+            time = time + self.condition(c)
         h = self.first(x)
         skips = [h]
         for block in self.down:
