@@ -12,7 +12,7 @@ from pushforward.families import PlainAutoencoder, Tuning
 from pushforward.networks import MLP
 from pushforward.objectives import Reconstruction
 from pushforward.schedules import Cosine, Exponential, Linear, Schedule
-from pushforward.spec import Block, DataSpec
+from pushforward.spec import Batch, Block, DataSpec
 
 CASES = [
     (Linear(warmup=4, start=0.2), {0: 0.2, 2: 0.6, 4: 1.0, 9: 1.0}),
@@ -53,7 +53,7 @@ def test_the_optimiser_follows_the_epochs_seen() -> None:
     optimizer = family.stepper.optimizers["model"]
     rates, theirs = list[float](), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
     optimizer.register_step_pre_hook(lambda *_: rates.append(optimizer.param_groups[0]["lr"]))
-    family.stepper.block(Block(0, torch.randn(16, 10, 2)))
+    family.stepper.block(Block(0, Batch(torch.randn(16, 10, 2))))
     assert family.progress.images_seen == 160 and float(family.epochs) == 3.75
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=16)
     for rate in rates:

@@ -18,7 +18,7 @@ from pushforward.families import Family
 from pushforward.report import table_render, terminal
 from pushforward.report.run_list import RunList
 from pushforward.runs import RunDir, every_run
-from pushforward.spec import BLOCK, Block, DataSpec
+from pushforward.spec import BLOCK, Batch, Block, DataSpec
 from pushforward.training.build import build_family
 
 AT_LEAST = 0.4
@@ -55,14 +55,14 @@ def step(overrides: Sequence[str], side: int, batch: int) -> float:
     model = family(overrides, side)
     assert model.stepper is not None
     x = torch.rand(BLOCK, batch, 1, side, side)
-    return timed(lambda: model.stepper.block(Block(0, x))) / BLOCK  # type: ignore[union-attr]
+    return timed(lambda: model.stepper.block(Block(0, Batch(x)))) / BLOCK  # type: ignore[union-attr]
 
 
 def replicas(k: int) -> float:
     """Seconds of one step of k replicas as one."""
     stack = Stack([family(SMALL, 8, seed=seed).get_stepper() for seed in range(k)])
     x = torch.rand(BLOCK, k, 64, 1, 8, 8)
-    return timed(lambda: stack.block(Block(0, x))) / BLOCK
+    return timed(lambda: stack.block(Block(0, Batch(x)))) / BLOCK
 
 
 def compared(metric: Callable[..., Any], n: int) -> float:

@@ -1,11 +1,13 @@
 """What a model needs to know of the data in order to be built, and what a training step is given."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import register_pytree_node
 
 BLOCK = 16
 """Cycles in a block: data are gathered and noise is drawn once a block. It defines streams of noise, so it never changes."""
@@ -14,19 +16,55 @@ BELOW_ONE = 1 - 2.0**-16
 """The largest u for which (255 + u) / 256 is below 1 in float32 too: at 1 a logit is infinite."""
 
 
-class Batch(NamedTuple):
-    """Images (or points) `x` of shape (n, *spec.shape), and class labels `y` of shape (n,) where the data have them."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images (or points) `x`, (n, *spec.shape), class labels `y`, (n,), where the data have them, and `extras` by name.
+
+    A pytree whose leaves are the tensors that it has: what is done to all of them is written with `map`.
+    """
 
     x: Tensor
     y: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the tensors that it has by name; `of` is the inverse."""
+        return {"x": self.x} | ({} if self.y is None else {"y": self.y}) | dict(self.extras)
+
+    @staticmethod
+    def of(named: Mapping[str, Tensor]) -> "Batch":
+        """Return the batch of these tensors."""
+        return Batch(named["x"], named.get("y"), {key: t for key, t in named.items() if key not in ("x", "y")})
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with f of each tensor."""
+        return Batch.of({name: f(t) for name, t in self.named().items()})
+
+    def to(
+        self, device: torch.device | str, dtype: torch.dtype | str | None = None, non_blocking: bool = False
+    ) -> "Batch":
+        """Return the batch on a device, its real-valued tensors in `dtype`."""
+        assert not isinstance(dtype, str)  # as Lightning has it in its annotations alone
+        return self.map(lambda t: t.to(device, dtype if t.is_floating_point() else None, non_blocking))
+
+    def unbind(self) -> list["Batch"]:
+        """Return its parts along the leading axis."""
+        columns = {name: t.unbind() for name, t in self.named().items()}
+        return [Batch.of(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+register_pytree_node(
+    Batch,
+    lambda batch: (list(batch.named().values()), tuple(batch.named())),
+    lambda tensors, names: Batch.of(dict(zip(names, tensors, strict=True))),
+)
 
 
 class Block(NamedTuple):
-    """The batches of up to `BLOCK` cycles: `x` is (m, n, *shape), `y` (m, n); `index` numbers the run's blocks."""
+    """The batches of up to `BLOCK` cycles, each tensor (m, n, …), or (m, K, n, …) of K replicas; `index` numbers the blocks."""
 
     index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody wants here
-    x: Tensor
-    y: Tensor | None = None
+    batch: Batch
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def digits(cycles: int | None = None, seed: int = 0, per_cycle: int = 1, start: 
 
 def same(a: list[Block], b: list[Block]) -> bool:
     return len(a) == len(b) and all(
-        i.index == j.index and torch.equal(i.x, j.x) and torch.equal(i.y, j.y)  # type: ignore[arg-type]
+        i.index == j.index and torch.equal(i.batch.x, j.batch.x) and torch.equal(i.batch.y, j.batch.y)  # type: ignore[arg-type]
         for i, j in zip(a, b, strict=True)
     )
 
@@ -45,23 +45,23 @@ def test_order_is_the_epochs_permutations_end_to_end() -> None:
 def test_blocks_hold_the_images_that_the_order_says() -> None:
     data = digits(cycles=40, per_cycle=3)
     blocks = list(data.train_dataloader())
-    assert [b.x.shape[0] for b in blocks] == [48, 48, 24] and [b.index for b in blocks] == [0, 1, 2]
+    assert [b.batch.x.shape[0] for b in blocks] == [48, 48, 24] and [b.index for b in blocks] == [0, 1, 2]
     rows = Order(1257, 0).take(0, 120 * 48)
     x, y = data.tensor("train")[rows], data.labels("train")[rows]  # type: ignore[index]
-    assert torch.equal(torch.cat([b.x.flatten(0, 1) for b in blocks]), x)
-    assert torch.equal(torch.cat([b.y.flatten() for b in blocks]), y)  # type: ignore[union-attr]
+    assert torch.equal(torch.cat([b.batch.x.flatten(0, 1) for b in blocks]), x)
+    assert torch.equal(torch.cat([b.batch.y.flatten() for b in blocks]), y)  # type: ignore[union-attr]
 
 
 def test_data_noise_is_that_of_a_full_block() -> None:
     """A shorter last block has the noise of a full one, cut: a larger budget begins with the same batches."""
     options = {"binarize": "dynamic", "dequantize": True}
     short, long = (list(digits(cycles, **options).train_dataloader()) for cycles in (20, 32))
-    assert torch.equal(short[1].x, long[1].x[:4])
+    assert torch.equal(short[1].batch.x, long[1].batch.x[:4])
     source = generator("cpu", 0, "data", 1)
     u = uniform((BLOCK * 48, 1, 8, 8), source)
     v = uniform((BLOCK * 48, 1, 8, 8), source)
-    grey = list(digits(32).train_dataloader())[1].x.flatten(0, 1)
-    assert torch.equal(long[1].x.flatten(0, 1), ((u < grey).float() + v) / 2)
+    grey = list(digits(32).train_dataloader())[1].batch.x.flatten(0, 1)
+    assert torch.equal(long[1].batch.x.flatten(0, 1), ((u < grey).float() + v) / 2)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -140,8 +140,8 @@ def test_ranks_share_the_global_batch() -> None:
         data._ranks = lambda rank=rank: (rank, 3)  # type: ignore[method-assign, misc]
         parts.append(list(data.train_dataloader()))
     for number, block in enumerate(whole):
-        assert torch.equal(block.x, torch.cat([p[number].x for p in parts], 1))
-        assert torch.equal(block.y, torch.cat([p[number].y for p in parts], 1))  # type: ignore[arg-type]
+        assert torch.equal(block.batch.x, torch.cat([p[number].batch.x for p in parts], 1))
+        assert torch.equal(block.batch.y, torch.cat([p[number].batch.y for p in parts], 1))  # type: ignore[arg-type]
     with pytest.raises(PushforwardError, match="must divide by the 5 processes: use 45"):
         Layout(n=100, batch_size=48, world=5)
 
@@ -159,8 +159,8 @@ class Mean(pl.LightningModule):
 
     def training_step(self, block: Block, _: int) -> Tensor:
         self.seen.append(block.index)
-        assert block.x.shape[0] == 2 * BLOCK
-        return (block.x - self.mean).square().mean()
+        assert block.batch.x.shape[0] == 2 * BLOCK
+        return (block.batch.x - self.mean).square().mean()
 
     def validation_step(self, batch: Batch, _: int) -> None:
         self.validated += len(batch.x)

@@ -119,7 +119,7 @@ def test_static_is_drawn_once_and_dynamic_each_time() -> None:
         stream = data.train_dataloader()
         for block in stream:
             rows = stream.layout.index(stream.order, block.index).flatten().tolist()
-            for row, x in zip(rows, block.x.flatten(0, 1), strict=True):
+            for row, x in zip(rows, block.batch.x.flatten(0, 1), strict=True):
                 if row in seen:
                     equal.append(torch.equal(seen[row], x))
                 seen[row] = x
@@ -175,15 +175,15 @@ def test_real_mnist_is_cut_into_55_5_10_thousand() -> None:
     assert data.card["splits"] == {"train": 55_000, "val": 5_000, "test": 10_000}
     data.cycles = 16
     block = next(iter(data.train_dataloader()))
-    assert block.x.shape == (16, 128, 1, 28, 28) and set(block.x.unique().tolist()) == {0.0, 1.0}
+    assert block.batch.x.shape == (16, 128, 1, 28, 28) and set(block.batch.x.unique().tolist()) == {0.0, 1.0}
 
 
 def test_fewer_images_than_a_batch_are_shown_more_than_once() -> None:
     data = digits(limit=10)
     data.cycles = 20
     blocks = list(data.train_dataloader())
-    assert [tuple(b.x.shape[:2]) for b in blocks] == [(16, 64), (4, 64)]
-    assert len(torch.cat([b.x.flatten(0, 1) for b in blocks]).unique(dim=0)) == 10
+    assert [tuple(b.batch.x.shape[:2]) for b in blocks] == [(16, 64), (4, 64)]
+    assert len(torch.cat([b.batch.x.flatten(0, 1) for b in blocks]).unique(dim=0)) == 10
     assert data.notes == ["few images: each batch of 64 shows the 10 there are more than once; see batch_size"]
     assert digits().notes == []
 

@@ -190,7 +190,7 @@ def test_points_are_standardised_and_come_back(tmp_path: Path) -> None:
     assert (spec.original(data.tensor("test")) - rows).abs().max() < 1e-6
     assert "1 of 3 dimensions do not vary, where a density has no bound" in data.notes
     stream = next(iter(data.train_dataloader()))
-    assert stream.x.dtype == torch.float32 and float(stream.x.abs().max()) < 6
+    assert stream.batch.x.dtype == torch.float32 and float(stream.batch.x.abs().max()) < 6
     assert not DataModule(Npz(str(tmp_path / "a.npz")), 16, 20, 20).spec.scale
     np.savez(tmp_path / "b.npz", x=np.full((100, 2), 1e300) * g.normal(size=(100, 2)))
     with pytest.raises(PushforwardError, match="too large to take their mean"):

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.composition import compose
 from pushforward.engine.stack import Stack
 from pushforward.families import Family, Tuning
-from pushforward.spec import BLOCK, Block, DataSpec
+from pushforward.spec import BLOCK, Batch, Block, DataSpec
 from pushforward.training.build import build_family
 
 SPEC = DataSpec((1, 8, 8), 17, 64, 10)
@@ -69,7 +69,7 @@ def train(families: list[Family], blocks: range) -> list[dict[str, float]]:
         x = block(families, i)
         for k, family in enumerate(families):
             assert family.stepper is not None
-            family.stepper.block(Block(i, x[:, k]))
+            family.stepper.block(Block(i, Batch(x[:, k])))
     return [family.stepper.history.take()[0] for family in families if family.stepper is not None]
 
 
@@ -77,7 +77,7 @@ def train_stacked(families: list[Family], blocks: range) -> list[dict[str, float
     stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
     for i in blocks:
-        stack.block(Block(i, block(families, i)[:, order]))
+        stack.block(Block(i, Batch(block(families, i)[:, order])))
     stack.hand_back()
     found = stack.take()
     return [found[order.index(k)][0] for k in range(len(families))]
@@ -140,7 +140,7 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     alone = [family_of("model=vae", f"seed={s}") for s in (1, 3)]
     stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
-    stack.block(Block(0, block(families, 0)[:, order]))
+    stack.block(Block(0, Batch(block(families, 0)[:, order])))
     told = {families[order[k]].seed: bad for k, (_, bad) in enumerate(stack.take())}
     assert told[1] is None and told[3] is None
     assert told[2] is not None and told[2][0].startswith("model/") and 0 < told[2][1] <= 2
@@ -152,5 +152,5 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     x = block(families, 0)
     for family, k in zip(alone, (0, 2), strict=True):
         assert family.stepper is not None
-        family.stepper.block(Block(0, x[:, k]))
+        family.stepper.block(Block(0, Batch(x[:, k])))
     assert close([families[0].state_dict(), families[2].state_dict()], [f.state_dict() for f in alone]) > 3

@@ -122,6 +122,6 @@ def test_training_lowers_the_loss_and_raises_the_likelihood(process: str, term: 
     before = measured()
     order = torch.randint(1437, (20, 16, 64), generator=torch.Generator().manual_seed(0))
     for i, index in enumerate(order):
-        family.stepper.block(Block(i, x[index]))
+        family.stepper.block(Block(i, Batch(x[index])))
     after = measured()
     assert after[0] < 0.7 * before[0] and after[1] > before[1]

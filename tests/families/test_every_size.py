@@ -11,7 +11,7 @@ from pushforward import config
 from pushforward.composition import compose
 from pushforward.networks.network import WITH_ROLE
 from pushforward.seeds import generator
-from pushforward.spec import Block, DataSpec
+from pushforward.spec import Batch, Block, DataSpec
 from pushforward.training.build import build_family
 
 ROLE = {"ddpm": "field", "flow_matching": "field"}
@@ -59,7 +59,7 @@ def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> 
     family: Any = build_family(frozen(recipe, network), spec)
     family.configure_optimizers()
     x = torch.randint(256, (2 * family.batches_per_cycle, 2, *shape), generator=torch.Generator().manual_seed(0)) / 255
-    family.stepper.block(Block(0, x))
+    family.stepper.block(Block(0, Batch(x)))
     means, bad = family.stepper.history.take()
     assert means and bad is None, (recipe, network, shape, bad)
     assert set(family.progress.steps.values()) >= {2}

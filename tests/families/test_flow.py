@@ -132,7 +132,7 @@ def test_training_lowers_the_nll(kind: str) -> None:
     assert family.stepper is not None
     order = torch.randint(1437, (10, 16, 64), generator=torch.Generator().manual_seed(0))
     for i, index in enumerate(order):
-        family.stepper.block(Block(i, x[index]))
+        family.stepper.block(Block(i, Batch(x[index])))
     with torch.no_grad():
         assert family.log_prob(x[1437:], generator("cpu", 0, "u")).values.mean() > 20
 
@@ -159,7 +159,7 @@ def test_trained_flows_come_back_on_data_and_on_samples(kind: str, data: str) ->
     family.configure_optimizers()
     assert family.stepper is not None
     for i, index in enumerate(torch.randint(len(x), (8, 16, 64), generator=torch.Generator().manual_seed(0))):
-        family.stepper.block(Block(i, x[index]))
+        family.stepper.block(Block(i, Batch(x[index])))
     there = family.bijection()
     with torch.no_grad():
         y = family.logit(spec.dequantize(x[:200], torch.full_like(x[:200], 0.5)))[0]

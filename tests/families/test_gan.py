@@ -106,7 +106,7 @@ def test_counters(n_critic: int) -> None:
     family = gan(n_critic=n_critic)
     family.configure_optimizers()
     assert family.batches_per_cycle == n_critic and family.stepper is not None
-    family.stepper.block(Block(0, digits()[: 4 * n_critic * 8].view(4 * n_critic, 8, 1, 8, 8)))
+    family.stepper.block(Block(0, Batch(digits()[: 4 * n_critic * 8].view(4 * n_critic, 8, 1, 8, 8))))
     assert family.progress.images_seen == 4 * n_critic * 8
     assert family.progress.steps == {"critic": 4 * n_critic, "generator": 4}
 
@@ -125,6 +125,6 @@ def test_training_moves_samples_towards_the_data(objective: Any) -> None:
         before = away()
     order = torch.randint(len(x), (20, 16, 64), generator=torch.Generator().manual_seed(0))
     for i, index in enumerate(order):
-        family.stepper.block(Block(i, x[index]))
+        family.stepper.block(Block(i, Batch(x[index])))
     with torch.no_grad():
         assert away() < before * 2 / 3

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from pushforward.data.prepare import Preparation
 from pushforward.data.sources.base import Lazy, gather
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
-from pushforward.spec import BLOCK, Block
+from pushforward.spec import BLOCK, Batch, Block
 
 
 class Order:
@@ -84,31 +84,28 @@ class Layout:
         return taken.view(-1, self.batch_size)[:, self.rank * self.local : (self.rank + 1) * self.local]
 
 
-Raw = tuple[Tensor, Tensor | None]
-
-
-def gather_block(x: Tensor | Lazy, y: Tensor | None, index: Tensor) -> Raw:
-    """Levels (m, n, *shape) and labels (m, n) of the images `index` (m, n)."""
+def gather_block(x: Tensor | Lazy, y: Tensor | None, index: Tensor) -> Batch:
+    """Levels (*index.shape, *shape) and labels, of `index`'s shape, of these images."""
     flat = index.flatten()
-    return gather(x, flat).view(*index.shape, *x.shape[1:]), None if y is None else y[flat].view(index.shape)
+    rows = Batch(gather(x, flat), None if y is None else y[flat])
+    return rows.map(lambda t: t.view(*index.shape, *t.shape[1:]))
 
 
-def ahead(blocks: Iterator[Raw], device: torch.device) -> Iterator[Raw]:
+def ahead(blocks: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """Pinned blocks on a GPU; each is copied there, on a stream of its own, while the one before it is trained on."""
-    copying, moved = torch.cuda.Stream(device), deque[tuple[Raw, torch.cuda.Event]]()
+    copying, moved = torch.cuda.Stream(device), deque[tuple[Batch, torch.cuda.Event]]()
 
-    def arrived() -> Raw:
-        (x, y), done = moved.popleft()
+    def arrived() -> Batch:
+        batch, done = moved.popleft()
         here = torch.cuda.current_stream(device)
         here.wait_event(done)
-        for tensor in (x,) if y is None else (x, y):
+        for tensor in batch.named().values():
             tensor.record_stream(here)  # its memory was made for the other stream
-        return x, y
+        return batch
 
-    for x, y in blocks:
+    for batch in blocks:
         with torch.cuda.stream(copying):
-            there = x.to(device, non_blocking=True), None if y is None else y.to(device, non_blocking=True)
-            moved.append((there, copying.record_event()))
+            moved.append((batch.to(device, non_blocking=True), copying.record_event()))
         if len(moved) > 1:
             yield arrived()
     while moved:
@@ -154,28 +151,27 @@ class Stream:
         raw = self._resident(numbers) if self.resident else self._streamed(numbers)
         if not self.resident and self.device.type == "cuda":
             raw = ahead(raw, self.device)
-        for block, (x, y) in zip(numbers, raw, strict=True):
-            prepared = self._prepare(block, x.to(self.device, non_blocking=True))
+        for block, levels in zip(numbers, raw, strict=True):
+            batch = levels.to(self.device, non_blocking=True)
+            prepared = replace(batch, x=self._prepare(block, batch.x))
             self.block = block + 1  # before it is handed over: a state saved after its steps points to the next
-            yield Block(block, prepared, None if y is None else y.to(self.device, non_blocking=True))
+            yield Block(block, prepared)
 
-    def _resident(self, numbers: range) -> Iterator[Raw]:
+    def _resident(self, numbers: range) -> Iterator[Batch]:
         for block in numbers:
             yield gather_block(self.x, self.y, self.layout.index(self.order, block))
 
-    def _streamed(self, numbers: range) -> Iterator[Raw]:
+    def _streamed(self, numbers: range) -> Iterator[Batch]:
         """Blocks read ahead by threads.
 
         Decoding and rendering leave the interpreter's lock. Processes would hand their blocks over in /dev/shm, which is
         64 MB in a usual container: a block in excess kills them, and the training waits for ever.
         """
-        order, coming = Order(self.layout.n, self.seed), deque[Future[Raw]]()
+        order, coming = Order(self.layout.n, self.seed), deque[Future[Batch]]()
 
-        def read(index: Tensor) -> Raw:
-            x, y = gather_block(self.x, self.y, index)
-            if self.device.type != "cuda":
-                return x, y
-            return x.pin_memory(), None if y is None else y.pin_memory()
+        def read(index: Tensor) -> Batch:
+            batch = gather_block(self.x, self.y, index)
+            return batch.map(Tensor.pin_memory) if self.device.type == "cuda" else batch
 
         indices = (self.layout.index(order, block) for block in numbers)
         if not self.workers:

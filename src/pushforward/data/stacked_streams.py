@@ -1,6 +1,7 @@
 """The training streams of replicas that share their data, side by side: each in its own order, with its own noise."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from pushforward.spec import Block
 
 
 def side_by_side(streams: Sequence[Stream], start: int, stop: int) -> Iterator[Block]:
-    """Blocks `start` to `stop` of K resident streams as one: x is (m, K, n, *shape), y (m, K, n).
+    """Blocks `start` to `stop` of K resident streams as one: its tensors are (m, K, n, …).
 
     The streams have the same data and layout, and the first one's tensors serve all.
     """
@@ -18,8 +19,7 @@ def side_by_side(streams: Sequence[Stream], start: int, stop: int) -> Iterator[B
     assert isinstance(first.x, Tensor)
     for number in range(start, stop):
         index = torch.stack([stream.layout.index(stream.order, number) for stream in streams], 1)
-        raw, y = gather_block(first.x, first.y, index.flatten(1))
+        raw = gather_block(first.x, first.y, index)
         noises = [stream.noise(number, len(index)) for stream in streams]
         noise = tuple(torch.stack(same, 1) for same in zip(*noises, strict=True))
-        x = first.preparation(raw.view(*index.shape, *raw.shape[2:]), noise)
-        yield Block(number, x, None if y is None else y.view(index.shape))
+        yield Block(number, replace(raw, x=first.preparation(raw.x, noise)))

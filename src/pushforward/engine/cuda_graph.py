@@ -54,7 +54,7 @@ class GraphedStep:
 
     def _capture(self, batch: Batch, noise: dict[str, Tensor]) -> None:
         """Nothing is trained by it: kernels are put down and not run."""
-        held = Batch(batch.x.clone(), None if batch.y is None else batch.y.clone())
+        held = batch.map(Tensor.clone)
         drawn = {key: value.clone() for key, value in noise.items()}
         self.inputs, self.graph = tensors(held, drawn), torch.cuda.CUDAGraph()
         for parameter in self.step.own:
@@ -66,4 +66,4 @@ class GraphedStep:
 
 
 def tensors(batch: Batch, noise: dict[str, Tensor]) -> list[Any]:
-    return [batch.x, *([] if batch.y is None else [batch.y]), *noise.values()]
+    return [*batch.named().values(), *noise.values()]

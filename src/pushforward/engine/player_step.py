@@ -161,10 +161,7 @@ def divided(batch: Batch, noise: dict[str, Tensor], parts: int) -> list[tuple[Ba
     n = len(batch.x) // parts
     cuts = [slice(start, start + n) for start in range(0, n * parts, n)]
     return [
-        (
-            Batch(batch.x[cut], None if batch.y is None else batch.y[cut]),
-            {key: value[cut] for key, value in noise.items()},
-        )
+        (batch.map(lambda t, cut=cut: t[cut]), {key: value[cut] for key, value in noise.items()})  # type: ignore[misc]
         for cut in cuts
     ]
 

@@ -98,32 +98,32 @@ class Stack:
 
     # Steps -------------------------------------------------------------------------------------------------------------
 
-    def _loss(self, player: str, own: Given, others: Given, batch: Given, noise: Given) -> Any:
+    def _loss(self, player: str, own: Given, others: Given, batch: Batch, noise: Given) -> Any:
         """One replica's total, means of its terms, and stats; `own` are the parameters it is differentiated by."""
-        found = functional_call(self.base, {**own, **others, **self.shared}, (player, Batch(**batch), noise))
+        found = functional_call(self.base, {**own, **others, **self.shared}, (player, batch, noise))
         terms = {**found.terms, TOTAL: found.total}
         self.terms[player] = list(terms)
         return found.total, (torch.stack([term.float().mean() for term in terms.values()]), found.stats)
 
-    def _judged(self, parameters: Given, buffers: Given, batch: Given, noise: Given) -> Given:
+    def _judged(self, parameters: Given, buffers: Given, batch: Batch, noise: Given) -> Given:
         """One replica's validation terms, averaged over the batch."""
         player = self.base.players[0].name
-        loss = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, Batch(**batch), noise))
+        loss = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, batch, noise))
         return {name: value.double().mean() for name, value in self.base.judged(loss).items()}
 
     def block(self, block: Block) -> None:
-        """Trains on one block, x (m, K, n, *shape): what `Stepper.block` does for one family."""
+        """Trains on one block, whose tensors are (m, K, n, …): what `Stepper.block` does for one family."""
         base, progress = self.base, self.base.progress
-        n = block.x.shape[2]
+        batches, n = block.batch.unbind(), block.batch.x.shape[2]
         noises = {player.name: self.noise(player, n, block.index) for player in base.players}
         rows: dict[str, list[Tensor]] = {player.name: [] for player in base.players}
         position, batch = 0, None
-        for cycle in range(block.x.shape[0] // base.batches_per_cycle):
+        for cycle in range(len(batches) // base.batches_per_cycle):
             for player in base.players:
                 for repeat in range(player.steps):
                     if player.sees_data or batch is None:
                         epochs = progress.images_seen / base.spec.n_train  # before the batch, as in `Stepper.block`
-                        batch = {"x": block.x[position]} | ({} if block.y is None else {"y": block.y[position]})
+                        batch = batches[position]
                     if player.sees_data:
                         position += 1
                         progress.images_seen += n
@@ -145,7 +145,7 @@ class Stack:
         ]
         return {key: torch.stack([own[key].view(-1, n, *own[key].shape[1:]) for own in each], 1) for key in each[0]}
 
-    def step(self, player: Player, batch: Given, noise: Given, epochs: float) -> Tensor:
+    def step(self, player: Player, batch: Batch, noise: Given, epochs: float) -> Tensor:
         """One optimiser step of one player of every replica. Returns the means of its terms, (K, terms)."""
         base, name = self.base, player.name
         done = base.progress.steps.get(name, 0)

@@ -108,7 +108,7 @@ class Stepper:
         """Train on one block: its batches in order, each player's noise drawn once for the whole of it."""
         family, progress = self.family, self.family.progress
         rank, size = world()
-        n = block.x.shape[1]
+        batches, n = block.batch.unbind(), block.batch.x.shape[1]
         noises = {
             player.name: family.draw(
                 player.name,
@@ -123,15 +123,14 @@ class Stepper:
         rows: dict[str, list[list[Tensor]]] = {player.name: [] for player in family.players}
         names: dict[str, list[str]] = {}
         first = {player.name: progress.steps.get(player.name, 0) for player in family.players}
-        images, labels = block.x.unbind(), None if block.y is None else block.y.unbind()
         position, batch = 0, None
-        for cycle in range(block.x.shape[0] // family.batches_per_cycle):
+        for cycle in range(len(batches) // family.batches_per_cycle):
             for player in family.players:
                 for repeat in range(player.steps):
                     if player.sees_data or batch is None:
                         # counted before the batch: the first step is at 0, and none is at the budget's end
                         epochs = progress.images_seen / family.spec.n_train
-                        batch = Batch(images[position], None if labels is None else labels[position])
+                        batch = batches[position]
                     if player.sees_data:
                         position += 1
                         progress.images_seen += n * size

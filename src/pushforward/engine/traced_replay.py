@@ -53,17 +53,18 @@ class Recording:
     def _record(self, batch: Batch, noise: dict[str, Tensor]) -> fx.GraphModule:
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        keys = list(noise)
+        names, keys = list(batch.named()), list(noise)
 
         def function(*flat: Any) -> list[Tensor | None]:
-            tensors, (x, y, *drawn) = dict(zip(self.slots, flat, strict=False)), flat[len(self.slots) :]
+            tensors, given = dict(zip(self.slots, flat, strict=False)), flat[len(self.slots) :]
             with torch.enable_grad():
                 leaves = {name: tensors[name].detach().requires_grad_() for name in self.own}
                 fixed = {name: tensor.detach() for name, tensor in tensors.items() if name not in leaves}
-                step = self.player, Batch(x, y), dict(zip(keys, drawn, strict=True))
+                told = Batch.of(dict(zip(names, given, strict=False)))
+                step = self.player, told, dict(zip(keys, given[len(names) :], strict=True))
                 loss = functional_call(self.family, {**fixed, **leaves}, step)
                 found = torch.autograd.grad(loss.total, list(leaves.values()), allow_unused=True)
-                held = {value.data_ptr() for value in flat if value is not None}
+                held = {value.data_ptr() for value in flat}
                 grads = [laid_out(grad, leaf, held) for grad, leaf in zip(found, leaves.values(), strict=True)]
             terms = {**loss.terms, TOTAL: loss.total}
             self.terms, self.stats = list(terms), list(loss.stats)
@@ -73,7 +74,7 @@ class Recording:
         self.casts = torch.is_autocast_enabled(kind)
         # what autocast keeps of one call must not reach another
         with torch.autocast(kind, torch.get_autocast_dtype(kind), self.casts, cache_enabled=False):
-            return make_fx(function)(*self._copies(), batch.x, batch.y, *noise.values())
+            return make_fx(function)(*self._copies(), *batch.named().values(), *noise.values())
 
     def _copies(self) -> list[Tensor]:
         """Of all parameters and buffers: what a loss writes to is not to be written twice."""
@@ -83,7 +84,7 @@ class Recording:
         self, batch: Batch, noise: dict[str, Tensor]
     ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
         """Gradients of the player's parameters, terms and stats; None for a parameter that the loss does not reach."""
-        given = (batch.x, batch.y, *noise.values())
+        given = [*batch.named().values(), *noise.values()]
         tensors = [holder[name] for holder, name in self.holders] + [given[i] for i in self.given]
         if not self.casts:
             return self._named(self.replay(*tensors))
@@ -151,7 +152,8 @@ def laid_out(grad: Tensor | None, like: Tensor, held: set[int]) -> Tensor | None
 def shapes(batch: Batch, noise: dict[str, Tensor]) -> tuple[Any, ...]:
     """All that decides which operations a step comes down to, beside the family itself."""
     x = batch.x
-    return x.shape, x.stride(), x.dtype, x.device, batch.y is None, len(noise), torch.is_autocast_enabled(x.device.type)
+    kind = x.shape, x.stride(), x.dtype, x.device, torch.is_autocast_enabled(x.device.type)
+    return *kind, batch.y is None, len(batch.extras), len(noise)
 
 
 def slot(family: nn.Module, name: str) -> Slot:

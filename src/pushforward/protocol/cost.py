@@ -38,9 +38,8 @@ class Cost:
     def step(self, subject: Subject) -> Entries:
         """FLOPs of training for each real image shown: loss and gradient of all players' steps in a cycle."""
         family = scratch(subject.family)
-        x = next(iter(subject.data.batches("train", size=self.batch, limit=self.batch)))
-        dtype: Any = family.dtype
-        batch = Batch(x.x.to(subject.device, dtype), None if x.y is None else x.y.to(subject.device))
+        first = next(iter(subject.data.batches("train", size=self.batch, limit=self.batch)))
+        batch = first.to(subject.device, family.dtype)
         n = len(batch.x)
         flops = {player.name: step_flops(family, player.name, batch) / n for player in family.players}
         steps = {player.name: player.steps for player in family.players}

@@ -108,10 +108,7 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
 def first(data: DataModule, split: str, n: int, family: Family) -> Batch | None:
     """The first images of a split as a model takes them; None where there are none."""
     batch = next(data.batches(split, size=n, limit=n), None)
-    if batch is None:
-        return None
-    y = None if batch.y is None else batch.y.to(family.device)
-    return Batch(batch.x.to(family.device, family.dtype), y)  # type: ignore[arg-type]
+    return None if batch is None else batch.to(family.device, family.dtype)
 
 
 @contextlib.contextmanager

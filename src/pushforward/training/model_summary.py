@@ -46,4 +46,4 @@ def seconds_an_epoch(family: build.Family, data: build.DataModule) -> float:
         started = time.perf_counter()
         family.stepper.block(block)
         seconds = time.perf_counter() - started
-    return seconds * data.spec.n_train / (block.x.shape[0] * block.x.shape[1])
+    return seconds * data.spec.n_train / (block.batch.x.shape[0] * block.batch.x.shape[1])

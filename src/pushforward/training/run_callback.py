@@ -163,7 +163,7 @@ class RunCallback(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
         seen = family.progress.images_seen
         last = family.progress.cycles >= self.plan.cycles
-        before = seen - args[1].x.shape[0] * args[1].x.shape[1] * world()[1]
+        before = seen - args[1].batch.x.shape[0] * args[1].batch.x.shape[1] * world()[1]
         early = trainer.should_stop  # a callback has asked for it at the end of this block
         validate = last or early or self.passed(before, seen, self.plan.validate_images)
         stop = self.stopping(family.device)

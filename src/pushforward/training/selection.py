@@ -105,7 +105,7 @@ class Selector:
             return
         ready, size = list[Batch](), 0
         for batch in data.batches("val"):
-            batch = batch._replace(x=batch.x.to(family.device, family.dtype))  # type: ignore[arg-type]
+            batch = batch.to(family.device, family.dtype)
             size += batch.x.nbytes
             if size <= KEPT_MB * 1e6:
                 ready.append(batch)

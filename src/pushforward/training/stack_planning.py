@@ -16,7 +16,7 @@ from pushforward.engine import Stack, Trainable
 from pushforward.engine.stack_structure import difference, structure
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
-from pushforward.spec import BLOCK, Block
+from pushforward.spec import BLOCK, Batch, Block
 from pushforward.training import build
 from pushforward.training.stacked_runs import device_of
 
@@ -153,15 +153,16 @@ def worthwhile(kinds: Kinds, members: Sequence[int], share: int, most: int | Non
     some = [copy.deepcopy(kinds.family(job)).to(device) for job in members[:2]]
     for seed, family in enumerate(some):
         family.seed = seed
-    batch = int(kinds.jobs[members[0]]["batch_size"])
-    x = first_images(kinds.data_of(members[0]), batch * some[0].batches_per_cycle).to(device)
-    need, alone = compared(some, x.view(some[0].batches_per_cycle, batch, *x.shape[1:]))
+    batch_size, cycle = int(kinds.jobs[members[0]]["batch_size"]), some[0].batches_per_cycle
+    batch = first_images(kinds.data_of(members[0]), batch_size * cycle).to(device)
+    batch = batch.map(lambda t: t.view(cycle, batch_size, *t.shape[1:]))
+    need, alone = compared(some, batch)
     fits = max(1, int(memory(device) / need))
     largest = min(share, fits, most or share)
     best, fastest = 1, alone
     sizes = [min(PROBE, largest), *(largest // part for part in (1, 2, 4) if largest // part > PROBE)]
     for size in sizes if largest > 1 else ():
-        seconds = timed(Stack([copy.deepcopy(some[0]).get_stepper() for _ in range(size)]), x, batch) / size
+        seconds = timed(Stack([copy.deepcopy(some[0]).get_stepper() for _ in range(size)]), batch) / size
         if seconds < fastest:
             best, fastest = size, seconds
         if best == 1:  # what a few don't gain, many won't
@@ -184,13 +185,14 @@ def lone(share: int, fits: int, most: int | None, need: float, tried: int) -> st
     return f"a stack of {tried} is slower than one after the other here"
 
 
-def first_images(data: DataModule, n: int) -> torch.Tensor:
+def first_images(data: DataModule, n: int) -> Batch:
     """n training images, prepared; from the beginning again where there are fewer."""
-    x = data.tensor("train", n)
-    return x.repeat(math.ceil(n / len(x)), *[1] * (x.ndim - 1))[:n]
+    first = next(data.batches("train", n, n))
+    rows = torch.arange(n) % len(first.x)
+    return first.map(lambda t: t[rows])
 
 
-def compared(families: list[Family], x: torch.Tensor) -> tuple[float, float]:
+def compared(families: list[Family], batch: Batch) -> tuple[float, float]:
     """Runs two families as a stack and alone. Returns bytes a replica needs, and seconds of a cycle alone."""
     alone = [copy.deepcopy(family) for family in families]
     saved = [0]
@@ -204,26 +206,31 @@ def compared(families: list[Family], x: torch.Tensor) -> tuple[float, float]:
         family.configure_optimizers()
         assert family.stepper is not None
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            family.stepper.block(Block(0, x))
+            family.stepper.block(Block(0, batch))
         wanted.append(family.stepper.history.take()[0])
     stack = Stack([family.get_stepper() for family in families])
-    stack.block(Block(0, x.unsqueeze(1).expand(-1, 2, *x.shape[1:])))
+    stack.block(Block(0, replicated(batch, 2)))
     order = [list[Trainable](families).index(family) for family in stack.families]
     for k, (found, _) in zip(order, stack.take(), strict=True):
         for name, value in wanted[k].items():
             if not math.isclose(found[name], value, rel_tol=CLOSE, abs_tol=CLOSE):
                 raise PushforwardError(f"{name} is {found[name]:.6g} in a stack and {value:.6g} alone")
     tensors = sum(t.nbytes for t in (*families[0].parameters(), *families[0].buffers()))
-    blocks = x[0].nbytes * BLOCK * 2
+    blocks = batch.x[0].nbytes * BLOCK * 2
     stepper = alone[0].stepper
     assert stepper is not None
-    return saved[0] + 6 * tensors + blocks, repeated(lambda: stepper.block(Block(1, x)), x.device)
+    return saved[0] + 6 * tensors + blocks, repeated(lambda: stepper.block(Block(1, batch)), batch.x.device)
 
 
-def timed(stack: Stack, x: torch.Tensor, batch: int) -> float:
+def timed(stack: Stack, batch: Batch) -> float:
     """Seconds of a cycle."""
-    x = x.view(-1, 1, batch, *x.shape[1:]).expand(-1, len(stack), batch, *x.shape[1:])
-    return repeated(lambda: stack.block(Block(1, x)), x.device)
+    block = Block(1, replicated(batch, len(stack)))
+    return repeated(lambda: stack.block(block), batch.x.device)
+
+
+def replicated(batch: Batch, k: int) -> Batch:
+    """The batches (m, n, …) of one as those of k replicas, (m, k, n, …)."""
+    return batch.map(lambda t: t.unsqueeze(1).expand(-1, k, *t.shape[1:]))
 
 
 def repeated(step: Any, device: torch.device) -> float:

@@ -159,7 +159,7 @@ class StackedRuns:
         """As `RunCallback.on_train_batch_end`."""
         plan, progress = self.lead.plan, self.stack.base.progress
         seen = progress.images_seen
-        before = seen - block.x.shape[0] * block.x.shape[2]
+        before = seen - block.batch.x.shape[0] * block.batch.x.shape[2]
         last, stopped = progress.cycles >= plan.cycles, bool(self.signals.taken)
         validate = last or self.lead.passed(before, seen, plan.validate_images)
         if validate or stopped or (block.index + 1) % plan.log_blocks == 0:
@@ -201,11 +201,10 @@ class StackedRuns:
         base.eval()
         stack.swap()
         for position, batch in enumerate(self.sessions[0].data.batches("val")):
-            given = {"x": batch.x.to(base.device)} | ({} if batch.y is None else {"y": batch.y.to(base.device)})
             n = len(batch.x)
             drawn = [f.draw(player, n, generator(f.device, f.seed, "validation", position)) for f in stack.families]
             noise = {key: torch.stack([own[key] for own in drawn]) for key in drawn[0]}
-            for name, value in stack.judge(stack.parameters, stack.buffers, given, noise).items():
+            for name, value in stack.judge(stack.parameters, stack.buffers, batch.to(base.device), noise).items():
                 sums[name] = sums.get(name, torch.zeros((), device=value.device, dtype=torch.float64)) + value * n
             count += n
         stack.swap()
