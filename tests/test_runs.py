@@ -65,10 +65,12 @@ def test_keys_are_config_values_and_options(tmp_path):
 @pytest.mark.parametrize("how", ["lock", "pid"])
 def test_running_is_believed_only_while_its_process_lives(tmp_path, how):
     run = make(tmp_path, "a")
-    hold = "import sys, time; from pushforward.runs import RunDir; r = RunDir(sys.argv[1]); "
+    hold = "import sys; from pushforward.runs import RunDir; r = RunDir(sys.argv[1]); "
     hold += "r.lock.acquire(); " if how == "lock" else ""
-    hold += "r.set_status(state='running'); print('ready', flush=True); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", hold, str(run.path)], stdout=subprocess.PIPE, text=True)
+    hold += "r.set_status(state='running'); print('ready', flush=True); sys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         assert Run(run.path).state == "running"

@@ -4,6 +4,7 @@ Nothing of Hydra's that is global is changed for longer than it lasts: it works 
 threads.
 """
 
+import copy
 import os
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ TURN = threading.RLock()
 """Hydra's singletons are for one thread at a time."""
 
 
+PARSED: dict[tuple[str, str, int, int, int], ConfigResult | None] = {}
+"""Config files as Hydra reads them, by provider, path, time of change, size and inode: parsing takes a third of composing."""
+
+
 class OwnFiles(FileConfigSource):
     """A person's own config files: each is checked before Hydra reads it."""
 
@@ -59,7 +64,14 @@ class Repository(ConfigRepository):
     def load_config(self, config_path: str) -> ConfigResult | None:
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         try:
-            return super().load_config(config_path)
+            if source is None or source.scheme() != "file":
+                return super().load_config(config_path)
+            file = Path(source.path, f"{config_path.removesuffix('.yaml')}.yaml")
+            there = file.stat()
+            key = (source.provider, str(file), there.st_mtime_ns, there.st_size, there.st_ino)
+            if key not in PARSED:
+                PARSED[key] = super().load_config(config_path)
+            return copy.deepcopy(PARSED[key])
         except PushforwardError:
             raise
         except Exception as error:  # a package or a defaults list that is none

@@ -24,9 +24,21 @@ TIMINGS = [
 test images; and those that had finished before."""
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Stopped(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return NOW
+
+
 @pytest.fixture(autouse=True)
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    monkeypatch.setattr(eta, "datetime", Stopped)
 
 
 def config(images: int, measured: int = 10_000) -> dict[str, Any]:
@@ -45,7 +57,7 @@ def going(share: float, images: int, train: float, seconds: float, test: int) ->
     run, spent = RunDir.create(runs_dir() / "vae-digits-s2-aaaa", config(images)), share * (train + seconds)
     status: dict[str, Any] = {"images_seen": round(min(spent / train, 1) * images), "train_seconds": min(spent, train)}
     if spent > train:
-        since = datetime.now(UTC) - timedelta(seconds=spent - train)
+        since = NOW - timedelta(seconds=spent - train)
         status |= {"phase": "measuring", "measuring_since": since.isoformat()}
     run.set_status(state="running", budget_images=images, test_images=test, **status)
     return Run(run.path), train + seconds - spent

@@ -163,7 +163,7 @@ def test_a_folded_table_compiles_as_it_is(make, tmp_path):
     (tmp_path / "t.tex").write_text(f"{start}See \\ref{{tab:x_1}}.\n{body}\\end{{document}}\n")
     # no PDF: a small installation may lack a font's outlines
     command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
     assert not [line for line in done.stdout.splitlines() if line.startswith("Overfull") or "Float too large" in line]
 

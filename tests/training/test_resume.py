@@ -77,7 +77,8 @@ def until_signalled(marker: Path) -> None:
 
 def reached(marker: Path) -> None:
     marker.write_text(str(os.getpid()))
-    time.sleep(600)
+    while True:
+        signal.pause()
 
 
 SPOTS = {"epoch": in_mid_epoch, "checkpoint": in_mid_checkpoint, "SIGTERM": until_signalled, "SIGINT": until_signalled}
@@ -144,13 +145,12 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple
         freeze_to(frozen, folder)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, __file__, str(root)], env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
     for (_, spot), folder in folders.items():
         while not (folder / "marker").exists() or not (folder / "marker").read_text():
-            assert time.monotonic() < deadline and not (folder / "code").exists(), f"{folder}: the spot was not reached"
+            assert not (folder / "code").exists(), f"{folder}: the spot was not reached"
             time.sleep(0.02)
         os.kill(int((folder / "marker").read_text()), getattr(signal, spot) if spot in dir(signal) else signal.SIGKILL)
-    assert process.wait(timeout=120) == 0
+    assert process.wait() == 0
     yield folders
 
 

@@ -56,20 +56,18 @@ def test_a_job_in_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(FileNotFoundError, match="a file system that all nodes share"):
         ray.work(str(file), str(halt), {}, str(tmp_path))
     file.write_text("trainer: {threads: 2}")
-    start, code = subprocess.Popen, "import os, sys, time; print(os.environ['WANDB_MODE'], flush=True); time.sleep(30)"
+    start, code = subprocess.Popen, "import os, signal; print(os.environ['WANDB_MODE'], flush=True); signal.pause()"
     monkeypatch.setattr(
         job_process.subprocess, "Popen", lambda command, **how: start([sys.executable, "-c", code], **how)
     )
     monkeypatch.setattr(job_process, "LOOK_SECONDS", 0.02)
     monkeypatch.setenv("WANDB_MODE", "online")
-    looked: list[float] = []
     exists = Path.exists
 
     def appears(path: Path) -> bool:
-        """The file of a stop is there from the third look on."""
+        """The file of a stop is there once the job has begun."""
         if path == halt:
-            looked.append(time.monotonic())
-            return len(looked) > 20 and "offline" in (tmp_path / "job.log").read_text()
+            return exists(tmp_path / "job.log") and "offline" in (tmp_path / "job.log").read_text()
         return exists(path)
 
     monkeypatch.setattr(Path, "exists", appears)
@@ -122,15 +120,14 @@ def arguments(*args: str) -> list[str]:
 def test_four_jobs_on_a_ray_of_this_machine() -> None:
     """Two at a time, one of two processes among them; the same command again finds all finished, and starts no Ray."""
     sweep = arguments("budget.epochs=null", "budget.images=1024", "trainer=debug,ddp_cpu", "seed=1,2")
-    done = subprocess.run(sweep, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(sweep, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 jobs: 0 finished before, 4 to run on Ray" in done.stdout and "sweep: 4 finished" in done.stdout
     assert "Traceback" not in done.stderr
     assert sorted(run.record["execution"]["devices"] for run in every_run()) == [1, 1, 2, 2]
-    started = time.monotonic()
-    again = subprocess.run(sweep, capture_output=True, text=True, timeout=400)
+    again = subprocess.run(sweep, capture_output=True, text=True)
     assert "4 skipped (finished)" in again.stdout and again.returncode == 0, again.stdout + again.stderr
-    assert time.monotonic() - started < 60
+    assert "to run on Ray" not in again.stdout
 
 
 @installed
@@ -142,13 +139,12 @@ def test_ctrl_c_checkpoints_what_runs_and_begins_no_more() -> None:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    end = time.monotonic() + 240
     while sum((run.status.get("images_seen") or 0) > 0 for run in every_run()) < 2:
-        assert time.monotonic() < end and sweep.poll() is None
+        assert sweep.poll() is None
         time.sleep(0.3)
     pids = [run.status["pid"] for run in every_run() if run.status]
     os.kill(sweep.pid, signal.SIGINT)
-    shown, _ = sweep.communicate(timeout=120)
+    shown, _ = sweep.communicate()
     assert sweep.returncode == 1 and "2 stopped" in shown and "1 not started" in shown, shown
     stopped = [run for run in every_run() if run.state == "stopped"]
     assert len(stopped) == 2 and all((run.checkpoints / "last.ckpt").is_file() for run in stopped)

@@ -141,9 +141,7 @@ def test_without_submitit_or_slurm(outputs: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def command(*args: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "pushforward", *args], capture_output=True, text=True, timeout=400, check=False
-    )
+    return subprocess.run([sys.executable, "-m", "pushforward", *args], capture_output=True, text=True, check=False)
 
 
 LAUNCHER = ["hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1"]
@@ -205,8 +203,6 @@ def test_a_warned_run_is_queued_again_and_goes_on(outputs: Path, cluster: Path) 
     assert rows == sorted(rows), "what was trained after the checkpoint is not there twice"
 
 
-def until(true: Callable[[], bool], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
+def until(true: Callable[[], bool]) -> None:
     while not true():
-        assert time.monotonic() < end, {run.id: run.status for run in every_run()}
         time.sleep(0.3)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 LOADED = "torch" in sys.modules
@@ -43,5 +42,5 @@ def end(args: list[str]) -> int:
         if depth < 2:
             call = "import sys, children; children.end(sys.argv[1:])"
             subprocess.Popen([sys.executable, "-c", call, *args], env={**os.environ, "DEPTH": str(depth + 1)})
-    time.sleep(60)
+    signal.pause()
     return 0

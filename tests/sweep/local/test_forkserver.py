@@ -84,7 +84,7 @@ def test_memory_is_bounded_for_each_process(cold: Server, tmp_path: Path) -> Non
 
 
 SWEEP = """
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 from pushforward.sweep.local.forkserver_client import Server
 server = Server()
@@ -97,7 +97,7 @@ END
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 @pytest.mark.parametrize(
-    "end", ["time.sleep(60)", "raise SystemExit", "os.kill(server.process.pid, 9); time.sleep(60)"]
+    "end", ["signal.pause()", "raise SystemExit", "os.kill(server.process.pid, 9); signal.pause()"]
 )
 def test_nothing_outlives_the_sweep_however_it_ends(end: str, tmp_path: Path) -> None:
     """A job, its child and its grandchild go when the sweep is killed, or leaves; the job also when the server is killed."""
@@ -111,7 +111,7 @@ def test_nothing_outlives_the_sweep_however_it_ends(end: str, tmp_path: Path) ->
         gone(tmp_path, {job})
         os.killpg(job, signal.SIGKILL)
         os.killpg(sweep.pid, signal.SIGKILL)
-    elif "sleep" in end:
+    elif "pause" in end:
         assert {job, *others} <= alive(tmp_path).keys()
         os.killpg(sweep.pid, signal.SIGKILL)
     sweep.wait()
@@ -120,9 +120,7 @@ def test_nothing_outlives_the_sweep_however_it_ends(end: str, tmp_path: Path) ->
 
 
 def gone(outputs: Path, processes: set[int]) -> None:
-    start = time.monotonic()
     while processes & alive(outputs).keys():
-        assert time.monotonic() - start < 60, alive(outputs)
         time.sleep(0.02)
 
 

@@ -36,10 +36,8 @@ def test_a_job_of_two_processes_goes_with_its_sweep_and_goes_on(tmp_path: Path) 
         time.sleep(0.02)
     assert sum("pushforward.job" in command for command in alive(tmp_path).values()) == 2, "two ranks"
     os.killpg(sweep.pid, signal.SIGKILL)
-    killed = time.monotonic()
     sweep.wait()
-    while left := alive(tmp_path):
-        assert time.monotonic() - killed < 60, left
+    while alive(tmp_path):
         time.sleep(0.02)
     assert start(tmp_path, *args).wait() == 0, read(tmp_path / "sweep.txt")
     (run,) = (tmp_path / "runs").iterdir()

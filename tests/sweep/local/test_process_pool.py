@@ -52,8 +52,8 @@ if seed == 5:  # what stops a job waits until it is in order.txt, and then it mu
         run.set_status(state="stopped", error="stopped by SIGTERM")
         sys.exit(143)
     signal.signal(signal.SIGTERM, stop)
-if seed == 6:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if seed == 6:  # told to stop it says so, and does not
+    signal.signal(signal.SIGTERM, lambda *_: (path / "told").touch())
 with (path.parent.parent / "order.txt").open("a") as order:
     order.write(f"{seed} {frozen['trainer']['threads']} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n")
 if seed == 2:
@@ -65,10 +65,10 @@ if seed == 10:  # fails when another has begun
     while len((path.parent.parent / "order.txt").read_text().splitlines()) < 2:
         time.sleep(0.02)
     sys.exit("seed ten")
-if seed in (5, 6):
-    time.sleep(60)
-if seed == 7 and not before:
-    time.sleep(60)
+while seed == 6:
+    signal.pause()
+if seed == 5 or (seed == 7 and not before):
+    signal.pause()
 if seed == 8:  # its process ends well, and nothing says that the run is trained
     sys.exit(0)
 run.set_status(state="finished", images_seen=1024)
@@ -145,15 +145,14 @@ def test_fail_fast_stops_the_others(outputs: Path, capsys: pytest.CaptureFixture
     assert ran(outputs) == [5, 10]
 
 
-def later(condition: Callable[[], bool], *then: Callable[[], None]) -> None:
-    """Does something when a condition holds, half a second apart."""
+def later(*steps: tuple[Callable[[], bool], Callable[[], None]]) -> None:
+    """Does one thing after the other, each when its condition holds."""
 
     def wait() -> None:
-        while not condition():
-            time.sleep(0.02)
-        for act in then:
+        for condition, act in steps:
+            while not condition():
+                time.sleep(0.02)
             act()
-            time.sleep(0.5)
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -169,19 +168,20 @@ def test_ctrl_c_lets_jobs_stop_and_a_second_one_does_not_wait(
     outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "PATIENCE", 0.2)
-    interrupt = functools.partial(os.kill, os.getpid(), signal.SIGINT)
-    later(lambda: ran(outputs) == [5], interrupt)
+    before, interrupt = signal.getsignal(signal.SIGINT), functools.partial(os.kill, os.getpid(), signal.SIGINT)
+    later((lambda: ran(outputs) == [5], interrupt))
     assert run_jobs([job("seed=5"), job("seed=1")], outputs, parallel=1) == [143, 130]
     assert "sweep: 1 stopped, 1 not started" in capsys.readouterr().out
-    later(lambda: ran(outputs) == [5, 6], interrupt, interrupt)
+    told = lambda: any(runs_dir().glob("*/told"))  # noqa: E731
+    later((lambda: ran(outputs) == [5, 6], interrupt), (told, interrupt))
     assert run_jobs([job("seed=6"), job("seed=1")], outputs, parallel=1) == [-signal.SIGKILL, 130]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_server_is_killed_and_its_jobs_go_on_under_another(outputs: Path) -> None:
     first = shared(False)
-    later(lambda: ran(outputs) == [7], first.process.kill)
+    later((lambda: ran(outputs) == [7], first.process.kill))
     assert run_jobs([job("seed=7"), job("seed=1")], outputs, parallel=1) == [0, 0]
     assert ran(outputs) == [1, 7, 7]
 
@@ -206,7 +206,7 @@ if end == "finishes":
 @pytest.mark.usefixtures("stand_in")
 @pytest.mark.parametrize("end", ["finishes", "dies"])
 def test_a_run_that_another_process_trains_is_not_trained_twice(
-    end: str, outputs: Path, capsys: pytest.CaptureFixture[str]
+    end: str, outputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second sweep, or what a killed one has left: it is waited for, and gone on with where it does not finish."""
     jobs = [job("seed=1"), job("seed=4")]
@@ -216,17 +216,16 @@ def test_a_run_that_another_process_trains_is_not_trained_twice(
         [sys.executable, "-c", ORPHAN, str(path), end], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert orphan.stdout is not None and orphan.stdout.readline() == b"running\n"
-    later(lambda: Run(runs_dir() / config.run_id(jobs[1])).state == "finished", lambda: end_of(orphan))
+    looks, look = list[Path](), sweep.settled
+    monkeypatch.setattr(sweep, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(sweep, "settled", lambda job: looks.append(job.path) or look(job))
+    other = Run(runs_dir() / config.run_id(jobs[1]))
+    later((lambda: Run(other.path).state == "finished" and looks.count(path) > 2, lambda: orphan.communicate(b"\n")))
     assert run_jobs(jobs, outputs) == [0, 0]
     shown = capsys.readouterr().out
     assert "2 jobs: 0 finished before, 1 to run" in shown
     assert ran(outputs) == ([4] if end == "finishes" else [1, 4])
     assert ("1 skipped (finished), 1 finished" if end == "finishes" else "2 finished") in shown
-
-
-def end_of(process: subprocess.Popen[bytes]) -> None:
-    time.sleep(1.5)  # it is looked at again in between
-    process.communicate(b"\n")
 
 
 def test_a_job_that_comes_second_by_a_moment_is_looked_at_again(outputs: Path) -> None:

@@ -18,7 +18,7 @@ def sweep(outputs: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
 
     return subprocess.run(
         [sys.executable, "-m", "pushforward", "train", "-m", "hydra/launcher=vectorized", *TINY, *overrides],
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True,
         env={**os.environ, "PUSHFORWARD_OUTPUTS": str(outputs), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 

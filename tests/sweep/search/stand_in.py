@@ -62,11 +62,14 @@ def train(job: Job, until: Callable[[float], bool] = lambda seen: False) -> None
 
 
 class Inline(Pool):
-    """Trains jobs here and now, and writes a line for each into `trained.txt`."""
+    """Trains jobs here and now, and writes a line for each into `trained.txt`.
 
-    def __init__(self, parallel: int = 1, seconds: float = 0.0, work: Callable[[Job], None] = train) -> None:
+    until: after so many it waits for a line of input, with a run trained of which the study has not been told.
+    """
+
+    def __init__(self, parallel: int = 1, until: int = 0, work: Callable[[Job], None] = train) -> None:
         super().__init__([], parallel, Devices([]), warm=False, fail_fast=False, memory_gb=None)
-        self.seconds, self.work = seconds, work
+        self.left, self.work = until, work
 
     def step(self) -> None:
         if not self.waiting:
@@ -80,10 +83,13 @@ class Inline(Pool):
             if not lock.acquire():
                 job.state = "running elsewhere"
                 continue
-            time.sleep(self.seconds)
             self.work(job)
             with (runs_dir().parent / "trained.txt").open("a") as file:
                 file.write(f"{job.path.name}\n")
+            self.left -= 1
+            if self.left == 0:
+                print("waiting", flush=True)
+                sys.stdin.readline()
             lock.release()
             job.state = Run(job.path).state
 
@@ -101,4 +107,4 @@ def search(folder: Path, asked: Settings, parallel: int = 1, **how: Any) -> Stud
 
 if __name__ == "__main__":
     os.fsync = lambda _: None
-    search(Path(sys.argv[1]), wanted(sampler=sys.argv[3]), seconds=float(sys.argv[2]))
+    search(Path(sys.argv[1]), wanted(sampler=sys.argv[3]), until=int(sys.argv[2]))
