@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import copy
 import json
 import os
 import struct
@@ -8,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pushforward.composition import Loader, RunMode
+from pushforward.sweep.compose_cache import Once
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, and threads that wait for each other spin
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,3 +76,36 @@ class Logged:
 def read_wandb() -> type[Logged]:
     """A run directory -> what its one offline W&B file holds."""
     return Logged
+
+
+@pytest.fixture(scope="session", autouse=True)
+def composed_once() -> Iterator[None]:
+    """`composition.compose` asks Hydra once for the same options: numbers are set in a copy, as in a sweep's jobs.
+
+    That this equals what Hydra composes, tests/sweep/test_compose_cache.py tells. Command lines compose afresh.
+    """
+    load, split = Loader.load_configuration, Once(None).split  # type: ignore[arg-type]
+    bases: dict[tuple[str, ...], DictConfig] = {}
+
+    def shared(
+        self: Loader, config_name: str, overrides: list[str], run_mode: RunMode, from_shell: bool = True, **more: Any
+    ) -> DictConfig:
+        def fresh(asked: list[str]) -> DictConfig:
+            return load(self, config_name, asked, run_mode, from_shell, **more)
+
+        if from_shell or self.folder is not None:
+            return fresh(overrides)
+        try:
+            numbers, others = split(overrides)
+            if tuple(others) not in bases:
+                bases[tuple(others)] = fresh(others)
+            cfg = copy.deepcopy(bases[tuple(others)])
+            for key, value in numbers.items():
+                OmegaConf.update(cfg, key, value, merge=True)
+            return cfg
+        except (OmegaConfBaseException, HydraException):
+            return fresh(overrides)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "load_configuration", shared)
+        yield

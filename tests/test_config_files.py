@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from pushforward.cli import run
 from pushforward.composition import compose
@@ -121,3 +122,15 @@ def test_control_characters_of_a_file_are_shown_and_not_obeyed(
     assert run(["train", "--config-dir", str(tmp_path / "own"), "experiment=mine", "--cfg", "job"]) == 0
     shown = capsys.readouterr().out
     assert "\u202e" not in shown and "seed: 1" in shown
+
+
+def test_a_file_is_parsed_once_as_long_as_it_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, parsed, load = tmp_path / "weighting" / "mine.yaml", list[str](), OmegaConf.load
+    file.parent.mkdir()
+    monkeypatch.setattr(OmegaConf, "load", lambda stream: parsed.append(stream.name) or load(stream))
+    for beta in (2.0, 2.0, 12.0):
+        if not file.exists() or f"{beta}" not in file.read_text():
+            file.write_text(f"_target_: pushforward.objectives.Constant\nbeta: {beta}\n")
+        frozen = compose(["model=ae", "weighting=mine"], tmp_path)
+        assert frozen["weighting"]["beta"] == beta
+    assert parsed.count(str(file)) == 2 and max(map(parsed.count, parsed)) == 2
