@@ -24,7 +24,7 @@ ENVIRONMENT = "PUSHFORWARD_ALLOW_MODULES"
 
 _OURS = (
     "networks", "distributions", "bottlenecks", "priors", "corruption", "objectives", "bijections",
-    "diffusion", "engine", "families", "data", "metrics", "protocol", "schedules",
+    "diffusion", "conditioning", "engine", "families", "data", "metrics", "protocol", "schedules",
 )  # fmt: skip
 FAMILIES = (
     *(f"pushforward.{name}" for name in _OURS),

@@ -128,6 +128,7 @@ class Config:
     optimizer: Any = MISSING
     schedule: Any = None
     ema: Average = field(default_factory=Average)
+    condition: Any = None
     model: Any = MISSING
     budget: Budget = field(default_factory=Budget)
     selection: Selection = field(default_factory=Selection)
@@ -274,7 +275,10 @@ def max_seconds(frozen: Mapping[str, Any]) -> float | None:
 
 
 def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
-    """A schedule or an average that was chosen for all players and is in none's optimiser."""
+    """A schedule or an average that was chosen for all players and is in none's optimiser; a condition that no model takes."""
+    model = frozen.get("model")
+    if frozen.get("condition") is not None and not (isinstance(model, Mapping) and model.get("condition")):
+        yield "condition: this model takes none; use condition=none, or in your model's file write condition: ${condition}"
     nodes = {key: frozen.get(key) for key in ("optimizer", "ema")}  # what is no mapping has been refused
     own, ema = (node if isinstance(node, Mapping) else {} for node in nodes.values())
     players = {name: tuning for name, tuning in own.items() if isinstance(tuning, Mapping)}

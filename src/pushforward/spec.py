@@ -75,6 +75,7 @@ class DataSpec:
     levels: how many distinct values a pixel takes (digits 17, MNIST 256, binarised 2); None for real-valued data.
     low, high: the range of x; infinite for points.
     dequantized: x is (k + u) / levels with u uniform on [0, 1) already, not k / (levels − 1).
+    class_shares: of the training images, each class's; empty where they have no labels.
     shift, scale: of standardised points x = (original − shift) / scale, a number for each dimension; empty otherwise.
     """
 
@@ -88,6 +89,7 @@ class DataSpec:
     dequantized: bool = False
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    class_shares: tuple[float, ...] = ()
 
     @property
     def dim(self) -> int:

@@ -14,7 +14,7 @@ from pushforward.families import Family, Tuning
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 from pushforward.training.build import build_family
 
-SPEC = DataSpec((1, 8, 8), 17, 64, 10)
+SPEC = DataSpec((1, 8, 8), 17, 64, 10, class_shares=(0.1,) * 10)
 N = 8
 FIRST = ["seed=1"]
 COSINE = "optimizer.model.schedule={_target_: pushforward.schedules.Cosine, warmup: 0.5}"
@@ -33,6 +33,7 @@ CASES: dict[str, tuple[list[str], list[list[str]]]] = {
     "two players": (["model=gan", "network=mlp"], [["seed=2"], ["optimizer.critic.lr=1e-3"]]),
     "batch norms": (["model=gan", "network=conv", "network.width=2"], [["seed=2"], ["optimizer.generator.lr=1e-3"]]),
     "penalty": (["model=wgan_gp", "network=mlp"], [["seed=2"], ["model.objective.critic.gradient_penalty.weight=3"]]),
+    "labels": (["model=gan", "network=mlp", "condition=labels"], [["seed=2"], ["condition.drop=0.5"]]),
     "flow": (["model=realnvp"], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
     "diffusion": (["model=ddpm", *UNET], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
 }  # fmt: skip
@@ -56,11 +57,17 @@ def family_of(*overrides: str) -> Family:
     return family
 
 
-def block(families: list[Family], index: int) -> Tensor:
-    """(m, K, n, *shape)"""
+def block(families: list[Family], index: int) -> Batch:
+    """(m, K, n, …)"""
     generator = torch.Generator().manual_seed(index)
     m = BLOCK * families[0].batches_per_cycle
-    return torch.randint(0, 17, (m, len(families), N, *SPEC.shape), generator=generator).double() / 16
+    x = torch.randint(0, 17, (m, len(families), N, *SPEC.shape), generator=generator).double() / 16
+    return Batch(x, torch.randint(0, 10, x.shape[:3], generator=generator))
+
+
+def of(batch: Batch, replicas: int | list[int]) -> Batch:
+    """The batches of one replica, or of several in this order."""
+    return batch.map(lambda t: t[:, replicas])
 
 
 def train(families: list[Family], blocks: range) -> list[dict[str, float]]:
@@ -69,7 +76,7 @@ def train(families: list[Family], blocks: range) -> list[dict[str, float]]:
         x = block(families, i)
         for k, family in enumerate(families):
             assert family.stepper is not None
-            family.stepper.block(Block(i, Batch(x[:, k])))
+            family.stepper.block(Block(i, of(x, k)))
     return [family.stepper.history.take()[0] for family in families if family.stepper is not None]
 
 
@@ -77,7 +84,7 @@ def train_stacked(families: list[Family], blocks: range) -> list[dict[str, float
     stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
     for i in blocks:
-        stack.block(Block(i, Batch(block(families, i)[:, order])))
+        stack.block(Block(i, of(block(families, i), order)))
     stack.hand_back()
     found = stack.take()
     return [found[order.index(k)][0] for k in range(len(families))]
@@ -140,7 +147,7 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     alone = [family_of("model=vae", f"seed={s}") for s in (1, 3)]
     stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
-    stack.block(Block(0, Batch(block(families, 0)[:, order])))
+    stack.block(Block(0, of(block(families, 0), order)))
     told = {families[order[k]].seed: bad for k, (_, bad) in enumerate(stack.take())}
     assert told[1] is None and told[3] is None
     assert told[2] is not None and told[2][0].startswith("model/") and 0 < told[2][1] <= 2
@@ -152,5 +159,5 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     x = block(families, 0)
     for family, k in zip(alone, (0, 2), strict=True):
         assert family.stepper is not None
-        family.stepper.block(Block(0, Batch(x[:, k])))
+        family.stepper.block(Block(0, of(x, k)))
     assert close([families[0].state_dict(), families[2].state_dict()], [f.state_dict() for f in alone]) > 3

@@ -54,6 +54,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
         "model=wgan_gp network.width=4 batch_size=8",
         "model=realnvp batch_size=16",
         "model=ddpm network.width=4 batch_size=4",
+        "model=conditional_gan network.width=4 batch_size=16",
+        "model=vae network.hidden=[32] condition=labels",
     ],
 )
 def test_a_recorded_run_is_the_run_bit_for_bit(trained: Trained, overrides: str) -> None:

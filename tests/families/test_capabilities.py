@@ -11,10 +11,10 @@ from pushforward.spec import DataSpec
 from pushforward.training.build import build_family
 
 CODES = {"Encodes", "Decodes", "HasCodes", "Reconstructs", "HasPrior", "DecodesToLikelihood"}
-VARIATIONAL = CODES | {"Samples", "HasLikelihood", "HasPosterior", "EstimatesGradient"}
-FLOW = {"Samples", "Encodes", "Decodes", "HasCodes", "HasLikelihood"}
-GAN = {"Samples", "Decodes", "HasPrior"}
-ITERATIVE = {"Samples", "HasLikelihood", "IterativeSampler", "IterativeLikelihood"}
+VARIATIONAL = CODES | {"Samples", "ClassConditional", "HasLikelihood", "HasPosterior", "EstimatesGradient"}
+FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLikelihood"}
+GAN = {"Samples", "ClassConditional", "Decodes", "HasPrior"}
+ITERATIVE = {"Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood"}
 OF_CLASS: Mapping[str, set[str]] = {
     "PlainAutoencoder": CODES, "SparseAutoencoder": CODES | {"Sparse"}, "DenoisingAutoencoder": CODES | {"Denoises"},
     "VariationalAutoencoder": VARIATIONAL, "Flow": FLOW, "GAN": GAN, "Diffusion": ITERATIVE,
@@ -31,7 +31,7 @@ def test_recipes_and_types_are_all_there() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_recipe_has_the_capabilities_of_its_class(recipe: str) -> None:
-    spec = DataSpec((1, 8, 8), levels=17, n_train=100, n_classes=10)
+    spec = DataSpec((1, 8, 8), levels=17, n_train=100, n_classes=10, class_shares=(0.1,) * 10)
     family = build_family(compose([f"model={recipe}", "data=digits"]), spec)
     able = {name for name, kind in PROTOCOLS.items() if isinstance(family, kind)}
     assert able == OF_CLASS[type(family).__name__]

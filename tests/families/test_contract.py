@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._pytree import tree_map
 
 from pushforward import config
 from pushforward.composition import compose
@@ -41,9 +42,10 @@ class Case(NamedTuple):
 
 
 def spec_of(shape: tuple[int, ...]) -> DataSpec:
+    shares = (0.1,) * 10
     if len(shape) == 1:
-        return DataSpec(shape, None, 100, low=-math.inf, high=math.inf)
-    return DataSpec(shape, 256, 100, 10)
+        return DataSpec(shape, None, 100, 10, low=-math.inf, high=math.inf, class_shares=shares)
+    return DataSpec(shape, 256, 100, 10, class_shares=shares)
 
 
 def smaller(node: Any) -> Any:
@@ -94,7 +96,7 @@ each = pytest.mark.parametrize("case", FITTING, ids=str)
 def batch_of(case: Case, n: int = N, seed: int = 0) -> Batch:
     g = torch.Generator().manual_seed(seed)
     if len(case.shape) == 1:
-        return Batch(torch.randn(n, *case.shape, generator=g))
+        return Batch(torch.randn(n, *case.shape, generator=g), torch.randint(0, 10, (n,), generator=g))
     return Batch(torch.randint(0, 256, (n, *case.shape), generator=g) / 255, torch.randint(0, 10, (n,), generator=g))
 
 
@@ -173,7 +175,7 @@ def test_a_loss_per_image_does_not_depend_on_the_batch(case: Case) -> None:
     for player in family.players:
         noise = noise_of(family, player.name)
         part = {k: v[:half] for k, v in noise.items()}
-        some = Batch(batch.x[:half], None if batch.y is None else batch.y[:half])
+        some = batch.map(lambda t: t[:half])
         terms, fewer = (family.loss(player.name, *given).terms for given in ((batch, noise), (some, part)))
         assert terms.keys() == fewer.keys()
         for name, term in terms.items():
@@ -211,14 +213,14 @@ def test_two_replicas_stacked_equal_the_two_alone(case: Case) -> None:
         return
     for player in base.players:
         own = set(base.parameters_of(player))
-        batches = [Batch(batch_of(case, seed=i).x.double()) for i in range(2)]
+        batches = [batch_of(case, seed=i).to("cpu", torch.float64) for i in range(2)]
         noises = [noise_of(r, player.name, seed=i) for i, r in enumerate(replicas)]
         parameters, buffers = stack_module_state(replicas)  # type: ignore[arg-type]
-        x = torch.stack([b.x for b in batches])
+        batch = tree_map(lambda *tensors: torch.stack(tensors), *batches)
         noise = {k: torch.stack([n[k] for n in noises]) for k in noises[0]}
         alone = [r.loss(player.name, b, n) for r, b, n in zip(replicas, batches, noises, strict=True)]
         moved = [dict(r.named_buffers()) for r in replicas]
-        together = stacked(base, player.name)(parameters, buffers, x, noise)
+        together = stacked(base, player.name)(parameters, buffers, batch, noise)
         for i, loss in enumerate(alone):
             close(together.total[i], loss.total, "total")
             for name, term in loss.terms.items():
@@ -235,8 +237,8 @@ def test_two_replicas_stacked_equal_the_two_alone(case: Case) -> None:
 
 
 def stacked(base: Family, player: str) -> Callable[..., Loss]:
-    def alone(parameters: Any, buffers: Any, x: Tensor, noise: Any) -> Loss:
-        return functional_call(base, (parameters, buffers), (player, Batch(x), noise))
+    def alone(parameters: Any, buffers: Any, batch: Batch, noise: Any) -> Loss:
+        return functional_call(base, (parameters, buffers), (player, batch, noise))
 
     return vmap(alone)
 

@@ -55,11 +55,11 @@ def frozen(recipe: str, network: str | None) -> dict[str, Any]:
 
 
 def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> None:
-    spec = DataSpec(shape, levels=256, n_train=64)
+    spec = DataSpec(shape, levels=256, n_train=64, class_shares=(0.5, 0.5))
     family: Any = build_family(frozen(recipe, network), spec)
     family.configure_optimizers()
     x = torch.randint(256, (2 * family.batches_per_cycle, 2, *shape), generator=torch.Generator().manual_seed(0)) / 255
-    family.stepper.block(Block(0, Batch(x)))
+    family.stepper.block(Block(0, Batch(x, torch.zeros(x.shape[:2], dtype=torch.int64))))
     means, bad = family.stepper.history.take()
     assert means and bad is None, (recipe, network, shape, bad)
     assert set(family.progress.steps.values()) >= {2}

@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from pushforward.conditioning import Labels
 from pushforward.errors import PushforwardError
 from pushforward.families import GAN, Tuning
 from pushforward.networks import MLP, Conv
@@ -98,6 +99,48 @@ def test_the_terms_are_those_of_the_scores() -> None:
     torch.testing.assert_close(terms["adversarial"], family.critic(fake) - family.critic(2 * x - 1))
     total = family.loss("critic", Batch(x), noise).total
     torch.testing.assert_close(total, terms["adversarial"].mean() + 10 * terms["penalty"].mean())
+
+
+LABELLED = DataSpec((1, 8, 8), 17, 1437, 10, class_shares=(0.1,) * 10)
+told = partial(Labels, 4, 0.0, 0.0)
+
+
+def test_a_score_under_labels_is_a_projection() -> None:
+    """w·h + b + v_y·h of the features h, so that scores of two labels differ by (v_a − v_b)·h. Miyato & Koyama 2018, eq. 5."""
+    critic, x, y = gan(spec=LABELLED, condition=told).critic, digits()[:10], torch.arange(10)
+    assert critic.classes is not None
+    h, v = critic.encoder(x), critic.classes.weight
+    torch.testing.assert_close(critic(x, y), critic.score(h)[:, 0] + torch.einsum("nf,nf->n", v[y], h))
+    torch.testing.assert_close(critic(x, y) - critic(x, y.flip(0)), ((v - v.flip(0)) * h).sum(1), atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        v.zero_()  # and with no vectors it is the critic that knows no labels
+    torch.testing.assert_close(critic(x, y), critic.score(h)[:, 0])
+
+
+def test_real_and_generated_images_are_scored_under_the_labels_of_the_batch() -> None:
+    family, x, y = gan(wasserstein(), spec=LABELLED, condition=told), digits()[:16], torch.arange(16) % 10
+    noise = family.draw("critic", 16, generator("cpu", 0, "noise"))
+    fake = family.generator(noise["code"], family.condition(y))
+    terms = family.loss("critic", Batch(x, y), noise).terms
+    torch.testing.assert_close(terms["adversarial"], family.critic(fake, y) - family.critic(2 * x - 1, y))
+    torch.testing.assert_close(
+        family.loss("generator", Batch(x, y), noise).terms["adversarial"], -family.critic(fake, y)
+    )
+
+
+def test_labels_are_learnt() -> None:
+    """Two classes, black and white: samples of a label have its grey after 160 cycles, within a quarter of the range."""
+    spec = DataSpec((1, 2, 2), 2, 100, 2, class_shares=(0.5, 0.5))
+    family = gan(wasserstein(), spec=spec, condition=told)
+    family.configure_optimizers()
+    assert family.stepper is not None
+    for i in range(10):
+        y = torch.randint(2, (16, 64), generator=torch.Generator().manual_seed(i))
+        family.stepper.block(Block(i, Batch(y[..., None, None, None].expand(16, 64, 1, 2, 2).float(), y)))
+    y = torch.arange(2).repeat(100)
+    with torch.no_grad():
+        found = family.eval().sample(200, generator("cpu", 0, "samples"), y).flatten(1).mean(1)
+    assert float(found[y == 0].mean()) < 0.25 and float(found[y == 1].mean()) > 0.75
 
 
 @pytest.mark.parametrize("n_critic", [1, 3])

@@ -18,7 +18,7 @@ from zuko.nn import MLP
 from zuko.transforms import DependentTransform, MonotonicAffineTransform, MonotonicRQSTransform
 from zuko.utils import unpack
 
-from pushforward.domains import Count, Domain, Positive
+from pushforward.domains import Count, Domain, Natural, Positive
 from pushforward.errors import PushforwardError
 
 LOG_SCALE = 3.0
@@ -73,23 +73,24 @@ class Coupling(LazyTransform):
         univariate: Callable[..., Transform],
         shapes: Sequence[tuple[int, ...]],
         hidden: Sequence[int],
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.register_buffer("order", order)
         self.univariate, self.shapes, self.kept = univariate, [torch.Size(s) for s in shapes], len(order) // 2
         self.each = sum(math.prod(s) for s in shapes)
-        self.hyper = MLP(self.kept, (len(order) - self.kept) * self.each, hidden_features=hidden)
+        self.hyper = MLP(self.kept + context, (len(order) - self.kept) * self.each, hidden_features=hidden)
         last = self.hyper[-1]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def given(self, a: Float[Tensor, "n k"]) -> Transform:
-        """The map of the other half, given the kept one."""
-        phi = self.hyper(a).unflatten(-1, (-1, self.each))
+    def given(self, a: Float[Tensor, "n k"], c: Float[Tensor, "n context"] | None = None) -> Transform:
+        """The map of the other half, given the kept one and the context."""
+        phi = self.hyper(a if c is None else torch.cat((a, c), -1)).unflatten(-1, (-1, self.each))
         return DependentTransform(self.univariate(*unpack(phi, self.shapes)), 1)
 
     def forward(self, c: Tensor | None = None) -> Transform:
-        return CouplingTransform(self.given, self.order, self.kept)
+        return CouplingTransform(partial(self.given, c=c), self.order, self.kept)
 
 
 def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Coupling]) -> LazyComposedTransform:
@@ -104,21 +105,30 @@ def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Couplin
     return LazyComposedTransform(*layers)
 
 
-def affine_couplings(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+def affine_couplings(
+    features: int, transforms: Count, hidden: Sequence[Count], context: Natural = 0
+) -> LazyComposedTransform:
     """y_b = exp(s(x_a))·x_b + t(x_a) with |s| < `LOG_SCALE`, `transforms` times. Dinh et al. 2017, eq. 4–5.
 
     Float32 brings data and samples back to rounding. Points far from the data lose digits as they are stretched: at five times
     the data's size some 10⁻³ of them on digits, at a hundred times all.
     """
     univariate = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
-    layer = partial(Coupling, univariate=univariate, shapes=[(), ()], hidden=hidden)
+    layer = partial(Coupling, univariate=univariate, shapes=[(), ()], hidden=hidden, context=context)
     return _couplings(features, transforms, layer)
 
 
 def spline_couplings(
-    features: int, transforms: Count, hidden: Sequence[Count], bins: Annotated[int, Domain(2)], bound: Positive
+    features: int,
+    transforms: Count,
+    hidden: Sequence[Count],
+    bins: Annotated[int, Domain(2)],
+    bound: Positive,
+    context: Natural = 0,
 ) -> LazyComposedTransform:
     """y_b a monotone rational-quadratic spline of x_b on [−bound, bound], `transforms` times. Durkan et al. 2019."""
     univariate = partial(MonotonicRQSTransform, bound=bound)
-    layer = partial(Coupling, univariate=univariate, shapes=[(bins,), (bins,), (bins - 1,)], hidden=hidden)
+    layer = partial(
+        Coupling, univariate=univariate, shapes=[(bins,), (bins,), (bins - 1,)], hidden=hidden, context=context
+    )
     return _couplings(features, transforms, layer)

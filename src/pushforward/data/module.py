@@ -67,6 +67,7 @@ class DataModule(pl.LightningDataModule):
         self._index: dict[str, Tensor] = {}
         self._moments: tuple[Tensor, Tensor] | None = None
         self._said: list[str] = []
+        self._class_shares: tuple[float, ...] = ()
         self._x: dict[str, Tensor | Lazy] = {}
 
     # -- what there is
@@ -104,6 +105,9 @@ class DataModule(pl.LightningDataModule):
         if self.standardize and not math.isfinite(arrays.low):
             self._moments = moments(gather(arrays.train.x, cut["train"]), name)
         self._index = {split: index.sort().values for split, index in cut.items()}
+        y = self.labels("train")
+        if y is not None:
+            self._class_shares = tuple((torch.bincount(y, minlength=arrays.n_classes or 0) / len(y)).tolist())
 
     @property
     def notes(self) -> list[str]:
@@ -139,6 +143,7 @@ class DataModule(pl.LightningDataModule):
             dequantized=self.dequantize,
             shift=() if self._moments is None else tuple(self._moments[0].tolist()),
             scale=() if self._moments is None else tuple(self._moments[1].tolist()),
+            class_shares=self._class_shares,
         )
 
     @property

@@ -10,6 +10,7 @@ from pushforward.families.autoencoder import (
 )
 from pushforward.families.capabilities import (
     VERBS,
+    ClassConditional,
     Decodes,
     DecodesToLikelihood,
     Denoises,
@@ -36,6 +37,7 @@ __all__ = [
     "GAN",
     "VERBS",
     "Autoencoder",
+    "ClassConditional",
     "Decodes",
     "DecodesToLikelihood",
     "Denoises",

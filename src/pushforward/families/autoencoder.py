@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck, Code, Posterior, TopK
+from pushforward.conditioning import Condition, condition_of
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
 from pushforward.distributions.bounds import importance_weighted_bound
@@ -16,17 +17,17 @@ from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.capabilities import (
+    ClassConditional,
     DecodesToLikelihood,
     Denoises,
     EstimatesGradient,
     HasPosterior,
     HasPrior,
     Reconstructs,
-    Samples,
     Sparse,
 )
 from pushforward.families.family import Family, Likelihoods
-from pushforward.networks import Network, decoder_of, encoder_of
+from pushforward.networks import Network, decoder_of, encoder_of, given
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
@@ -40,10 +41,11 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     """Encoder, bottleneck and decoder with one player, `model`. Abstract: the kinds are final.
 
     network: gives encoder and decoder. bottleneck: waits for in_features and code_dim; likelihood waits for spec.
-    objective: name -> Term. pixels stay (n, *spec.shape); codes are (n, code_dim).
+    objective: name -> Term. pixels stay (n, *spec.shape); codes are (n, code_dim). condition: waits for spec; what encoder
+    and decoder are told. Whatever takes no labels y is computed as of images whose label is withheld.
     """
 
-    players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood")),)
+    players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood", "condition")),)
     has_prior: ClassVar[bool] = False
     corruption: Corruption | None
     prior: Prior | None
@@ -57,39 +59,41 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         likelihood: Callable[..., Likelihood],
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
+        condition: Callable[..., Condition] | None = None,
     ) -> None:
         super().__init__(spec, optimizers)
         self.corruption = None
-        self.encoder = encoder_of(network, spec.shape)
+        self.condition = condition_of(condition, spec)
+        self.encoder = encoder_of(network, spec.shape, self.condition.size)
         self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
         self.likelihood = likelihood(spec=spec)
-        self.decoder = decoder_of(network, code_dim, spec.shape, self.likelihood.n_parameters)
+        self.decoder = decoder_of(network, code_dim, spec.shape, self.likelihood.n_parameters, self.condition.size)
         self.prior = StandardNormal(code_dim) if self.has_prior else None
         given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
         self.objective = Objective(objective, self.bottleneck.gives | given)
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         noise = self.bottleneck.noise(n, generator)
-        return {} if noise is None else {"code": noise}
+        return ({} if noise is None else {"code": noise}) | self.condition.draw(n, generator)
 
     def corrupted(self, x: Tensor, noise: Noise) -> Tensor:
         """What the encoder sees while training."""
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
-    def passed(self, x: Tensor, noise: Noise) -> AutoencoderPass:
-        return self.decoded(x, self.coded(x, noise))
+    def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
+        """The code of a training step, under the condition c."""
+        return self.bottleneck(given(self.encoder, c)(self.corrupted(x, noise)), noise.get("code"))
 
-    def coded(self, x: Tensor, noise: Noise) -> Code:
-        """The code of a training step."""
-        return self.bottleneck(self.encoder(self.corrupted(x, noise)), noise.get("code"))
-
-    def decoded(self, x: Tensor, code: Code) -> AutoencoderPass:
+    def decoded(self, x: Tensor, code: Code, c: Tensor | None) -> AutoencoderPass:
         leading = code.z.shape[:-1]
-        params = self.decoder(code.z.flatten(0, -2)).unflatten(0, leading)
+        each = None if c is None else c.expand(*leading, -1).flatten(0, -2)
+        params = given(self.decoder, each)(code.z.flatten(0, -2)).unflatten(0, leading)
         return AutoencoderPass(x, code, params, self.likelihood, self.prior, self.spec)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        total, terms, _ = self.objective(self.passed(batch.x, noise), self.epochs)
+        c = self.condition.told(batch.y, len(batch.x), noise)
+        passed = self.decoded(batch.x, self.coded(batch.x, noise, c), c)
+        total, terms, _ = self.objective(passed, self.epochs)
         return Loss(total, terms)
 
     def describe(self) -> dict[str, str]:
@@ -103,25 +107,33 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     def kind(self) -> str:
         """What makes this kind of autoencoder its kind, in a phrase."""
 
-    def encode(self, x: Tensor) -> Tensor:
+    def code(self, x: Tensor, y: Tensor | None = None) -> Code:
+        """The code of x without noise."""
+        return self.bottleneck(given(self.encoder, self.condition.told(y, len(x)))(x), None)
+
+    def params(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Parameters of p(x|z), (n, p, *shape)."""
+        return given(self.decoder, self.condition.told(y, len(z)))(z)
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The code of x, (n, code_dim); a posterior's mean."""
-        return self.bottleneck(self.encoder(x), None).z
+        return self.code(x, y).z
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The likelihood's mean at code z, (n, *shape)."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.params(z, y))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """decode(encode(x)), (n, *shape)."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x, y), y)
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x|z), nats per image, (n,)."""
-        return self.likelihood.log_prob(self.decoder(z), x)
+        return self.likelihood.log_prob(self.params(z, y), x)
 
     def draw_images(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """x ~ p(x|z), (n, *shape)."""
-        return self.likelihood.sample(self.decoder(z), self.likelihood.draw(len(z), generator).to(z))
+        return self.likelihood.sample(self.params(z), self.likelihood.draw(len(z), generator).to(z))
 
 
 class PlainAutoencoder(Autoencoder):
@@ -180,7 +192,7 @@ class DenoisingAutoencoder(Autoencoder, Denoises):
         return f"sees x under {self.corruption.describe()}, is asked for x; no prior"
 
 
-class VariationalAutoencoder(Autoencoder, Samples, HasPosterior, EstimatesGradient):
+class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, EstimatesGradient):
     """A Gaussian posterior, held to the prior by the KL term of the ELBO. Kingma & Welling 2014. Final.
 
     prior: waits for code_dim and spec, and is trained with the rest; None: N(0, I).
@@ -235,22 +247,24 @@ class VariationalAutoencoder(Autoencoder, Samples, HasPosterior, EstimatesGradie
         if self.samples == 1:
             return super().draw(player, n, generator)
         noise = self.bottleneck.noise(n * self.samples, generator)
-        return {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
+        codes = {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
+        return codes | self.condition.draw(n, generator)
 
-    def coded(self, x: Tensor, noise: Noise) -> Code:
+    def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
         if self.samples > 1 and "code" in noise:
             noise = {**noise, "code": noise["code"].movedim(1, 0)}
-        return super().coded(x, noise)
+        return super().coded(x, noise, c)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         return self.estimated_loss(batch, noise, self.epochs, self.gradient, self.baseline)
 
     def estimated_loss(self, batch: Batch, noise: Noise, epochs: Tensor, gradient: str, baseline: Tensor) -> Loss:
         """The objective, whose gradient is that of the estimator `gradient`, with the score function's running baseline."""
-        code = self.coded(batch.x, noise)
+        c = self.condition.told(batch.y, len(batch.x), noise)
+        code = self.coded(batch.x, noise, c)
         if gradient == "score" and "code" in noise:
             code = Code(code.z.detach(), code.posterior)
-        passed = self.decoded(batch.x, code)
+        passed = self.decoded(batch.x, code, c)
         total, terms, weighted = self.objective(passed, epochs)
         if gradient == "reparameterized":
             return Loss(total, terms)
@@ -269,20 +283,23 @@ class VariationalAutoencoder(Autoencoder, Samples, HasPosterior, EstimatesGradie
         if stats:
             update_baseline(self.baseline, stats["cost"])
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """The likelihood's mean at n draws from the prior, (n, *shape)."""
-        return self.decode(self.prior.sample(n, generator))
+    def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
+        """The likelihood's mean at n draws from the prior, (n, *shape); of a conditional model under labels y or drawn ones."""
+        y = self.condition.choose(y, n, generator)
+        return self.decode(self.prior.sample(n, generator), y)
 
-    def posterior(self, x: Tensor) -> Posterior:
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """q(z|x): mean and log σ, (n, code_dim) each."""
-        return self.bottleneck(self.encoder(x), None).posterior
+        posterior = self.code(x, y).posterior
+        assert posterior is not None
+        return posterior
 
-    def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
+    def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1, y: Tensor | None = None) -> Likelihoods:
         """ELBO (k = 1, the KL in closed form where it has one) or the k-sample bound, nats. Burda et al. 2016, eq. 8.
 
         The decoder sees at most `DECODED` codes at once, whatever k.
         """
-        q, n = self.posterior(x), len(x)
+        q, n = self.posterior(x, y), len(x)
         closed = closed_form_kl(q, self.prior)
         at_once = max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
         # room for all results beforehand: small ones that outlive a pass would tear holes into memory, which then grows
@@ -291,7 +308,8 @@ class VariationalAutoencoder(Autoencoder, Samples, HasPosterior, EstimatesGradie
             m = min(at_once, k - done)
             noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
             z = sample_normal(q.mean[:, None], q.log_std[:, None], noise)
-            log_p = self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1))
+            labels = None if y is None else y.repeat_interleave(m)
+            log_p = self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1), labels)
             log_likelihoods[:, done : done + m] = log_p.view(n, m)
             if k > 1 or closed is None:
                 log_q = log_normal(z, q.mean[:, None], q.log_std[:, None])

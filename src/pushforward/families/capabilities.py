@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Posterior
+from pushforward.conditioning import Condition
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
 from pushforward.engine import Loss, Noise
@@ -38,6 +39,16 @@ class Samples(Protocol):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n images, (n, *shape)."""
+
+
+@runtime_checkable
+class ClassConditional(Samples, Protocol):
+    """Draws images of given classes, where its condition takes labels: it has `classes` then, and 0 where it takes none."""
+
+    condition: Condition
+
+    def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
+        """n images, (n, *shape), of the classes y, (n,), or of classes drawn as often as they were trained on."""
 
 
 @runtime_checkable
@@ -119,7 +130,7 @@ class DecodesToLikelihood(Decodes, Protocol):
 
 
 @runtime_checkable
-class IterativeSampler(Samples, Protocol):
+class IterativeSampler(ClassConditional, Protocol):
     """Calls its network `evaluations` times for a sample, unless another number is given: measures take fewer images.
 
     sampler: how, in a phrase.
@@ -130,7 +141,9 @@ class IterativeSampler(Samples, Protocol):
     @property
     def sampler(self) -> str: ...
 
-    def sample(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor: ...
+    def sample(
+        self, n: int, generator: torch.Generator, y: Tensor | None = None, evaluations: int | None = None
+    ) -> Tensor: ...
 
 
 @runtime_checkable

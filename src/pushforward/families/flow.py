@@ -1,5 +1,6 @@
 """One map that can be inverted: exact density one way, samples the other."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -10,25 +11,27 @@ from zuko.lazy import Flow as ZukoFlow
 from zuko.lazy import LazyTransform
 
 from pushforward.bijections import Logit, quantize
+from pushforward.conditioning import Condition, condition_of
 from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Domain
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.capabilities import HasCodes, HasLikelihood, Samples
+from pushforward.families.capabilities import ClassConditional, HasCodes, HasLikelihood
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks.network import ROWS, check_shape
 from pushforward.objectives import DensityPass, Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Flow(Family, Samples, HasCodes, HasLikelihood):
+class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
     """x → dequantised → logit → bijection → z ~ N(0, I), with one player, `model`. Final.
 
     bijection: waits for `features`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from data to z.
-    alpha: keeps the logit of bounded data away from its poles.
+    alpha: keeps the logit of bounded data away from its poles. condition: waits for spec; the bijection's context. Whatever
+    takes no labels y is computed as of images whose label is withheld.
     """
 
-    players = (Player("model", ("bijection",)),)
+    players = (Player("model", ("bijection", "condition")),)
 
     def __init__(
         self,
@@ -37,57 +40,69 @@ class Flow(Family, Samples, HasCodes, HasLikelihood):
         alpha: Annotated[float, Domain(0, 0.5, above=True, below=True)],
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
+        condition: Callable[..., Condition] | None = None,
     ) -> None:
         super().__init__(spec, optimizers)
         if spec.bounded and not 0 < alpha < 0.5:
             raise PushforwardError(f"model.alpha={alpha:g}: it must lie between 0 and 0.5, such as 0.05")
         self.logit = Logit(spec, alpha)
-        built = bijection(features=spec.dim)
+        self.condition = condition_of(condition, spec)
+        context = {"context": self.condition.size} if self.condition.size else {}
+        if context and "context" not in inspect.signature(bijection).parameters:
+            raise PushforwardError("model.bijection takes no argument context, so no condition; use condition=none")
+        built = bijection(features=spec.dim, **context)
         self.bijection = transform_of(built) if isinstance(built, ZukoFlow) else built
-        check_shape("model.bijection", lambda: self.bijection()(torch.zeros(ROWS, spec.dim)), (spec.dim,), spec.shape)
+        c = torch.zeros(ROWS, self.condition.size) if context else None
+        check_shape("model.bijection", lambda: self.bijection(c)(torch.zeros(ROWS, spec.dim)), (spec.dim,), spec.shape)
         self.objective = Objective(objective, frozenset({"density"}))
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
+        return {**self.draw_levels(n, generator), **self.condition.draw(n, generator)}
+
+    def draw_levels(self, n: int, generator: torch.Generator) -> Noise:
+        """Where in its level's bin each pixel lies; nothing for real-valued data."""
         if not self.dequantizes:
             return {}
         return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         x = self.spec.dequantize(batch.x, noise["dequantize"]) if self.dequantizes else batch.x
-        total, terms, _ = self.objective(DensityPass(self.density(x), self.spec), self.epochs)
+        c = self.condition.told(batch.y, len(x), noise)
+        total, terms, _ = self.objective(DensityPass(self.density(x, c), self.spec), self.epochs)
         return Loss(total, terms)
 
-    def density(self, x: Tensor) -> Tensor:
+    def density(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """log p(x) of real-valued (dequantised) x, nats per image, (n,): log N(z; 0, I) + log |det ∂z/∂x|."""
-        y, log_det = self.logit(x)
-        z, ladj = self.bijection().call_and_ladj(y)
+        v, log_det = self.logit(x)
+        z, ladj = self.bijection(c).call_and_ladj(v)
         return log_standard_normal(z) + ladj + log_det
 
     @property
     def dequantizes(self) -> bool:
         return self.spec.levels is not None and not self.spec.dequantized
 
-    def log_prob(self, x: Tensor, generator: torch.Generator) -> Likelihoods:
+    def log_prob(self, x: Tensor, generator: torch.Generator, y: Tensor | None = None) -> Likelihoods:
         """The exact log-density of x, uniformly dequantised where it has levels, nats per image."""
-        noise = self.draw("model", len(x), generator)
-        return Likelihoods(self.density(self.spec.dequantize(x, noise.get("dequantize", x))), "exact", True)
+        real = self.spec.dequantize(x, self.draw_levels(len(x), generator).get("dequantize", x))
+        return Likelihoods(self.density(real, self.condition.told(y, len(x))), "exact", True)
 
     @property
     def objectives(self) -> dict[str, Objective]:
         return {"model": self.objective}
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws, (n, *shape), on the data's levels."""
-        return self.decode(torch.randn(n, self.spec.dim, generator=generator, device=generator.device))
+    def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
+        """n draws, (n, *shape), on the data's levels; of a conditional model under labels y, or drawn ones."""
+        y = self.condition.choose(y, n, generator)
+        return self.decode(torch.randn(n, self.spec.dim, generator=generator, device=generator.device), y)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """z of x at its bin's centre, (n, D)."""
-        y, _ = self.logit(self.spec.dequantize(x, torch.full_like(x, 0.5)))
-        return self.bijection()(y)
+        v, _ = self.logit(self.spec.dequantize(x, torch.full_like(x, 0.5)))
+        return self.bijection(self.condition.told(y, len(x)))(v)
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """x of z, (n, *shape), on the data's levels."""
-        return quantize(self.logit.inverse(self.bijection().inv(z)), self.spec)
+        return quantize(self.logit.inverse(self.bijection(self.condition.told(y, len(z))).inv(z)), self.spec)
 
     def describe(self) -> dict[str, str]:
         how = f"exact density of x + u/{self.spec.levels}" if self.dequantizes else "exact density"

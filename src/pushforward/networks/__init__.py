@@ -3,7 +3,7 @@
 from pushforward.networks.conv import Conv
 from pushforward.networks.lenet import LeNet
 from pushforward.networks.mlp import MLP
-from pushforward.networks.network import Encoder, Network, decoder_of, encoder_of, field_of
+from pushforward.networks.network import Encoder, Network, decoder_of, encoder_of, field_of, given
 from pushforward.networks.resnet import ResNet
 from pushforward.networks.unet import UNet
 
@@ -18,4 +18,5 @@ __all__ = [
     "decoder_of",
     "encoder_of",
     "field_of",
+    "given",
 ]

@@ -48,6 +48,11 @@ class Encoder(Layers):
         self.out_features = out_features
 
 
+def given(module: nn.Module, c: Tensor | None) -> Callable[..., Tensor]:
+    """The module as a function of its other inputs; without a condition itself, which may be a person's own that knows none."""
+    return module if c is None else lambda *inputs: module(*inputs, c)
+
+
 def missing(network: str, role: str) -> PushforwardError:
     """The error of a network that lacks a role."""
     others = " or ".join(f"network={name}" for name in WITH_ROLE[role])
