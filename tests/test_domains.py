@@ -18,7 +18,7 @@ from pushforward.training.signatures import locate, nodes, settle, signature_of
 
 CONF = config.conf_dir()
 PARTS = ("objectives", "diffusion", "bottlenecks", "corruption", "schedules")
-FROM_THE_RUN = {"in_features", "features", "foreach", "z", "shape", "n_classes"}
+FROM_THE_RUN = {"in_shape", "in_features", "features", "foreach", "z", "shape", "n_classes"}
 """What is given to a component where it is built, and torch's switches."""
 
 

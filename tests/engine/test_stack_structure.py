@@ -45,7 +45,7 @@ def test_structure_may_not(overrides: list[str], named: str) -> None:
 
 def test_a_plain_number_is_named() -> None:
     a, b = (family_of("model=sparse_ae_topk", f"model.bottleneck.k={k}") for k in (2, 3))
-    assert difference(a, b) == "bottleneck.k is 2 in one and 3 in another, and no tensor"
+    assert difference(a, b) == "coder.bottleneck.k is 2 in one and 3 in another, and no tensor"
 
 
 def test_what_a_family_says_of_itself() -> None:

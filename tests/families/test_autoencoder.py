@@ -150,10 +150,10 @@ def exact() -> tuple[Any, Tensor, Tensor]:
     family = linear(VariationalAutoencoder, 1, {"reconstruction": Reconstruction(), "kl": KL()}, likelihood=likelihood)
     precision = 1 + float(w @ w) / sigma**2
     with torch.no_grad():
-        head = family.decoder[0]
+        head = family.coder.decoder[0]
         head.weight.copy_(w[:, None])
         head.bias.fill_(b)
-        encoder = family.bottleneck.linear
+        encoder = family.coder.bottleneck.linear
         encoder.weight.copy_(torch.stack([w / (precision * sigma**2), torch.zeros(D, dtype=torch.float64)]))
         encoder.bias.copy_(torch.tensor([-b * float(w.sum()) / (precision * sigma**2), -0.5 * math.log(precision)]))
     x = torch.randn(50, D, dtype=torch.float64)
@@ -179,7 +179,7 @@ def test_bounds_are_the_evidence_under_the_exact_posterior() -> None:
 def test_the_bound_rises_with_k_from_the_elbo_and_stays_below_the_evidence() -> None:
     """With a posterior that is off. Means over 50 points and 100 draws."""
     family, x, evidence = exact()
-    family.bottleneck.linear.bias += torch.tensor([0.7, 0.5])
+    family.coder.bottleneck.linear.bias += torch.tensor([0.7, 0.5])
     means, errors = [], []
     for k in (1, 2, 8, 64):
         draws = torch.stack([family.log_prob(x, torch.Generator().manual_seed(i), k).values.mean() for i in range(100)])
@@ -195,8 +195,8 @@ def test_the_bound_rises_with_k_from_the_elbo_and_stays_below_the_evidence() -> 
 
 
 def one_sample_bound(family: Any, x: Tensor, seed: int) -> Tensor:
-    code = family.bottleneck(family.encoder(x), family.bottleneck.noise(len(x), torch.Generator().manual_seed(seed)))
-    log_p = family.likelihood.log_prob(family.decoder(code.z), x) + family.prior.log_prob(code.z)
+    code = family.coder(x, family.coder.bottleneck.noise(len(x), torch.Generator().manual_seed(seed)))
+    log_p = family.likelihood.log_prob(family.coder.decode(code.z), x) + family.prior.log_prob(code.z)
     return (log_p - code.posterior.log_prob(code.z)).mean()
 
 
@@ -208,7 +208,7 @@ def encoder_gradients(family: Any, x: Tensor, noise: Tensor) -> Tensor:
     def total(own: dict[str, Tensor], noise: Tensor) -> Tensor:
         return functional_call(family, {**parameters, **buffers, **own}, ("model", Batch(x), {"code": noise})).total
 
-    own = {k: v for k, v in parameters.items() if k.startswith("bottleneck")}
+    own = {k: v for k, v in parameters.items() if k.startswith("coder.bottleneck")}
     found = vmap(grad(total), in_dims=(None, 0))(own, noise)
     return torch.cat([v.flatten(1) for v in found.values()], 1)
 

@@ -67,11 +67,12 @@ def generator(data: DataModule | None = None) -> Subject:
 
 def autoencoder() -> Subject:
     """An autoencoder that decodes z ↦ W z + b, and a Gaussian over its codes."""
+    torch.manual_seed(0)  # its encoder
     data = DataModule(Points(), batch_size=32, validation=100)
     likelihood = partial(GaussianLikelihood, sigma=SIGMA)
     objective = {"reconstruction": Reconstruction()}
     family = PlainAutoencoder(data.spec, MLP(hidden=()), 2, Deterministic, likelihood, objective, {"model": TUNING})
-    decoding(family.decoder[0])
+    decoding(family.coder.decoder[0])
     return Subject(family.eval(), data, densities={"mixture": FittedGaussian.fit})
 
 

@@ -60,10 +60,10 @@ def linear(off: float = 0.0) -> Subject:
     )
     precision = 1 + float(W @ W) / SIGMA**2
     with torch.no_grad():
-        decoder: Any = family.decoder
+        decoder: Any = family.coder.decoder
         decoder[0].weight.copy_(W[:, None])
         decoder[0].bias.fill_(SHIFT)
-        encoder: Any = family.bottleneck.linear
+        encoder: Any = family.coder.bottleneck.linear
         encoder.weight.copy_(torch.stack([W / (precision * SIGMA**2), torch.zeros(D)]))
         mean = -SHIFT * float(W.sum()) / (precision * SIGMA**2)
         encoder.bias.copy_(torch.tensor([mean + 2 * off, -0.5 * math.log(precision) + off]))

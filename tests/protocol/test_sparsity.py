@@ -39,7 +39,7 @@ def test_every_code_is_measured_and_sparse_ones_more(model: str, names: set[str]
         assert entry["value"] == pytest.approx(whole[name][0], rel=1e-5, abs=1e-7), name  # batches of 500: float32
         assert entry["card"]["n"] == 360 and entry["card"]["units"] == z.shape[1] and entry["card"]["split"] == "test"
     if model == "sparse_ae_topk":
-        k, d = family.bottleneck.k, z.shape[1]
+        k, d = family.coder.bottleneck.k, z.shape[1]
         assert entries["active_per_image"]["value"] <= k  # rectified: some of the k largest can be 0
         assert entries["population_sparsity"]["value"] >= (1 - k / d) / (1 - 1 / d)  # Cauchy–Schwarz on k units
 

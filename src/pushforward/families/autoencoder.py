@@ -26,8 +26,9 @@ from pushforward.families.capabilities import (
     Reconstructs,
     Sparse,
 )
+from pushforward.families.encoder_decoder import EncoderDecoder
 from pushforward.families.family import Family, Likelihoods
-from pushforward.networks import Network, decoder_of, encoder_of, given
+from pushforward.networks import Network
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
@@ -40,12 +41,13 @@ DECODED, DECODED_ON_CPU = 65536, 1024
 class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     """Encoder, bottleneck and decoder with one player, `model`. Abstract: the kinds are final.
 
-    network: gives encoder and decoder. bottleneck: waits for in_features and code_dim; likelihood waits for spec.
-    objective: name -> Term. pixels stay (n, *spec.shape); codes are (n, code_dim). condition: waits for spec; what encoder
-    and decoder are told. Whatever takes no labels y is computed as of images whose label is withheld.
+    network: gives encoder and decoder. bottleneck: waits for in_shape and code_dim; likelihood waits for spec.
+    code: `vector`, of code_dim units, or `map`, with code_dim channels where the network has maps. objective: name -> Term.
+    Pixels stay (n, *spec.shape); codes that are shown are flat, (n, d). condition: waits for spec; what encoder and decoder
+    are told. Whatever takes no labels y is computed as of images whose label is withheld.
     """
 
-    players = (Player("model", ("encoder", "bottleneck", "decoder", "likelihood", "condition")),)
+    players = (Player("model", ("coder.encoder", "coder.bottleneck", "coder.decoder", "likelihood", "condition")),)
     has_prior: ClassVar[bool] = False
     corruption: Corruption | None
     prior: Prior | None
@@ -60,20 +62,20 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         objective: Mapping[str, Term | None],
         optimizers: Mapping[str, Tuning],
         condition: Callable[..., Condition] | None = None,
+        code: str = "vector",
     ) -> None:
         super().__init__(spec, optimizers)
         self.corruption = None
         self.condition = condition_of(condition, spec)
-        self.encoder = encoder_of(network, spec.shape, self.condition.size)
-        self.bottleneck = bottleneck(in_features=self.encoder.out_features, code_dim=code_dim)
         self.likelihood = likelihood(spec=spec)
-        self.decoder = decoder_of(network, code_dim, spec.shape, self.likelihood.n_parameters, self.condition.size)
-        self.prior = StandardNormal(code_dim) if self.has_prior else None
+        outputs = self.likelihood.n_parameters
+        self.coder = EncoderDecoder(network, spec.shape, bottleneck, code_dim, code, outputs, self.condition.size)
+        self.prior = StandardNormal(self.coder.dim) if self.has_prior else None
         given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
-        self.objective = Objective(objective, self.bottleneck.gives | given)
+        self.objective = Objective(objective, self.coder.bottleneck.gives | given)
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
-        noise = self.bottleneck.noise(n, generator)
+        noise = self.coder.bottleneck.noise(n, generator)
         return ({} if noise is None else {"code": noise}) | self.condition.draw(n, generator)
 
     def corrupted(self, x: Tensor, noise: Noise) -> Tensor:
@@ -82,19 +84,20 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
 
     def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
         """The code of a training step, under the condition c."""
-        return self.bottleneck(given(self.encoder, c)(self.corrupted(x, noise)), noise.get("code"))
+        return self.coder(self.corrupted(x, noise), noise.get("code"), c)
 
     def decoded(self, x: Tensor, code: Code, c: Tensor | None) -> AutoencoderPass:
-        leading = code.z.shape[:-1]
-        each = None if c is None else c.expand(*leading, -1).flatten(0, -2)
-        params = given(self.decoder, each)(code.z.flatten(0, -2)).unflatten(0, leading)
-        return AutoencoderPass(x, code, params, self.likelihood, self.prior, self.spec)
+        z = self.coder.flat(code.z)
+        return AutoencoderPass(x, code, z, self.coder.decode(code.z, c), self.likelihood, self.prior, self.spec)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         c = self.condition.told(batch.y, len(batch.x), noise)
-        passed = self.decoded(batch.x, self.coded(batch.x, noise, c), c)
-        total, terms, _ = self.objective(passed, self.epochs)
-        return Loss(total, terms)
+        code = self.coded(batch.x, noise, c)
+        total, terms, _ = self.objective(self.decoded(batch.x, code, c), self.epochs)
+        return Loss(total, terms, code.stats)
+
+    def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
+        self.coder.bottleneck.absorb(stats)
 
     def describe(self) -> dict[str, str]:
         return {"model": self.objective.describe(), "likelihood": self.likelihood.describe(), "kind": self.kind()}
@@ -109,15 +112,15 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
 
     def code(self, x: Tensor, y: Tensor | None = None) -> Code:
         """The code of x without noise."""
-        return self.bottleneck(given(self.encoder, self.condition.told(y, len(x)))(x), None)
+        return self.coder(x, None, self.condition.told(y, len(x)))
 
     def params(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Parameters of p(x|z), (n, p, *shape)."""
-        return given(self.decoder, self.condition.told(y, len(z)))(z)
+        """Parameters of p(x|z) at flat codes, (n, p, *shape)."""
+        return self.coder.decode_flat(z, self.condition.told(y, len(z)))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The code of x, (n, code_dim); a posterior's mean."""
-        return self.code(x, y).z
+        """The code of x, (n, d); a posterior's mean."""
+        return self.coder.flat(self.code(x, y).z)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The likelihood's mean at code z, (n, *shape)."""
@@ -137,10 +140,10 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
 
 
 class PlainAutoencoder(Autoencoder):
-    """A deterministic code, nothing asked of it but to reconstruct. Hinton & Salakhutdinov 2006. Final."""
+    """A code that is asked for nothing but to reconstruct. Hinton & Salakhutdinov 2006. Final."""
 
     def kind(self) -> str:
-        return f"deterministic code of {self.bottleneck.code_dim} dimensions; no prior"
+        return f"{self.coder.bottleneck.describe()}; no prior"
 
 
 class SparseAutoencoder(Autoencoder, Sparse):
@@ -151,7 +154,7 @@ class SparseAutoencoder(Autoencoder, Sparse):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if len(self.objective.terms) == 1 and not isinstance(self.bottleneck, TopK):
+        if len(self.objective.terms) == 1 and not isinstance(self.coder.bottleneck, TopK):
             raise PushforwardError(
                 "model: nothing makes this code sparse; add objective.sparsity, or use bottleneck TopK, or model=ae"
             )
@@ -163,8 +166,9 @@ class SparseAutoencoder(Autoencoder, Sparse):
         return targets[0] if targets else None
 
     def kind(self) -> str:
-        how = f"the {self.bottleneck.k} largest of" if isinstance(self.bottleneck, TopK) else "few active of"
-        return f"sparse code: {how} {self.bottleneck.code_dim} units; no prior"
+        bottleneck = self.coder.bottleneck
+        how = f"the {bottleneck.k} largest of" if isinstance(bottleneck, TopK) else "few active of"
+        return f"sparse code: {how} {bottleneck.dim} units; no prior"
 
 
 class DenoisingAutoencoder(Autoencoder, Denoises):
@@ -216,7 +220,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
     ) -> None:
         super().__init__(*args, **kwargs)
         if prior is not None:
-            self.prior = prior(code_dim=self.bottleneck.code_dim, spec=self.spec)
+            self.prior = prior(code_dim=self.coder.dim, spec=self.spec)
         self.prior.attach(self.posterior)
         self.samples = samples
         if gradient not in ("reparameterized", "score"):
@@ -246,7 +250,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         if self.samples == 1:
             return super().draw(player, n, generator)
-        noise = self.bottleneck.noise(n * self.samples, generator)
+        noise = self.coder.bottleneck.noise(n * self.samples, generator)
         codes = {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
         return codes | self.condition.draw(n, generator)
 
@@ -263,24 +267,27 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         c = self.condition.told(batch.y, len(batch.x), noise)
         code = self.coded(batch.x, noise, c)
         if gradient == "score" and "code" in noise:
-            code = Code(code.z.detach(), code.posterior)
+            code = code.detached()
         passed = self.decoded(batch.x, code, c)
         total, terms, weighted = self.objective(passed, epochs)
         if gradient == "reparameterized":
-            return Loss(total, terms)
+            return Loss(total, terms, code.stats)
         cost = weighted["reconstruction"].detach()
         centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
-        assert passed.code.posterior is not None
-        score = (centred * passed.code.posterior.log_prob(passed.code.z)).mean()
+        assert code.posterior is not None
+        score = (centred * code.posterior.log_prob(passed.z)).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
-        return Loss(total + (score - score.detach()), terms, {"cost": cost.mean()})
+        return Loss(total + (score - score.detach()), terms, {**code.stats, "cost": cost.mean()})
 
     def encoding_parameters(self) -> list[nn.Parameter]:
         """What the posterior is computed with."""
-        return [p for module in (self.encoder, self.bottleneck) for p in module.parameters() if p.requires_grad]
+        return [
+            p for module in (self.coder.encoder, self.coder.bottleneck) for p in module.parameters() if p.requires_grad
+        ]
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
-        if stats:
+        super().absorb(player, stats)
+        if "cost" in stats:
             update_baseline(self.baseline, stats["cost"])
 
     def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
@@ -322,10 +329,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
 
     def kind(self) -> str:
-        return (
-            f"Gaussian posterior over {self.bottleneck.code_dim} dimensions, prior {self.prior.describe()}, "
-            f"{self.gradient} gradient"
-        )
+        return f"{self.coder.bottleneck.describe()}, prior {self.prior.describe()}, {self.gradient} gradient"
 
 
 def update_baseline(baseline: Tensor, cost: Tensor) -> None:

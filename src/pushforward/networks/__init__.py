@@ -3,7 +3,16 @@
 from pushforward.networks.conv import Conv
 from pushforward.networks.lenet import LeNet
 from pushforward.networks.mlp import MLP
-from pushforward.networks.network import Encoder, Network, decoder_of, encoder_of, field_of, given
+from pushforward.networks.network import (
+    Encoder,
+    Network,
+    decoder_of,
+    encoder_of,
+    field_of,
+    given,
+    map_decoder_of,
+    map_encoder_of,
+)
 from pushforward.networks.resnet import ResNet
 from pushforward.networks.unet import UNet
 
@@ -19,4 +28,6 @@ __all__ = [
     "encoder_of",
     "field_of",
     "given",
+    "map_decoder_of",
+    "map_encoder_of",
 ]

@@ -30,22 +30,16 @@ class Conv:
         object.__setattr__(self, "hidden", tuple(self.hidden))
 
     def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
-        c, h, w = image_shape("conv", shape)
-        sizes, channels = self._sizes(h, w)
-        layers = beside(condition)
-        for i, out in enumerate(channels):
-            layer = partial(nn.Conv2d, channels[i - 1] if i else c + condition, out, 4, stride=2, padding=1)
-            layers += then(layer, out, self.norm if i else "none", self.activation)
-        layers += then(partial(nn.Conv2d, out, out, 3, padding=1), out, self.norm, self.activation)
-        features = out * sizes[-1][0] * sizes[-1][1]
-        layers.append(nn.Flatten())
+        down = self._down(shape, condition)
+        layers: list[nn.Module] = [*down, nn.Flatten()]
+        features = down.out_features
         for units in self.hidden:
             layers += then(partial(nn.Linear, features, units), units, self.norm, self.activation)
             features = units
         return Encoder(layers, features)
 
     def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
-        c, h, w = image_shape("conv", shape)
+        _, h, w = image_shape("conv", shape)
         sizes, channels = self._sizes(h, w)
         (h0, w0), c0 = sizes[-1], channels[-1]
         layers, in_features = beside(condition), in_features + condition
@@ -54,12 +48,46 @@ class Conv:
             in_features = units
         dense, *rest = then(partial(nn.Linear, in_features, c0 * h0 * w0), c0, self.norm, self.activation)
         layers += [dense, nn.Unflatten(1, (c0, h0, w0)), *rest]
-        layers += then(partial(nn.Conv2d, c0, c0, 3, padding=1), c0, self.norm, self.activation)
+        return Layers(*layers, *self._up(c0, shape, parameters))
+
+    def map_encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
+        self._without_dense_layers()
+        return self._down(shape, condition)
+
+    def map_decoder(
+        self, code: tuple[int, ...], shape: tuple[int, ...], parameters: int = 1, condition: int = 0
+    ) -> nn.Module:
+        self._without_dense_layers()
+        return Layers(*beside(condition), *self._up(code[0] + condition, shape, parameters))
+
+    def _without_dense_layers(self) -> None:
+        if self.hidden:
+            raise PushforwardError(
+                f"network.hidden={list(self.hidden)}: a map passes no dense layers; use network.hidden=[] or model.code=vector"
+            )
+
+    def _down(self, shape: tuple[int, ...], condition: int) -> Encoder:
+        """The convolutions from an image to the smallest map."""
+        c, h, w = image_shape("conv", shape)
+        sizes, channels = self._sizes(h, w)
+        layers = beside(condition)
+        for i, out in enumerate(channels):
+            layer = partial(nn.Conv2d, channels[i - 1] if i else c + condition, out, 4, stride=2, padding=1)
+            layers += then(layer, out, self.norm if i else "none", self.activation)
+        layers += then(partial(nn.Conv2d, out, out, 3, padding=1), out, self.norm, self.activation)
+        return Encoder(layers, (out, *sizes[-1]))
+
+    def _up(self, in_channels: int, shape: tuple[int, ...], parameters: int) -> list[nn.Module]:
+        """The convolutions from the smallest map to an image."""
+        c, h, w = image_shape("conv", shape)
+        sizes, channels = self._sizes(h, w)
+        layers = then(
+            partial(nn.Conv2d, in_channels, channels[-1], 3, padding=1), channels[-1], self.norm, self.activation
+        )
         for i in range(len(channels) - 1, 0, -1):
             up = partial(_double, channels[i], channels[i - 1], sizes[i + 1], sizes[i])
             layers += then(up, channels[i - 1], self.norm, self.activation)
-        layers += [_double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
-        return Layers(*layers)
+        return [*layers, _double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
 
     def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         raise missing("conv", "field")

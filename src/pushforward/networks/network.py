@@ -1,8 +1,9 @@
-"""What every network offers: three roles, of which it may lack some."""
+"""What every network offers: roles, of which it may lack some."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ WITH_ROLE = {
     "encoder": ("mlp", "conv", "resnet"),
     "decoder": ("mlp", "conv", "resnet"),
     "field": ("mlp", "unet"),
+    "map encoder": ("conv", "resnet"),
+    "map decoder": ("conv", "resnet"),
 }
 """Which networks have which role."""
 
@@ -40,12 +43,28 @@ class Network(Protocol):
         ...
 
 
-class Encoder(Layers):
-    """Layers from (n, *shape) to (n, out_features)."""
+@runtime_checkable
+class MapNetwork(Network, Protocol):
+    """A network that also encodes to maps and decodes from them."""
 
-    def __init__(self, layers: Iterable[nn.Module], out_features: int) -> None:
+    def map_encoder(self, shape: tuple[int, ...], condition: int = 0) -> "Encoder":
+        """(n, *shape) → (n, c, h, w), its `out_shape`."""
+        ...
+
+    def map_decoder(
+        self, code: tuple[int, ...], shape: tuple[int, ...], parameters: int = 1, condition: int = 0
+    ) -> nn.Module:
+        """(n, *code) → (n, parameters, *shape), unbounded; `code` has the height and width of the encoder's map."""
+        ...
+
+
+class Encoder(Layers):
+    """Layers from (n, *shape) to features (n, out_features), or to a map (n, *out_shape)."""
+
+    def __init__(self, layers: Iterable[nn.Module], out: int | tuple[int, ...]) -> None:
         super().__init__(*layers)
-        self.out_features = out_features
+        self.out_shape = (out,) if isinstance(out, int) else tuple(out)
+        self.out_features = math.prod(self.out_shape)
 
 
 def given(module: nn.Module, c: Tensor | None) -> Callable[..., Tensor]:
@@ -98,6 +117,33 @@ def field_of(network: Network, shape: tuple[int, ...], condition: int = 0) -> nn
     field = _built(network, network.field, (shape,), condition)
     _try(network, "field", field, (torch.zeros(ROWS, *shape), torch.zeros(ROWS)), shape, shape, condition)
     return field
+
+
+def map_encoder_of(network: Network, shape: tuple[int, ...], condition: int = 0) -> Encoder:
+    """The network's encoder to maps. Raises PushforwardError where it has none, or it does not give (n, *out_shape)."""
+    if not isinstance(network, MapNetwork):
+        raise unmapped(network, "map encoder")
+    encoder = _built(network, network.map_encoder, (shape,), condition)
+    _try(network, "map encoder", encoder, (torch.zeros(ROWS, *shape),), encoder.out_shape, shape, condition)
+    return encoder
+
+
+def map_decoder_of(
+    network: Network, code: tuple[int, ...], shape: tuple[int, ...], parameters: int = 1, condition: int = 0
+) -> nn.Module:
+    """The network's decoder from maps (n, *code). Raises PushforwardError where it has none, or one of another shape."""
+    if not isinstance(network, MapNetwork):
+        raise unmapped(network, "map decoder")
+    decoder = _built(network, network.map_decoder, (code, shape, parameters), condition)
+    _try(network, "map decoder", decoder, (torch.zeros(ROWS, *code),), (parameters, *shape), shape, condition)
+    return decoder
+
+
+def unmapped(network: Network, role: str) -> PushforwardError:
+    """The error of a network that knows no maps."""
+    return PushforwardError(
+        f"{missing(type(network).__name__.lower(), role)} A code of vectors takes any: model.code=vector."
+    )
 
 
 def _built(network: Network, make: Callable[..., M], sizes: tuple[Any, ...], condition: int) -> M:

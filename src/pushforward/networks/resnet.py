@@ -29,6 +29,17 @@ class ResNet:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
 
     def encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
+        down = self.map_encoder(shape, condition)
+        return Encoder([*down, nn.Flatten()], down.out_features)
+
+    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
+        _, h, w = image_shape("resnet", shape)
+        sizes, channels = self._sizes(h, w)
+        (h0, w0), c0 = sizes[-1], channels[-1]
+        dense = nn.Linear(in_features + condition, c0 * h0 * w0), nn.Unflatten(1, (c0, h0, w0))
+        return Layers(*beside(condition), *dense, *self._up(shape, parameters))
+
+    def map_encoder(self, shape: tuple[int, ...], condition: int = 0) -> Encoder:
         c, h, w = image_shape("resnet", shape)
         sizes, channels = self._sizes(h, w)
         layers = [*beside(condition), conv(c + condition, channels[0], bias=self.norm != "batch")]
@@ -37,21 +48,25 @@ class ResNet:
                 # the size rounds up, so that no pixel of an odd image is left out
                 layers.append(nn.AvgPool2d(2, ceil_mode=True))
             layers += self._blocks(channels[max(i - 1, 0)], out)
-        layers += [*self._activate(channels[-1]), nn.Flatten()]
-        return Encoder(layers, channels[-1] * sizes[-1][0] * sizes[-1][1])
+        return Encoder([*layers, *self._activate(channels[-1])], (channels[-1], *sizes[-1]))
 
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1, condition: int = 0) -> nn.Module:
+    def map_decoder(
+        self, code: tuple[int, ...], shape: tuple[int, ...], parameters: int = 1, condition: int = 0
+    ) -> nn.Module:
+        _, channels = self._sizes(*image_shape("resnet", shape)[1:])
+        return Layers(*beside(condition), conv(code[0] + condition, channels[-1]), *self._up(shape, parameters))
+
+    def _up(self, shape: tuple[int, ...], parameters: int) -> list[nn.Module]:
+        """The blocks from the smallest map to an image."""
         c, h, w = image_shape("resnet", shape)
         sizes, channels = self._sizes(h, w)
-        (h0, w0), c0 = sizes[-1], channels[-1]
-        dense = nn.Linear(in_features + condition, c0 * h0 * w0)
-        layers = [*beside(condition), dense, nn.Unflatten(1, (c0, h0, w0))]
+        layers: list[nn.Module] = []
         for i in range(len(channels) - 1, -1, -1):
             layers += self._blocks(channels[min(i + 1, len(channels) - 1)], channels[i])
             if i:
                 layers.append(Resize(sizes[i - 1]))
-        layers += [*self._activate(channels[0]), conv(channels[0], parameters * c), nn.Unflatten(1, (parameters, c))]
-        return Layers(*layers)
+        layers += [*self._activate(channels[0]), conv(channels[0], parameters * c)]
+        return [*layers, nn.Unflatten(1, (parameters, c))]
 
     def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         raise missing("resnet", "field")

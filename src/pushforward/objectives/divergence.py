@@ -66,6 +66,6 @@ class TotalCorrelation(Term[AutoencoderPass]):
     def forward(self, passed: AutoencoderPass) -> Tensor:
         posterior = passed.code.posterior
         assert posterior is not None
-        z, mean, log_std = map(gather_batch, (passed.code.z, posterior.mean, posterior.log_std))
+        z, mean, log_std = map(gather_batch, (passed.z, posterior.mean, posterior.log_std))
         aggregate = minibatch_stratified(z, mean, log_std, passed.spec.n_train)
         return (aggregate.joint - aggregate.marginals.sum(-1)).mean()

@@ -15,12 +15,14 @@ from pushforward.spec import DataSpec
 class AutoencoderPass:
     """Images x (n, *shape), their code, and the parameters of the likelihood that the code is decoded to.
 
-    With k samples an image, `code.z` is (k, n, d) and params (k, n, p, *shape); the posterior is the images' own, (n, d).
-    prior: None where the model has none. spec: of the data, for terms that need to know how many training images there are.
+    z: the code, flat, (n, d). With k samples an image it is (k, n, d) and params (k, n, p, *shape); the posterior is the
+    images' own, (n, d). prior: None where the model has none. spec: of the data, for terms that need to know how many
+    training images there are.
     """
 
     x: Tensor
     code: Code
+    z: Tensor
     params: Tensor
     likelihood: Likelihood
     prior: Prior | None
@@ -36,7 +38,7 @@ class AutoencoderPass:
 
     def log_density_ratio(self) -> Tensor:
         """log q(z|x) − log p(z) of the sampled codes, nats, (n,), or (k, n)."""
-        z, posterior, prior = self.code.z, self.code.posterior, self.prior
+        z, posterior, prior = self.z, self.code.posterior, self.prior
         assert posterior is not None and prior is not None
         return posterior.log_prob(z) - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
 

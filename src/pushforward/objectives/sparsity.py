@@ -38,7 +38,7 @@ class ActivationKL(Term[AutoencoderPass]):
             )
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
-        return bernoulli_kl(self.rho, gather_batch(passed.code.z).mean(0)).sum()
+        return bernoulli_kl(self.rho, gather_batch(passed.z).mean(0)).sum()
 
 
 class L1(Term[AutoencoderPass]):
@@ -49,4 +49,4 @@ class L1(Term[AutoencoderPass]):
     needs = frozenset({"code"})
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
-        return passed.code.z.abs().sum(-1)
+        return passed.z.abs().sum(-1)

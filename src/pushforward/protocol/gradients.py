@@ -75,7 +75,9 @@ class Gradients:
     def spreads(self, subject: Subject, family: Any, x: Tensor) -> tuple[dict[str, GradientSpread], dict[str, Tensor]]:
         """The spread of each estimator, and per draw its part along the mean gradient and its distance from the mean."""
         player = family.players[0].name
-        weights = [p for m in (family.encoder, family.bottleneck) for p in m.parameters() if p.requires_grad]
+        weights = [
+            p for m in (family.coder.encoder, family.coder.bottleneck) for p in m.parameters() if p.requires_grad
+        ]
 
         def gradient(g: torch.Generator) -> Tensor:
             with torch.enable_grad():

@@ -91,7 +91,7 @@ class Annealed:
             p = family.likelihood
 
             def drawn(z: Tensor, g: torch.Generator) -> Tensor:
-                return p.sample(family.decoder(z), p.draw(len(z), g).to(z))
+                return p.sample(family.coder.decode_flat(z), p.draw(len(z), g).to(z))
 
             return Observed(family.log_likelihood, drawn, p.describe(), p.discrete)
         sigma, dim = self.sigma, subject.spec.dim

@@ -27,7 +27,7 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
             size = sum(p.numel() for p in family.get_submodule(part).parameters())
             if size:
                 lines.append(
-                    f"  {part:<12}{size:>12,} parameters"
+                    f"  {part.rpartition('.')[2]:<12}{size:>12,} parameters"
                     + (f", of player {player.name}" if len(family.players) > 1 else "")
                 )
     lines.append(f"  {'can':<12}{', '.join(verb for verb, able in VERBS.items() if isinstance(family, able))}")

@@ -39,7 +39,8 @@ def test_a_sweep_of_what_can_be_stacked_and_what_cannot(tmp_path: Path) -> None:
     alone = sweep(tmp_path, "model=sparse_ae_topk", "model.bottleneck.k=2,3", "budget.epochs=1")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert (
-        "trained alone: model.bottleneck.k=2: bottleneck.k is 2 in one and 3 in another, and no tensor" in alone.stdout
+        "trained alone: model.bottleneck.k=2: coder.bottleneck.k is 2 in one and 3 in another, and no tensor"
+        in alone.stdout
     )
     assert len(every_run(tmp_path / "runs")) == 10
 
