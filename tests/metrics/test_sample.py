@@ -10,12 +10,14 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import (
     FrechetDistance,
     ModeHistogram,
+    class_accuracy,
     class_kl,
     classifier_score,
     fd_protocol,
     frechet_distance,
     frechet_distance_of,
     frechet_error,
+    frechet_within_classes,
     mode_histogram,
     protocol_size,
     subset,
@@ -162,3 +164,14 @@ def test_class_kl_by_hand() -> None:
     even, odd = torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])
     assert class_kl(odd, even) == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2), rel=1e-7)  # float32 shares
     assert class_kl(even, even) == 0 and math.isinf(class_kl(even, torch.tensor([1.0, 0.0])))
+
+
+def test_a_distance_within_classes_knows_each_class() -> None:
+    """Each class moved by a vector of its own: the squared length of that; of swapped classes, the distance of the classes."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.tensor([1, 0]).repeat(50)
+    real = torch.randn(100, 3, generator=generator, dtype=torch.float64) + 10 * y[:, None]
+    moves = torch.tensor([[1.0, 2.0, 2.0], [0.0, 3.0, 4.0]], dtype=torch.float64)
+    torch.testing.assert_close(frechet_within_classes(real + moves[y], real, y), torch.tensor([9.0, 25.0]).double())
+    assert frechet_within_classes(real.roll(1, 0), real, y).min() > 200
+    assert class_accuracy(torch.eye(3)[[0, 1, 2, 2]], torch.tensor([0, 1, 2, 0])) == 0.75

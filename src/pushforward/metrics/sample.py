@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -128,6 +128,20 @@ def subset(x: Float[Tensor, "m ..."], n: int, seed: int, split: str) -> Float[Te
         return x
     chosen = torch.randperm(len(x), generator=generator("cpu", seed, "frechet", split))[:n].sort().values
     return x[chosen.to(x.device)]
+
+
+def frechet_within_classes(
+    generated: Float[Tensor, "n d"], real: Float[Tensor, "n d"], y: Int[Tensor, " n"]
+) -> Float[Tensor, " k"]:
+    """Fréchet distance between the generated and the real features of each class in y, feature², (k,), float64."""
+    return torch.tensor(
+        [frechet_distance_of(generated[y == k], real[y == k]) for k in y.unique().tolist()], dtype=torch.float64
+    )
+
+
+def class_accuracy(logits: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> float:
+    """Share of images that a classifier takes for the class y."""
+    return float((logits.argmax(1) == y).double().mean())
 
 
 def mode_histogram(logits: Float[Tensor, "n k"]) -> Float[Tensor, " k"]:

@@ -35,12 +35,18 @@ def _paths(a: Arrays, out: Path) -> Path:
     return images.save(images.lines(a["x"]), out)
 
 
+def _classes(a: Arrays, out: Path) -> Path:
+    """A row of samples for each class, with its number."""
+    return images.save(images.stack([images.strip(row) for row in a["x"]], [f"{k:g}" for k in a["y"]]), out)
+
+
 def _latent(a: Arrays, out: Path) -> Path:
     return plots.latent(a["z"], a.get("y"), out, int(a.get("dimensions", 2)))
 
 
 DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
     "samples": samples,
+    "classes": _classes,
     "reconstructions": _reconstructions,
     "interpolation": _paths,
     "traversal": _paths,

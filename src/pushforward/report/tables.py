@@ -25,7 +25,7 @@ ORDER = [
     "rate", "distortion", "neg_elbo", "generalisation_gap", "nll", "nll_*", "bpd", "bpd_*",
     "mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units",
     "fd_lenet", "fd_lenet_*", "fd_*", "kd_*", "precision_*", "recall_*", "density_*", "coverage_*",
-    "classifier_score_*", "least_class_share", "class_kl", "memorised_*",
+    "classifier_score_*", "least_class_share", "class_kl", "class_accuracy", "memorised_*",
     "modes_found", "high_quality", "reverse_kl_modes", "w1", "w2", "kl_forward", "kl_reverse",
     "latent_gap", "latent_gap_*", "off_manifold", "off_manifold_*", "path_length*", "path_roughness*", "probe_*",
     "mig", "dci_*", "sap", "modularity", "beta_vae_score", "factor_vae_score",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data import DataModule
-from pushforward.families import Denoises, Family, HasCodes, Reconstructs, Samples
+from pushforward.families import ClassConditional, Denoises, Family, HasCodes, Reconstructs, Samples
 from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
@@ -16,7 +16,7 @@ from pushforward.spec import Batch
 from pushforward.training.build import as_precise_as
 from pushforward.training.missing_results import Gaps, apart
 
-GRID, PAIRS, STEPS, POINTS = 64, 16, 11, 2000
+GRID, PAIRS, STEPS, POINTS, ROWS = 64, 16, 11, 2000, 12
 PIXELS = 2**20
 """Pixels of an array of images, at the most: beyond, fewer images are shown. 64 images of 128×128, 16 of 256×256."""
 
@@ -45,6 +45,8 @@ def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
     several = size(data) > 1  # one code has no way to another, and no directions
     if isinstance(family, Samples):
         shown["samples"] = lambda: {"x": family.sample(min(GRID, affordable(data)), noise(family))}
+    if isinstance(family, ClassConditional) and family.condition.classes:
+        shown["classes"] = lambda: classes(family, data)
     if isinstance(family, Reconstructs):
         shown["reconstructions"] = lambda: reconstructions(
             family, some(family, data, min(PAIRS, affordable(data))), noise(family)
@@ -59,6 +61,15 @@ def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
 
 def noise(family: Family) -> torch.Generator:
     return generator(family.device, 0, "pictures")
+
+
+def classes(family: ClassConditional, data: DataModule) -> Arrays:
+    """Rows of samples of one class each, at most `ROWS`; a column has the same noise in all."""
+    shares = data.spec.class_shares
+    y = torch.tensor([k for k, share in enumerate(shares) if share > 0][: min(ROWS, affordable(data))])
+    columns = max(1, min(ROWS, affordable(data) // len(y)))
+    rows = [family.sample(columns, noise(family), k.repeat(columns)) for k in y]  # type: ignore[arg-type]
+    return {"x": torch.stack(rows), "y": y}
 
 
 def split_of(data: DataModule) -> str:

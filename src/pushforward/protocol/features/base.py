@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ class NoFeatures(Exception):
 class Features(Protocol):
     """Images (n, c, h, w) in [0, 1] → features (n, d), float32. The same for every run of a data set.
 
-    Beside these, `logits(images) -> (n, k)` where a classifier is behind them, and `classes(images) -> (k,)`, the share of
-    each class, where its classes are the data's own.
+    Beside these, `logits(images) -> (n, k)` where a classifier is behind them; with `classes`, see `Classifies`.
 
     name: stands in the names of numbers, `fd_<name>`. card: what a number computed on them hangs on, flat and plain, with
     `features` (the name) and `features_hash`, equal where two numbers compare: without it no reference is kept on disk.
@@ -34,6 +33,16 @@ class Features(Protocol):
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]: ...
 
     def to(self, device: torch.device | str) -> Self: ...
+
+
+@runtime_checkable
+class Classifies(Features, Protocol):
+    """Features of a classifier of the data's own classes."""
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]: ...
+
+    def classes(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
+        """The share of images taken for each class."""
 
 
 @torch.inference_mode()
