@@ -1,7 +1,6 @@
 """`pushforward train -m study=…`: a real search, small, and what the command line refuses."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -36,38 +35,29 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mine"
 
 
-def test_a_search_whose_trials_are_trained_as_one(mine: Path, tmp_path: Path) -> None:
+def test_a_search_whose_trials_are_trained_as_one(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     file = mine / "study" / "small.yaml"
     file.write_text(
-        file.read_text().replace("trials: 2", "trials: 6").replace("    weighting: {choice: [constant, warmup]}\n", "")
+        file.read_text().replace("trials: 2", "trials: 4").replace("    weighting: {choice: [constant, warmup]}\n", "")
     )
-    args = [
-        "train",
-        "-m",
-        "--config-dir",
-        str(mine),
-        "study=small",
-        "study.parallel=4",
-        "hydra/launcher=vectorized",
-        *TINY,
-    ]
-    done = subprocess.run([sys.executable, "-m", "pushforward", *args], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "study small: 6 of 6 trials: 6 complete" in done.stdout
-    assert done.stdout.count("trained as one") + done.stdout.count("trained alone") >= 2, "a batch of four, one of two"
+    how = ["study=small", "study.parallel=2", "hydra/launcher=vectorized"]
+    assert run(["train", "-m", "--config-dir", str(mine), *how, *TINY]) == 0
+    said = capsys.readouterr().out
+    assert "study small: 4 of 4 trials: 4 complete" in said
+    assert said.count("trained as one") + said.count("trained alone") >= 2, "two batches of two"
     runs = every_run()
-    assert [r.state for r in runs] == ["finished"] * 6 and len({r.key("optimizer.model.lr") for r in runs}) == 6
+    assert [r.state for r in runs] == ["finished"] * 4 and len({r.key("optimizer.model.lr") for r in runs}) == 4
 
 
 def test_a_real_search_and_its_runs(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     args = ["train", "-m", "--config-dir", str(mine), "study=small", *TINY]
-    done = subprocess.run([sys.executable, "-m", "pushforward", *args], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "study small: 2 of 2 trials: 2 complete" in done.stdout
+    assert run(args) == 0
+    said = capsys.readouterr().out
+    assert "study small: 2 of 2 trials: 2 complete" in said
     status = json.loads((tmp_path / "outputs" / "studies" / "small" / "status.json").read_text())
-    assert (status["complete"], status["running"]) == (2, 0) and status["best"]["run"] in done.stdout
+    assert (status["complete"], status["running"]) == (2, 0) and status["best"]["run"] in said
     runs = every_run()
     assert [r.state for r in runs] == ["finished", "finished"] and len({r.key("optimizer.model.lr") for r in runs}) == 2
     assert all(r.key("tags") == ["small"] and "study" not in r.config for r in runs)
