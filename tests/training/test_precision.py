@@ -46,15 +46,10 @@ def test_every_recipe_takes_two_steps_in_every_precision(
     small: Callable[..., dict[str, Any]], tmp_path: Path, model: str, precision: str
 ) -> None:
     """On the network that the recipe names, by the Trainer, with validation; its losses are finite."""
-    network = small(f"model={model}", hidden=None)["choices"]["network"]
     per_cycle = 64 * {"wgan_gp": 3}.get(model, 1)
-    frozen = small(
-        f"model={model}",
-        *TINY[network],
-        f"precision={precision}",
-        f"budget={{images:{2 * per_cycle},epochs:null}}",
-        hidden=None,
-    )
+    budget = (f"budget.images={2 * per_cycle}", "budget.epochs=null")
+    network = small(f"model={model}", *budget, hidden=None)["choices"]["network"]
+    frozen = small(f"model={model}", *budget, *TINY[network], hidden=None) | {"precision": precision}
     assert train(frozen, tmp_path / "run") == 0
     run = Run(tmp_path / "run")
     assert run.status["images_seen"] == 2 * per_cycle
