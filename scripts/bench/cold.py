@@ -156,22 +156,23 @@ def child(up: float, arguments: Sequence[str]) -> None:
         import pytorch_lightning  # noqa: F401
 
         clock.mark("imports: lightning, torchmetrics")
-        from pushforward.training import build, dry_run, train
-        from pushforward.training.run_callback import RunCallback
+        from pushforward.training import build, dry_run, prepare, train
+        from pushforward.training.lightning_host import RunCallback
+        from pushforward.training.session import Session
 
         clock.mark("imports: the rest of pushforward")
         clock.timed(build, "build_data", "data")
         clock.timed(build, "build_family", "model")
-        clock.timed(train, "features_for", "features")
+        clock.timed(prepare, "features_for", "features")
         assert dry_run.build is build
-        on_train_start, write = RunCallback.on_train_start, RunCallback.write
+        on_train_start, write = RunCallback.on_train_start, Session.write
 
         def begins(*args: Any) -> None:
             clock.mark("Lightning's start")
             on_train_start(*args)
 
-        def written(*args: Any) -> None:
-            write(*args)
+        def written(*args: Any, **more: Any) -> None:
+            write(*args, **more)
             clock.mark("first block of steps")
             Path(file).write_text(json.dumps(clock.phases), encoding="utf-8")
             os._exit(0)
@@ -184,7 +185,7 @@ def child(up: float, arguments: Sequence[str]) -> None:
 
         train.fit = fits  # type: ignore[assignment]
         RunCallback.on_train_start = begins  # type: ignore[method-assign, assignment]
-        RunCallback.write = written  # type: ignore[method-assign, assignment]
+        Session.write = written  # type: ignore[method-assign, assignment]
         return start(frozen, overrides)
 
     launch.start = timed_start

@@ -50,7 +50,7 @@ def hand_written(case: Case, path: Path, device: str, gate: Gate) -> None:
 
 def in_lightning(case: Case, path: Path, device: str, gate: Gate) -> None:
     from bench import lightning
-    from pushforward.training.train import quiet
+    from pushforward.training.console import quiet
 
     quiet()
     x = images(path)

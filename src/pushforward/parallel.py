@@ -3,6 +3,7 @@
 The convention everywhere: each rank's loss is the mean over its own slice, and gradients are averaged over the ranks.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -15,6 +16,11 @@ def world() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def rank() -> int:
+    """This process's rank, known before processes have met."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_PROCID") or 0)
 
 
 def gather_batch(x: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def train(families: list[Family], blocks: range) -> list[dict[str, float]]:
         for k, family in enumerate(families):
             assert family.stepper is not None
             family.stepper.block(Block(i, of(x, k)))
-    return [family.stepper.history.take()[0] for family in families if family.stepper is not None]
+    return [family.get_stepper().history.take()[0].terms for family in families]
 
 
 def train_stacked(families: list[Family], blocks: range) -> list[dict[str, float]]:
@@ -86,8 +86,8 @@ def train_stacked(families: list[Family], blocks: range) -> list[dict[str, float
     for i in blocks:
         stack.block(Block(i, of(block(families, i), order)))
     stack.hand_back()
-    found = stack.take()
-    return [found[order.index(k)][0] for k in range(len(families))]
+    found = stack.history.take()
+    return [found[order.index(k)].terms for k in range(len(families))]
 
 
 def close(found: Any, wanted: Any, at: str = "") -> int:
@@ -148,14 +148,11 @@ def test_what_diverges_is_named_and_spoils_no_other() -> None:
     stack = Stack([family.get_stepper() for family in families])
     order = [families.index(family) for family in stack.families]
     stack.block(Block(0, of(block(families, 0), order)))
-    told = {families[order[k]].seed: bad for k, (_, bad) in enumerate(stack.take())}
+    told = {families[order[k]].seed: bad for k, (_, bad) in enumerate(stack.history.take())}
     assert told[1] is None and told[3] is None
     assert told[2] is not None and told[2][0].startswith("model/") and 0 < told[2][1] <= 2
-    assert dict(zip([f.seed for f in stack.families], stack.spoilt()["model"], strict=True)) == {
-        1: False,
-        2: True,
-        3: False,
-    }
+    spoilt = dict(zip([f.seed for f in stack.families], stack.spoilt(), strict=True))
+    assert spoilt == {1: None, 2: "model", 3: None}
     x = block(families, 0)
     for family, k in zip(alone, (0, 2), strict=True):
         assert family.stepper is not None

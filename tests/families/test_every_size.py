@@ -60,7 +60,7 @@ def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> 
     family.configure_optimizers()
     x = torch.randint(256, (2 * family.batches_per_cycle, 2, *shape), generator=torch.Generator().manual_seed(0)) / 255
     family.stepper.block(Block(0, Batch(x, torch.zeros(x.shape[:2], dtype=torch.int64))))
-    means, bad = family.stepper.history.take()
+    [(means, bad)] = family.stepper.history.take()
     assert means and bad is None, (recipe, network, shape, bad)
     assert set(family.progress.steps.values()) >= {2}
     family.eval()

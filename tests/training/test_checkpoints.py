@@ -15,7 +15,7 @@ import pushforward as pf
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import Run
 from pushforward.training import checkpoints
-from pushforward.training.run_callback import RunCallback
+from pushforward.training.session import Session
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
@@ -79,17 +79,17 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     words += ["trainer.threads=1", "trainer.progress=false", "trainer.checkpoint_share=1", "selection.every=0.5"]
     frozen = compose([*words, "budget.epochs=4"])
     assert train(frozen, folder / "whole") == 0
-    validate, seen = RunCallback.validate, list[int]()
+    note, seen = Session.note_values, list[int]()
 
-    def stopping(self: Any, family: Any, images: int) -> None:
-        validate(self, family, images)
-        seen.append(images)
+    def stopping(self: Session, values: dict[str, float]) -> None:
+        note(self, values)
+        seen.append(self.seen)
         if len(seen) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunCallback, "validate", stopping)
+        patch.setattr(Session, "note_values", stopping)
         train(frozen, folder / "stopped")
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pushforward.training import train
+from pushforward.training import prepare
 
 STUBS = {
     "none": None,
@@ -20,9 +20,9 @@ STUBS = {
 def test_a_git_that_is_missing_fails_or_hangs_is_no_commit(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "GIT_SECONDS", 0.2 if what == "hangs" else 60.0)
+    monkeypatch.setattr(prepare, "GIT_SECONDS", 0.2 if what == "hangs" else 60.0)
     if STUBS[what]:
         (tmp_path / "git").write_text(f"#!/bin/sh\n{STUBS[what]}\n")
         (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}" + (f":{os.environ['PATH']}" if STUBS[what] else ""))
-    assert train.commit() == ("abc123" if what == "tells" else None)
+    assert prepare.commit() == ("abc123" if what == "tells" else None)

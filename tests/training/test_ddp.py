@@ -30,8 +30,9 @@ CYCLES = 100
 
 def recorded(frozen: dict[str, Any], folder: Path) -> dict[str, torch.Tensor]:
     """Trains the run; `player/term` -> (steps,): every term of every step, averaged over processes."""
-    from pushforward.engine.stepper import History
-    from pushforward.training import train as module
+    from pushforward.engine.history import History
+    from pushforward.training import pictures
+    from pushforward.training.train import train
 
     steps: dict[str, list[torch.Tensor]] = {}
     take = History.take
@@ -43,8 +44,8 @@ def recorded(frozen: dict[str, Any], folder: Path) -> dict[str, torch.Tensor]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(History, "take", taken)
-        patch.setattr(module, "draw", lambda *_: [])
-        assert module.train(frozen, folder) == 0
+        patch.setattr(pictures, "draw", lambda *_: [])
+        assert train(frozen, folder) == 0
     return {name: torch.cat(columns) for name, columns in steps.items()}
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from pushforward.families import VariationalAutoencoder
 from pushforward.runs import Run
-from pushforward.training import stacked_runs
-from pushforward.training.run_callback import RunCallback
+from pushforward.training import block_schedule, stacked_runs
+from pushforward.training.lightning_host import RunCallback
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
@@ -71,7 +71,7 @@ def test_what_a_loop_would_swallow_ends_the_run_as_failed(
 
 
 def test_so_does_what_a_callback_raises(small: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunCallback, "validate", leaves_an_iterator)
+    monkeypatch.setattr(block_schedule, "measure", leaves_an_iterator)
     assert train(small(*PLAN), tmp_path / "run") == 1
     error = Run(tmp_path / "run").status["error"]
     assert error.startswith("training ended at 1,280 of 2,048 images: StopIteration (test_finished.py, line")

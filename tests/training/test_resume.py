@@ -107,9 +107,9 @@ def main(folder: Path) -> None:
 
 
 def without_pictures() -> None:
-    import pushforward.training.train as module
+    from pushforward.training import pictures
 
-    module.draw = lambda *_: []  # type: ignore[assignment]
+    pictures.draw = lambda *_: []  # type: ignore[assignment]
 
 
 # The cases -----------------------------------------------------------------------------------------------------------
@@ -165,11 +165,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def train_quietly(frozen: dict[str, Any], path: Path) -> int:
-    from pushforward.training import train as module
+    from pushforward.training import pictures
+    from pushforward.training.train import train
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "draw", lambda *_: [])
-        return module.train(frozen, path)
+        patch.setattr(pictures, "draw", lambda *_: [])
+        return train(frozen, path)
 
 
 def assert_same(a: Any, b: Any, where: str = "") -> None:
@@ -243,7 +244,7 @@ def test_the_average_validates_and_is_measured_beside_the_raw_weights(whole: dic
     from pushforward.runs import RunDir
     from pushforward.training import build, checkpoints
     from pushforward.training.evaluate import choose
-    from pushforward.training.selection import Selector
+    from pushforward.training.selection import Selector, measure
 
     frozen = frozen_of("vae")
     data = build.build_data(frozen)
@@ -254,14 +255,17 @@ def test_the_average_validates_and_is_measured_beside_the_raw_weights(whole: dic
     raw = {k: v.clone() for k, v in family.state_dict().items()}
     assert set(state["ema"]) == {name for name, _ in family.named_parameters()}
     assert all(not torch.equal(mean, raw[name]) for name, mean in state["ema"].items())
-    shown = Selector("auto").measure(family, data)
+
+    def validated() -> dict[str, float]:
+        return measure(family.get_stepper(), [family], [Selector("auto")], [data])[0]
+
+    shown = validated()
     assert_same(dict(family.state_dict()), raw)
     family.load_state_dict(checkpoints.weights(state))
-    assert family.stepper is not None
-    family.stepper.averages = {}
-    assert Selector("auto").measure(family, data) == shown
+    family.get_stepper().averages = {}
+    assert validated() == shown
     family.load_state_dict(checkpoints.weights(state, ema=False))
-    assert Selector("auto").measure(family, data) != shown
+    assert validated() != shown
     card = choose(RunDir(whole["vae"]), family, frozen)
     assert card["weights"] == "best (EMA)"
     best = checkpoint(whole["vae"], "best")

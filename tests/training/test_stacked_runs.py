@@ -93,15 +93,15 @@ def test_what_was_stopped_goes_on_alone_or_together(
     written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = written((*VAE, "trainer.checkpoint_share=1"), "seed=1", "seed=2", "seed=3")
-    go, blocks = stacked_runs.StackedRuns.between, [0]
+    go, blocks = stacked_runs.between_blocks, [0]
 
-    def signalled(self: Any, block: Any) -> None:
+    def signalled(*args: Any) -> None:
         blocks[0] += 1
         if blocks[0] == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        go(self, block)
+        go(*args)
 
-    monkeypatch.setattr(stacked_runs.StackedRuns, "between", signalled)
+    monkeypatch.setattr(stacked_runs, "between_blocks", signalled)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     runs = together(files)
     for number, handler in before.items():
@@ -158,7 +158,7 @@ def test_an_error_while_they_train_ends_them_all(written: Any, monkeypatch: pyte
     def fails(*_: Any) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(stacked_runs.StackedRuns, "between", fails)
+    monkeypatch.setattr(stacked_runs, "between_blocks", fails)
     for run in together(files):
         assert run.state == "failed" and run.status["error"].startswith(
             "RuntimeError: no memory (test_stacked_runs.py, "

@@ -18,7 +18,7 @@ from pushforward.engine.stepper import Stepper
 from pushforward.launch import standing
 from pushforward.runs import Run
 from pushforward.signals import STOPPING
-from pushforward.training import build, checkpoints
+from pushforward.training import build, checkpoints, conclude, pictures
 from pushforward.training import train as module
 
 Compose = Callable[..., dict[str, Any]]
@@ -27,7 +27,7 @@ BUDGET = ("model=vae", "budget.images=2048", "budget.epochs=null", "batch_size=3
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "draw", lambda *_: [])
+    monkeypatch.setattr(pictures, "draw", lambda *_: [])
     monkeypatch.delenv("PUSHFORWARD_FULL_ERROR", raising=False)
 
 
@@ -57,8 +57,8 @@ def within(act: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
 
 def measuring(act: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
     """It acts when the run is measured."""
-    evaluate = module.evaluate
-    patch.setattr(module, "evaluate", lambda *args, **more: (act(), evaluate(*args, **more))[1])
+    evaluate = conclude.evaluate
+    patch.setattr(conclude, "evaluate", lambda *args, **more: (act(), evaluate(*args, **more))[1])
 
 
 MOMENTS = {"before": before, "within": within, "measuring": measuring}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.engine.players import Player, Tuning
+from pushforward.seeds import generator
 from pushforward.spec import Batch, DataSpec
 
 Noise = dict[str, Tensor]
@@ -67,6 +68,15 @@ class Trainable(nn.Module, ABC):
     @abstractmethod
     def judged(self, loss: Loss) -> dict[str, Tensor]:
         """A loss on held-out data as validation's terms."""
+
+    def validation_terms(self, batch: Batch, position: int) -> dict[str, Tensor]:
+        """The first player's terms on held-out data, (n,) or (), with noise fixed by the batch's position.
+
+        `criterion` is among them where the family has one.
+        """
+        player = self.players[0].name
+        noise = self.draw(player, len(batch.x), generator(self.device, self.seed, "validation", position))
+        return self.judged(self.loss(player, batch, noise))
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         """Take in what a step learned beside gradients: in-place writes to the player's own buffers, after its step."""

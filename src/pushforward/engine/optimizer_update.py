@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.adam import adam
 
 PLAIN = {"amsgrad": False, "maximize": False, "differentiable": False, "fused": True}
@@ -17,8 +17,8 @@ class OptimizerUpdate:
     the first step, which makes the states, go through `step`.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> None:
-        self.optimizer, self.parameters = optimizer, list[Tensor](parameters)
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, list(parameters)
         self.direct = (
             type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
             and len(optimizer.param_groups) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.engine.contract import Trainable
 from pushforward.engine.optimizer_update import OptimizerUpdate
@@ -37,7 +37,7 @@ class PlayerStep:
         self,
         family: Trainable,
         player: Player,
-        own: list[nn.Parameter],
+        own: list[Tensor],
         optimizer: torch.optim.Optimizer,
         others: list[BatchNorm],
     ) -> None:

@@ -80,19 +80,18 @@ class StackedOptimizer:
         for grad in grads:
             grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
 
-    def tell_rates(self) -> None:
-        """Writes the rates into the families' own optimisers, for them to be logged."""
-        for group, given in zip(self.groups, self.optimizer.param_groups, strict=True):
-            for stepper in self.steppers[group]:
-                stepper.optimizers[self.player].param_groups[0]["lr"] = given["lr"]
+    def rates(self) -> list[float]:
+        """Each replica's learning rate."""
+        pairs = zip(self.groups, self.optimizer.param_groups, strict=True)
+        return [float(given["lr"]) for group, given in pairs for _ in self.steppers[group]]
 
     def hand_back(self) -> None:
         """Gives the families' own optimisers their views of the stacked states, for them to be saved."""
-        self.tell_rates()
         for group, given in zip(self.groups, self.optimizer.param_groups, strict=True):
             several = group.stop - group.start > 1
             for k, stepper in enumerate(self.steppers[group]):
                 own = stepper.optimizers[self.player]
+                own.param_groups[0]["lr"] = given["lr"]
                 for view, parameter in zip(given["params"], stepper.parameters[self.player], strict=True):
                     own.state[parameter] = {
                         key: value[k] if several and whole(key, value, view) else value

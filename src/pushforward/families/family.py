@@ -119,23 +119,12 @@ class Family(pl.LightningModule, Trainable):
         # with raw optimisers `global_step` would stay 0, and then ModelCheckpoint writes nothing: it counts cycles
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = self.progress.cycles
         if not self.hosted:
-            means, _ = self.stepper.history.take()
-            self.log_dict({f"train/{name}": value for name, value in means.items()})
+            [means] = self.stepper.history.take()
+            self.log_dict({f"train/{name}": value for name, value in means.terms.items()})
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         for name, value in self.validation_terms(batch, batch_idx).items():
             self.log(f"val/{name}", value.mean(), batch_size=len(batch.x))
-
-    def validation_terms(self, batch: Batch, position: int) -> dict[str, Tensor]:
-        """The first player's terms on held-out data, (n,) or (), with noise fixed by the batch's position.
-
-        `criterion` is among them where the family has one.
-        """
-        from pushforward.seeds import generator
-
-        player = self.players[0].name
-        noise = self.draw(player, len(batch.x), generator(self.device, self.seed, "validation", position))
-        return self.judged(self.loss(player, batch, noise))
 
     def judged(self, loss: Loss) -> dict[str, Tensor]:
         """A loss on held-out data as validation's terms, with `total` and `criterion`."""

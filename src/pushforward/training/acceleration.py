@@ -74,21 +74,20 @@ class Acceleration(pl.Callback):
                 family.tunings[name] = dataclasses.replace(tuning, rule=partial(tuning.rule, capturable=True))
 
     def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        assert family.stepper is not None
         for name, step in self.player_steps(family).items():
             step.parts = config.accumulate(self.session.frozen)
             step.records = self.on["record"] and step.parts == 1
             if self.on["compile"]:
                 step.compile()
             if self.on["cuda_graph"]:
-                family.stepper.player_steps[name] = GraphedStep(step)
+                family.get_stepper().player_steps[name] = GraphedStep(step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
         if not self.told:
             self.told = True
             seconds = {name: step.compiled for name, step in self.player_steps(family).items()}
             self.session.execution["compile_seconds"] = seconds
-            if self.session.callback.chief:
+            if self.session.chief:
                 say(self.session.run, "compiled " + ", ".join(f"{name} {took:.1f} s" for name, took in seconds.items()))
 
     def finish(self, family: Family) -> None:

@@ -94,6 +94,8 @@ def end_validation(
         callback.on_validation_end(trainer, family)
         if trainer.should_stop and not before:
             by = name
+    if by is None and trainer.should_stop:  # at the end of the block
+        return next(iter(callbacks)) if len(callbacks) == 1 else "a callback"
     return by
 
 

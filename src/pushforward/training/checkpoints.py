@@ -31,8 +31,7 @@ def save(path: Path, family: Family, **more: Any) -> None:
 
     Noise and data order are functions of (seed, position), so no generator state is among them.
     """
-    assert family.stepper is not None
-    state = {"state_dict": family.state_dict(), **family.stepper.state_dict(), **more}
+    state = {"state_dict": family.state_dict(), **family.get_stepper().state_dict(), **more}
     with whole(path, parents=False) as aside:
         to_file(state, aside)
         if path.exists():
@@ -50,8 +49,7 @@ def keep(path: Path, before: Path) -> None:
 
 def snapshot(family: Family) -> dict[str, Any]:
     """A copy of what evaluation needs: the weights, EMA weights beside them, and the counters."""
-    assert family.stepper is not None
-    state = family.stepper.state_dict()
+    state = family.get_stepper().state_dict()
     copies = {
         name: {key: value.detach().clone() for key, value in tensors.items()}
         for name, tensors in (("state_dict", family.state_dict()), ("ema", state["ema"]))
@@ -175,10 +173,9 @@ def fitting(what: str) -> Iterator[None]:
 
 def restore(family: Family, state: dict[str, Any]) -> None:
     """Puts weights, optimisers, averages and counters back. Raises Unreadable where they are of another network."""
-    assert family.stepper is not None
     with fitting("the checkpoint"):
         family.load_state_dict(state["state_dict"])
-        family.stepper.load_state_dict(state)
+        family.get_stepper().load_state_dict(state)
 
 
 def put(family: Family, path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What a run says to a person, on the terminal and in its console log."""
 
 import contextlib
+import logging
+import warnings
 from typing import Any
 
 from pushforward.data import DataModule
@@ -35,7 +37,7 @@ def opening(
     )
     lines.append(f"{'folder':<{width}}{run.path}")
     if restored:
-        lines.append(f"{'goes on':<{width}}from {restored['progress']['images_seen']:,} images seen")
+        lines.append(f"{'resumes':<{width}}from {restored['progress']['images_seen']:,} images seen")
     return lines
 
 
@@ -68,3 +70,11 @@ def say(run: RunDir, *lines: str) -> None:
 def note(run: RunDir, text: str) -> None:
     with contextlib.suppress(OSError), (run.path / "console.log").open("a", encoding="utf-8") as log:
         log.write(text)
+
+
+def quiet() -> None:
+    """Lightning's advice about loaders and loggers does not concern a person who trains by config."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torchmetrics")
+    warnings.filterwarnings("ignore", message=r".*(isinstance\(treespec|does not have many workers|GPU available).*")

@@ -19,12 +19,13 @@ from pushforward.spec import Batch
 from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
 from pushforward.training.callbacks import check_callbacks
+from pushforward.training.console import quiet
 from pushforward.training.evaluate import check_measures, named_features
+from pushforward.training.lightning_host import make_trainer
 from pushforward.training.loggers import check_logger
 from pushforward.training.memory import check_batch, within_memory
 from pushforward.training.selection import Selector
 from pushforward.training.signatures import check_targets, distinct
-from pushforward.training.train import make_trainer, quiet
 
 ELSEWHERE = 2
 """Images of a step that is tried here for a run on another device."""

@@ -20,6 +20,7 @@ from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
 from pushforward.training import build
+from pushforward.training.console import quiet, summary
 from pushforward.training.evaluate import choose, evaluate, features_for, measures
 from pushforward.training.missing_results import apart, remedy
 from pushforward.training.pictures import draw
@@ -169,9 +170,6 @@ def evaluate_again(
     config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`; moved: `data.source.path=NEW` of data
     that lie elsewhere now.
     """
-    from pushforward.training.console import summary
-    from pushforward.training.train import quiet
-
     quiet()
     complete(run)
     with as_configured(run):

@@ -9,7 +9,7 @@ from pushforward.families import VERBS
 from pushforward.overrides import read
 from pushforward.spec import BLOCK
 from pushforward.training import build
-from pushforward.training.train import quiet
+from pushforward.training.console import quiet
 
 
 def show_model(name: str, overrides: list[str], config_dir: Path | None = None) -> str:
@@ -38,12 +38,10 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
 def seconds_an_epoch(family: build.Family, data: build.DataModule) -> float:
     """Measured over two blocks of training steps, the first for warming up."""
     data.per_cycle, data.cycles = family.batches_per_cycle, 2 * BLOCK
-    family.configure_optimizers()
-    family.train()
-    assert family.stepper is not None
+    stepper = family.train().get_stepper()
     seconds = 0.0
     for block in data.train_dataloader():
         started = time.perf_counter()
-        family.stepper.block(block)
+        stepper.block(block)
         seconds = time.perf_counter() - started
     return seconds * data.spec.n_train / (block.batch.x.shape[0] * block.batch.x.shape[1])

@@ -1,13 +1,14 @@
 """Which weights are the best: a named validation value, lower is better, measured on the validation split alone."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from pushforward.data import DataModule
+from pushforward.engine import Engine
 from pushforward.errors import PushforwardError
 from pushforward.families import Family, Samples
 from pushforward.metrics.sample import frechet_distance_of
@@ -30,25 +31,6 @@ class Selector:
     during: Callable[[Family, DataModule], dict[str, float]] | None = None
     """Further numbers on the validation split that the metrics ask for while training; they choose nothing."""
     kept: list[Batch] = field(default_factory=list, init=False, repr=False)
-    differentiates: bool = field(default=False, init=False)
-    """The family's loss takes gradients of its own, which inference mode forbids."""
-
-    def measure(self, family: Family, data: DataModule) -> dict[str, float]:
-        """Validation terms, with EMA weights where there are any; `criterion` is what chooses, where anything does."""
-        chooses = self.chooses(family, data)
-        if not chooses and self.during is None:
-            return {}
-        assert family.stepper is not None
-        was_training = family.training
-        family.eval()
-        values: dict[str, float] = {}
-        with family.stepper.averaged(), torch.no_grad(), as_precise_as(family):
-            if self.during is not None:
-                values.update(self.during(family, data))
-            if chooses:
-                values.update(self.samples(family, data) if self.metric.startswith("fd_") else self.terms(family, data))
-        family.train(was_training)
-        return values
 
     def chooses(self, family: Family, data: DataModule) -> bool:
         """Whether any value chooses the weights of such a family. Raises PushforwardError where a named one has no images."""
@@ -80,23 +62,14 @@ class Selector:
             terms = family.eval().validation_terms(batch, 0)
         return list(self.named(dict.fromkeys(terms, 0.0)))
 
-    def terms(self, family: Family, data: DataModule) -> dict[str, float]:
-        """Each term's mean over the validation split; nothing waits for the device before the end."""
+    def terms(self, engine: Engine, family: Family, data: DataModule) -> list[dict[str, float]]:
+        """Each family's terms, means over the validation split; nothing waits for the device before the end."""
         names, sums, count = list[str](), torch.zeros((), dtype=torch.float64), 0
         for position, batch in enumerate(self.batches(family, data)):
-            terms = self.judged(family, batch, position)
-            means = torch.stack([value.double().mean() for value in terms.values()])
+            terms = engine.judge(batch, position)
+            means = torch.stack(list(terms.values()), 1)
             names, sums, count = list(terms), sums.to(means.device) + means * len(batch.x), count + len(batch.x)
-        return self.named(dict(zip(names, (sums / count).tolist(), strict=True)))
-
-    def judged(self, family: Family, batch: Batch, position: int) -> dict[str, torch.Tensor]:
-        if not self.differentiates:
-            try:
-                with torch.inference_mode():
-                    return family.validation_terms(batch, position)
-            except RuntimeError:  # said again below, if it is about anything else
-                self.differentiates = True
-        return family.validation_terms(batch, position)
+        return [self.named(dict(zip(names, row, strict=True))) for row in (sums / count).tolist()]
 
     def batches(self, family: Family, data: DataModule) -> Iterator[Batch]:
         """The validation split as the family wants it; a small one is made ready once."""
@@ -130,3 +103,32 @@ class Selector:
         fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
         value = frechet_distance_of(self.features(fake.float()), self.features(real))
         return {"criterion": value if math.isfinite(value) else math.inf}
+
+
+def measure(
+    engine: Engine, families: Sequence[Family], selectors: Sequence[Selector], data: Sequence[DataModule]
+) -> list[dict[str, float]]:
+    """For each family of an engine validation's terms, with EMA weights where there are any; `criterion` chooses.
+
+    Where samples choose, or metrics are asked for while training, each is measured by itself; terms come in one pass.
+    """
+    lead, training = selectors[0], families[0].training
+    chooses = lead.chooses(families[0], data[0])
+    values: list[dict[str, float]] = [{} for _ in families]
+    if not chooses and lead.during is None:
+        return values
+    for family in families:
+        family.eval()
+    with engine.averaged(), torch.no_grad(), as_precise_as(families[0]):
+        every = list(zip(values, families, selectors, data, strict=True))
+        for own, family, selector, its in every:
+            if selector.during is not None:
+                own.update(selector.during(family, its))
+            if chooses and lead.metric.startswith("fd_"):
+                own.update(selector.samples(family, its))
+        if chooses and not lead.metric.startswith("fd_"):
+            for own, terms in zip(values, lead.terms(engine, families[0], data[0]), strict=True):
+                own.update(terms)
+    for family in families:
+        family.train(training)
+    return values

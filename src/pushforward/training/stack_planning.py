@@ -201,25 +201,21 @@ def compared(families: list[Family], batch: Batch) -> tuple[float, float]:
         saved[0] += tensor.nbytes
         return tensor
 
-    wanted = []
     for family in alone:
-        family.configure_optimizers()
-        assert family.stepper is not None
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            family.stepper.block(Block(0, batch))
-        wanted.append(family.stepper.history.take()[0])
+            family.get_stepper().block(Block(0, batch))
+    wanted = [family.get_stepper().history.take()[0].terms for family in alone]
     stack = Stack([family.get_stepper() for family in families])
     stack.block(Block(0, replicated(batch, 2)))
-    order = [list[Trainable](families).index(family) for family in stack.families]
-    for k, (found, _) in zip(order, stack.take(), strict=True):
-        for name, value in wanted[k].items():
-            if not math.isclose(found[name], value, rel_tol=CLOSE, abs_tol=CLOSE):
-                raise PushforwardError(f"{name} is {found[name]:.6g} in a stack and {value:.6g} alone")
+    for own, found in zip(stack.families, stack.history.take(), strict=True):
+        for name, value in wanted[list[Trainable](families).index(own)].items():
+            if not math.isclose(found.terms[name], value, rel_tol=CLOSE, abs_tol=CLOSE):
+                raise PushforwardError(f"{name} is {found.terms[name]:.6g} in a stack and {value:.6g} alone")
     tensors = sum(t.nbytes for t in (*families[0].parameters(), *families[0].buffers()))
     blocks = batch.x[0].nbytes * BLOCK * 2
-    stepper = alone[0].stepper
-    assert stepper is not None
-    return saved[0] + 6 * tensors + blocks, repeated(lambda: stepper.block(Block(1, batch)), batch.x.device)
+    return saved[0] + 6 * tensors + blocks, repeated(
+        lambda: alone[0].get_stepper().block(Block(1, batch)), batch.x.device
+    )
 
 
 def timed(stack: Stack, batch: Batch) -> float:
