@@ -1,10 +1,9 @@
 """A player's step as a CUDA graph: captured once on memory that stays, then replayed with one launch."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from pushforward.engine.contract import Noise
 from pushforward.engine.player_step import PlayerStep, Stepped
 from pushforward.spec import Batch
 
@@ -28,7 +27,7 @@ class GraphedStep:
             for group in step.optimizer.param_groups:
                 group["lr"] = torch.as_tensor(float(group["lr"]), device=step.own[0].device)
 
-    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+    def __call__(self, batch: Batch, noise: Noise) -> Stepped:
         self.count += 1
         if self.count <= WARM:
             return self._beside(batch, noise)
@@ -44,7 +43,7 @@ class GraphedStep:
         terms, stats = ({key: value.clone() for key, value in part.items()} for part in self.found)
         return terms, stats
 
-    def _beside(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+    def _beside(self, batch: Batch, noise: Noise) -> Stepped:
         beside, here = torch.cuda.Stream(), torch.cuda.current_stream()
         beside.wait_stream(here)
         with torch.cuda.stream(beside):
@@ -52,7 +51,7 @@ class GraphedStep:
         here.wait_stream(beside)
         return done
 
-    def _capture(self, batch: Batch, noise: dict[str, Tensor]) -> None:
+    def _capture(self, batch: Batch, noise: Noise) -> None:
         """Nothing is trained by it: kernels are put down and not run."""
         held = batch.map(Tensor.clone)
         drawn = {key: value.clone() for key, value in noise.items()}
@@ -65,5 +64,5 @@ class GraphedStep:
             self.found = ({key: value.detach() for key, value in terms.items()}, stats)
 
 
-def tensors(batch: Batch, noise: dict[str, Tensor]) -> list[Any]:
+def tensors(batch: Batch, noise: Noise) -> list[Tensor]:
     return [*batch.named().values(), *noise.values()]

@@ -1,17 +1,18 @@
 """One player's step: its gradient, averaged over processes and clipped, and its optimiser's step."""
 
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pushforward.engine.contract import Trainable
+from pushforward.engine.contract import Loss, Noise, Trainable
 from pushforward.engine.optimizer_update import OptimizerUpdate
 from pushforward.engine.players import TOTAL, Player
-from pushforward.engine.traced_replay import Recording
+from pushforward.engine.traced_replay import Gradient, Recording
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import BatchNorm, frozen_statistics
 from pushforward.parallel import world
@@ -48,7 +49,7 @@ class PlayerStep:
         trained = sum(parameter.requires_grad for parameter in family.parameters())
         self.inputs = None if len(family.players) == 1 and len(self.own) == trained else self.own
         """Whose gradient is wanted; None where the loss reaches no other's parameters."""
-        self.loss: Any = family.loss
+        self.loss: Callable[[str, Batch, Noise], Loss] = family.loss
         self.compiled: float | None = None
         """Seconds that compiling took, where it was asked for."""
         self.parts = 1
@@ -58,7 +59,7 @@ class PlayerStep:
         self.recording: Recording | None = None
         self.count, self.due, self.began = 0, RECORDED_AT, 0.0
 
-    def __call__(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+    def __call__(self, batch: Batch, noise: Noise) -> Stepped:
         """Take the step. Return its terms with the total, which may still have a graph, and stats."""
         self.count += 1
         if self.count >= self.due and self.records:
@@ -71,7 +72,7 @@ class PlayerStep:
             self.apply(grads)
         return terms, stats
 
-    def _derived(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+    def _derived(self, batch: Batch, noise: Noise) -> Stepped:
         """By autograd."""
         if self.count == self.due // 2:
             self.began = time.perf_counter()
@@ -88,9 +89,7 @@ class PlayerStep:
         """Has loss and gradient compiled at the next step, as `torch.compile` does by default."""
         self.loss, self.records, self.compiled = torch.compile(self.loss, dynamic=False), False, 0.0
 
-    def gradient(
-        self, batch: Batch, noise: dict[str, Tensor]
-    ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
+    def gradient(self, batch: Batch, noise: Noise) -> Gradient:
         for parameter in self.own:
             parameter.grad = None
         if self.parts == 1:
@@ -116,7 +115,7 @@ class PlayerStep:
 
     # Recording ---------------------------------------------------------------------------------------------------------
 
-    def _compared(self, batch: Batch, noise: dict[str, Tensor]) -> Stepped:
+    def _compared(self, batch: Batch, noise: Noise) -> Stepped:
         """By autograd, beside a recording that is new or has been used for as long as all before."""
         new, self.due = self.recording is None, 2 * self.due
         if new and not self._record(batch, noise):
@@ -144,7 +143,7 @@ class PlayerStep:
         self.apply(found[0])
         return found[1:]
 
-    def _record(self, batch: Batch, noise: dict[str, Tensor]) -> bool:
+    def _record(self, batch: Batch, noise: Noise) -> bool:
         seconds = (time.perf_counter() - self.began) / (self.count - self.count // 2)
         if world()[1] > 1 or seconds > SLOW:
             return False
@@ -156,7 +155,7 @@ class PlayerStep:
         return self.recording is not None
 
 
-def divided(batch: Batch, noise: dict[str, Tensor], parts: int) -> list[tuple[Batch, dict[str, Tensor]]]:
+def divided(batch: Batch, noise: Noise, parts: int) -> list[tuple[Batch, Noise]]:
     """A batch and its noise in equal parts."""
     n = len(batch.x) // parts
     cuts = [slice(start, start + n) for start in range(0, n * parts, n)]
@@ -175,7 +174,7 @@ def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def forked(device: torch.device) -> Any:
+def forked(device: torch.device) -> AbstractContextManager[None]:
     """Within it, global generators are not moved for those outside."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -42,3 +44,13 @@ class Tuning:
     schedule: Schedule | None = None
     clip: Positive | None = None
     ema: Decay | None = None
+
+    @property
+    def optimizer(self) -> Callable[..., Optimizer]:
+        """The optimiser's class."""
+        return self.rule.func if isinstance(self.rule, partial) else self.rule
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the rule sets of the optimiser, `lr` aside."""
+        return self.rule.keywords if isinstance(self.rule, partial) else {}

@@ -42,10 +42,7 @@ def structure(family: Trainable) -> dict[str, str]:
     for name, buffer in family.named_buffers():
         found[name] = f"{tuple(buffer.shape)} {buffer.dtype}"
     for name, tuning in family.tunings.items():
-        rule = tuning.rule
-        found[f"optimizer.{name}.rule"] = (
-            described(rule.func) if isinstance(rule, partial) else f"{rule} (no _partial_)"
-        )
+        found[f"optimizer.{name}.rule"] = described(tuning.optimizer)
         found[f"optimizer.{name}.ema"] = "none" if tuning.ema is None else "a number"
     return found
 
@@ -72,12 +69,11 @@ def described(value: Any, depth: int = 4) -> str:
 
 def tuned(tuning: Tuning) -> str:
     """A tuning in words: replicas with the same share an optimiser group."""
-    rule: Any = tuning.rule
-    keywords = sorted(getattr(rule, "keywords", {}).items())
     schedule = tuning.schedule
     numbers = schedule and (
         type(schedule).__qualname__,
         {key: value.item() for key, value in schedule.named_buffers()},
         described({key: value for key, value in vars(schedule).items() if not key.startswith("_")}),
     )
-    return repr((described(getattr(rule, "func", rule)), keywords, tuning.lr, tuning.clip, tuning.ema, numbers))
+    settings = sorted(tuning.settings.items())
+    return repr((described(tuning.optimizer), settings, tuning.lr, tuning.clip, tuning.ema, numbers))

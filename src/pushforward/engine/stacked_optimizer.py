@@ -32,23 +32,22 @@ class StackedOptimizer:
     ) -> None:
         self.player, self.families, self.steppers = player, families, steppers
         self.groups = self._groups()
-        tunings: list[Any] = [families[group.start].tunings[player] for group in self.groups]
-        self.optimizer: torch.optim.Optimizer = tunings[0].rule.func(
+        tunings = [families[group.start].tunings[player] for group in self.groups]
+        self.optimizer = tunings[0].optimizer(
             [
-                {**tuning.rule.keywords, "lr": tuning.lr, "params": [cut(s.detach(), group) for s in stacks]}
+                {**tuning.settings, "lr": tuning.lr, "params": [cut(s.detach(), group) for s in stacks]}
                 for group, tuning in zip(self.groups, tunings, strict=True)
             ],
             lr=tunings[0].lr,
         )
         for group, given in zip(self.groups, self.optimizer.param_groups, strict=True):
             for i, view in enumerate(given["params"]):
-                states: list[Any] = [s.optimizers[player].state.get(s.parameters[player][i]) for s in steppers[group]]
+                states = [s.optimizers[player].state.get(s.parameters[player][i], {}) for s in steppers[group]]
                 if states[0]:
                     self.optimizer.state[view] = joined(states, view)
 
     def _groups(self) -> list[slice]:
-        rule: Any = self.families[0].tunings[self.player].rule
-        if rule.func not in ELEMENTWISE:
+        if self.families[0].tunings[self.player].optimizer not in ELEMENTWISE:
             return [slice(k, k + 1) for k in range(len(self.families))]
         groups: list[slice] = []
         for _, same in groupby(self.families, key=lambda family: tuned(family.tunings[self.player])):

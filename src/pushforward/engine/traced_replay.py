@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from pushforward.engine.contract import Trainable
+from pushforward.engine.contract import Noise, Trainable
 from pushforward.engine.players import TOTAL
 from pushforward.spec import Batch
 
@@ -22,6 +22,8 @@ FUNCTIONS = (
 )  # fmt: skip
 """Operators whose Python binding takes what the operator takes: half as long to call."""
 
+Gradient = tuple[list[Tensor | None], dict[str, Tensor], dict[str, Tensor]]
+"""Gradients of a player's parameters, None where the loss does not reach one; terms; stats."""
 Slot = tuple[dict[str, Any], str]
 """Where a tensor stands: a module's parameters or buffers, and its name there. Buffers may be replaced."""
 
@@ -36,7 +38,7 @@ class Recording:
     Raises what tracing raises where the loss decides by the values of tensors.
     """
 
-    def __init__(self, family: Trainable, player: str, batch: Batch, noise: dict[str, Tensor]) -> None:
+    def __init__(self, family: Trainable, player: str, batch: Batch, noise: Noise) -> None:
         self.family, self.player = family, player
         self.own = [name for p in family.players if p.name == player for name in family.parameters_of(p)]
         self.shapes = shapes(batch, noise)
@@ -50,7 +52,7 @@ class Recording:
         self.holders = [held for held, wanted in zip(self.slots.values(), used, strict=False) if wanted]
         self.given = [i for i, wanted in enumerate(used[len(names) :]) if wanted]
 
-    def _record(self, batch: Batch, noise: dict[str, Tensor]) -> fx.GraphModule:
+    def _record(self, batch: Batch, noise: Noise) -> fx.GraphModule:
         from torch.fx.experimental.proxy_tensor import make_fx
 
         names, keys = list(batch.named()), list(noise)
@@ -80,10 +82,7 @@ class Recording:
         """Of all parameters and buffers: what a loss writes to is not to be written twice."""
         return [holder[name].detach().clone() for holder, name in self.slots.values()]
 
-    def __call__(
-        self, batch: Batch, noise: dict[str, Tensor]
-    ) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
-        """Gradients of the player's parameters, terms and stats; None for a parameter that the loss does not reach."""
+    def __call__(self, batch: Batch, noise: Noise) -> Gradient:
         given = [*batch.named().values(), *noise.values()]
         tensors = [holder[name] for holder, name in self.holders] + [given[i] for i in self.given]
         if not self.casts:
@@ -91,12 +90,12 @@ class Recording:
         with torch.autocast(batch.x.device.type, enabled=False):  # its casts are among the operations
             return self._named(self.replay(*tensors))
 
-    def _named(self, found: list[Any]) -> tuple[list[Any], dict[str, Tensor], dict[str, Tensor]]:
+    def _named(self, found: list[Any]) -> Gradient:
         n, m = len(self.own), len(self.own) + len(self.terms)
         terms, stats = dict(zip(self.terms, found[n:m], strict=True)), dict(zip(self.stats, found[m:], strict=True))
         return found[:n], terms, stats
 
-    def fits(self, batch: Batch, noise: dict[str, Tensor]) -> bool:
+    def fits(self, batch: Batch, noise: Noise) -> bool:
         return shapes(batch, noise) == self.shapes
 
 
@@ -149,7 +148,7 @@ def laid_out(grad: Tensor | None, like: Tensor, held: set[int]) -> Tensor | None
     return grad
 
 
-def shapes(batch: Batch, noise: dict[str, Tensor]) -> tuple[Any, ...]:
+def shapes(batch: Batch, noise: Noise) -> tuple[Any, ...]:
     """All that decides which operations a step comes down to, beside the family itself."""
     x = batch.x
     kind = x.shape, x.stride(), x.dtype, x.device, torch.is_autocast_enabled(x.device.type)

@@ -39,10 +39,10 @@ def check(frozen: Mapping[str, Any], family: Family) -> None:
         if config.devices(dict(frozen)) > 1:
             raise PushforwardError("trainer.cuda_graph=true takes one process; use trainer.devices=1, or leave it out")
         for name, tuning in family.tunings.items():
-            rule: Any = tuning.rule
-            if "capturable" not in inspect.signature(rule.func).parameters:
+            if "capturable" not in inspect.signature(tuning.optimizer).parameters:
                 raise PushforwardError(
-                    f"trainer.cuda_graph=true: {rule.func.__name__} of optimizer.{name} cannot be captured; use Adam or AdamW"
+                    f"trainer.cuda_graph=true: {tuning.optimizer.__name__} of optimizer.{name} cannot be captured; "
+                    "use Adam or AdamW"
                 )
     parts = config.accumulate(frozen)
     if parts > 1 and (coupled := family.coupled()):

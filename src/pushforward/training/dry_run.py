@@ -80,7 +80,7 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
 def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool) -> None:
     """Takes one step of every player on a batch of the run's size, and judges one of validation. Changes the family."""
     size, trainer = int(frozen["batch_size"]), make_trainer(frozen, []) if here else None
-    precise: Any = contextlib.nullcontext()
+    precise: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if trainer is None or trainer.world_size > 1:  # its processes begin elsewhere, or when it does
         device, n = torch.device("cpu"), min(ELSEWHERE, size)
     else:

@@ -86,7 +86,7 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
 
 @torch.no_grad()
 def evaluate(
-    family: Family, data: DataModule, features: Any, settings: Settings | None, card: dict[str, Any], run: RunDir,
+    family: Family, data: DataModule, features: Features | None, settings: Settings | None, card: dict[str, Any], run: RunDir,
     training: bool = False,
 ) -> tuple[Entries, Gaps]:  # fmt: skip
     """Every number that the metrics of a config ask for; a measure that fails is said and leaves out its own numbers.
@@ -160,7 +160,7 @@ def check_during(settings: Settings | None, known: Mapping[str, Measure]) -> lis
 
 
 def during(
-    settings: Settings | None, features: Any, run: RunDir
+    settings: Settings | None, features: Features | None, run: RunDir
 ) -> Callable[[Family, DataModule], dict[str, float]] | None:
     """What `metrics.during` asks for at each validation, on the validation split; None where it asks for nothing.
 
@@ -183,7 +183,7 @@ def during(
     return measured
 
 
-def subject_of(family: Family, data: DataModule, features: Any, settings: Settings, **more: Any) -> Subject:
+def subject_of(family: Family, data: DataModule, features: Features | None, settings: Settings, **more: Any) -> Subject:
     """The family as measures see it, with the densities over codes that the config names."""
     wanted = {name: node for name, node in (settings.get("densities") or {}).items() if node}
     densities = {name: build.make(node, f"metrics.densities.{name}") for name, node in wanted.items()}

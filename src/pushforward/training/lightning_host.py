@@ -68,7 +68,7 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer for a run. Raises PushforwardError for devices that it does not find."""
     settings = frozen["trainer"]
-    strategy: Any = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
+    strategy: SlicedDDP | str = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
     try:
         return pl.Trainer(
             accelerator=settings["accelerator"],
@@ -141,7 +141,8 @@ class RunCallback(pl.Callback):
         loop.advance = watched  # type: ignore[method-assign, assignment]
 
     def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
-        between_blocks(family.get_stepper(), [self.session], args[1].index, trainer)
+        _, block, _ = args
+        between_blocks(family.get_stepper(), [self.session], block.index, trainer)
         if self.session.outcome.state != "running":
             trainer.should_stop = True
 

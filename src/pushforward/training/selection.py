@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from pushforward.engine import Engine
 from pushforward.errors import PushforwardError
 from pushforward.families import Family, Samples
 from pushforward.metrics.sample import frechet_distance_of
+from pushforward.protocol.features import Features
 from pushforward.protocol.subject import raw_images
 from pushforward.seeds import generator
 from pushforward.spec import Batch
@@ -27,7 +27,7 @@ class Selector:
     """metric: auto (what the family names), a validation term, fd_lenet, or none."""
 
     metric: str
-    features: Any = None
+    features: Features | None = None
     during: Callable[[Family, DataModule], dict[str, float]] | None = None
     """Further numbers on the validation split that the metrics ask for while training; they choose nothing."""
     kept: list[Batch] = field(default_factory=list, init=False, repr=False)
@@ -44,7 +44,7 @@ class Selector:
             )
         return there
 
-    def check(self, family: Family, features: Any) -> None:
+    def check(self, family: Family, features: object) -> None:
         """Raises PushforwardError where samples are to choose and there are none, or no features; features: None if none."""
         if self.metric.startswith("fd_") and (not features or not isinstance(family, Samples)):
             raise PushforwardError(f"selection.metric={self.metric} needs samples and features=lenet; use auto or none")
@@ -99,8 +99,9 @@ class Selector:
 
     def samples(self, family: Family, data: DataModule) -> dict[str, float]:
         self.check(family, self.features)
+        assert isinstance(family, Samples) and self.features is not None
         real = raw_images(data, "val", FD_IMAGES)
-        fake = family.sample(len(real), generator(family.device, family.seed, "selection"))  # type: ignore[operator]
+        fake = family.sample(len(real), generator(family.device, family.seed, "selection"))
         value = frechet_distance_of(self.features(fake.float()), self.features(real))
         return {"criterion": value if math.isfinite(value) else math.inf}
 

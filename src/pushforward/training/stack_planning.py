@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,6 @@ class Kinds:
             return str(family.stackable)
         if not isinstance(x, torch.Tensor):
             return "its data are read while it trains (data.resident_limit_mb)"
-        for name, tuning in family.tunings.items():
-            if not hasattr(tuning.rule, "func"):
-                return f"optimizer.{name}.rule is no _partial_ of an optimiser"
         return None
 
     def lonely(self, job: int) -> str:
@@ -229,7 +226,7 @@ def replicated(batch: Batch, k: int) -> Batch:
     return batch.map(lambda t: t.unsqueeze(1).expand(-1, k, *t.shape[1:]))
 
 
-def repeated(step: Any, device: torch.device) -> float:
+def repeated(step: Callable[[], None], device: torch.device) -> float:
     """Seconds of a step: the least of three looks, as a busy machine only adds."""
 
     def wait() -> None:
