@@ -16,7 +16,7 @@ BELOW_ONE = 1 - 2.0**-16
 """The largest u for which (255 + u) / 256 is below 1 in float32 too: at 1 a logit is infinite."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Lightning converts the fields of a copy (precision=fp64), and refuses a frozen class
 class Batch:
     """Images (or points) `x`, (n, *spec.shape), class labels `y`, (n,), where the data have them, and `extras` by name.
 
