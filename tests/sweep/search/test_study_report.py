@@ -54,7 +54,7 @@ def test_several_metrics_have_a_front(folder: Path) -> None:
     assert lines[1] == f"Pareto front, {len(front)} trials"
     rates = [float(line.split("rate ")[1].split()[0]) for line in lines[2 : 2 + len(front)]]
     assert rates == sorted(rates)
-    for name in ("history", "front", "slices-rate", "slices-distortion", "importances"):
+    for name in ("history-rate", "history-distortion", "front", "slices-rate", "slices-distortion", "importances-rate"):
         assert (folder / f"{name}.png").is_file()
 
 
