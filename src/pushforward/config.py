@@ -20,6 +20,7 @@ from pushforward.domains import (
     Domain,
     Few,
     Natural,
+    NonNegative,
     Positive,
     PositiveShare,
     Seed,
@@ -140,6 +141,8 @@ class Config:
     metrics: Any = None
     tags: list[str] = field(default_factory=list)
     retry: str | None = None
+    order: Annotated[Any, NonNegative | None] = None
+    """Where the recipe stands in tables: its own `order`."""
     study: Study | None = None
 
 
@@ -189,6 +192,8 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
     own = {str(key): value for key, value in plain.items() if key != "study"}
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
+    if isinstance(own.get("model"), dict):  # of tables, and so no part of what is trained
+        own["order"] = own["model"].pop("order", own.get("order"))
     about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
     if isinstance(own.get("data"), dict):
         own["data"], found = data_identity.described(own["data"], str(choices.get("data")))

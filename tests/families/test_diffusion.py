@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.diffusion import DDPM, Euler, FlowMatching, Heun, LinearBetas, Process
 from pushforward.errors import PushforwardError
-from pushforward.families import Diffusion, Tuning
+from pushforward.families import Decodes, Diffusion, Encodes, Tuning
 from pushforward.networks import MLP, Conv
 from pushforward.objectives import DiffusionBound, FieldError, Term
 from pushforward.seeds import generator
@@ -62,7 +62,7 @@ def test_what_it_offers(process: str) -> None:
     scored = family.log_prob(x, generator("cpu", 0, "l"))
     assert scored.values.shape == (8,) and scored.evaluations <= 20 and count == [26 + scored.evaluations]
     assert scored.density == (process == "flow_matching")
-    assert not family.can("encode") and not family.can("decode")
+    assert not isinstance(family, Encodes | Decodes)
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -9,6 +9,7 @@ import torch
 
 from pushforward import config
 from pushforward.composition import compose
+from pushforward.families import Reconstructs, Samples
 from pushforward.networks.network import WITH_ROLE
 from pushforward.seeds import generator
 from pushforward.spec import Batch, Block, DataSpec
@@ -66,9 +67,9 @@ def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> 
     family.eval()
     made = {}
     with torch.no_grad():
-        if family.can("sample"):
+        if isinstance(family, Samples):
             made["sample"] = family.sample(2, generator("cpu", 0))
-        if family.can("reconstruct"):
+        if isinstance(family, Reconstructs):
             made["reconstruct"] = family.reconstruct(x[0])
     assert made
     for what, images in made.items():

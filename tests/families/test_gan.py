@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.conditioning import Labels
 from pushforward.errors import PushforwardError
-from pushforward.families import GAN, Tuning
+from pushforward.families import GAN, Encodes, HasLikelihood, Reconstructs, Tuning
 from pushforward.networks import MLP, Conv
 from pushforward.objectives import (
     GradientPenalty,
@@ -88,7 +88,7 @@ def test_samples_lie_in_the_data_range_and_points_are_free() -> None:
     assert points.shape == (32, 2)
     code = torch.randn(4, 8)
     assert torch.equal(family.decode(code), family.generator(code)) and family.decode(100 * code).abs().max() > 1
-    assert not family.can("encode") and not family.can("log_prob") and not family.can("reconstruct")
+    assert not isinstance(family, Encodes | HasLikelihood | Reconstructs)
 
 
 def test_the_terms_are_those_of_the_scores() -> None:

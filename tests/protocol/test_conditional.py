@@ -28,9 +28,6 @@ class Sampler:
     def __init__(self, data: DataModule, condition: Condition, choose: Choose) -> None:
         self.data, self.condition, self.choose = data, condition, choose
 
-    def can(self, name: str) -> bool:
-        return name == "sample"
-
     def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
         train = self.data.labels("train")
         assert train is not None

@@ -11,7 +11,7 @@ from pushforward.protocol.cost import Cost
 from pushforward.training import build
 
 SAMPLING = {"parameters_sampling", "flops_sample", "evaluations_sample", "samples_per_second"}
-QUICK = Cost(batch=10, seconds=0.0)
+QUICK = Cost(batch=10, seconds=1e-9)
 HIDDEN, CODE = 32, 4
 
 

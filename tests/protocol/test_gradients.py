@@ -50,8 +50,7 @@ def test_a_vae_has_one_mean_gradient_and_three_variances() -> None:
 def test_the_means_agree() -> None:
     """z² averaged over the parameters that move: about 1; as they hang together, 3 is a bound, and a wrong one gives 10s."""
     given = subject("vae", {}, "model.code_dim=2")
-    family: Any = given.family
-    found, _ = Gradients(images=16, repeats=400, settle=30).spreads(given, family, given.x(n=16))
+    found, _ = Gradients(images=16, repeats=400, settle=30).spreads(given, given.x(n=16))
     from pushforward.metrics.gradients import disagreement
 
     for name in ("score", "score_no_baseline"):

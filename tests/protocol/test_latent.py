@@ -35,9 +35,6 @@ class Pixels:
 
     device, dtype = torch.device("cpu"), torch.float32
 
-    def can(self, name: str) -> bool:
-        return name in ("encode", "decode")
-
     def encode(self, x: Tensor) -> Tensor:
         return x.flatten(1)
 

@@ -137,9 +137,6 @@ class Bell:
 
     device, dtype = torch.device("cpu"), torch.float32
 
-    def can(self, name: str) -> bool:
-        return name == "log_prob"
-
     def log_prob(self, x: torch.Tensor, _: torch.Generator) -> Likelihoods:
         values = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
         return Likelihoods(values, "lower bound", True, {"rate": 0 * values, "distortion": -values})

@@ -94,5 +94,5 @@ def test_perceptual_distance_takes_weights_from_a_file(tmp_path) -> None:
 
 
 def test_scales_are_1_to_5() -> None:
-    with pytest.raises(PushforwardError, match=r"metrics\.reconstruction\.scales=6: choose from 1 to 5"):
+    with pytest.raises(PushforwardError, match=r"Reconstruction.scales=6: it must be a whole number from 1 to 5"):
         Reconstruction(scales=6)

@@ -58,6 +58,7 @@ def running(name: str, ago: float, seen: int = 5000) -> RunDir:
         images_seen=seen,
         budget_images=10000,
         latest={"kl": 2.5, "loss": 9.0},
+        train_seconds=ago,
     )
     return run
 
@@ -74,19 +75,21 @@ def test_what_runs_has_a_bar_its_speed_its_terms_and_the_time_left(capsys):
     assert (int(speed), int(left)) == (pytest.approx(500, rel=0.15), pytest.approx(10, abs=1))
 
 
-def test_speed_is_not_told_from_a_start_that_was_another_process_s():
-    run = running("vae-digits-s1-000001", 10**6)
-    try:
-        now = run.when().timestamp()
-        assert eta.speed(run) is None
-        assert eta.speed(run, before=(now - 4, 3000)) == pytest.approx(500)
-    finally:
-        run.lock.release()
+def test_speed_is_the_run_s_own_clock_s():
+    run = RunDir.create(runs_dir() / "vae-digits-s1-000001", {})
+    run.set_status(state="running", images_seen=5000)
+    assert eta.speed(run) is None
+    run.set_status(train_seconds=10.0)
+    assert eta.speed(run) == 500
 
 
 def sweep(*ids: str, name: str = "2026-01-01_00-00-00-7", **more: object) -> Sweep:
     folder = runs_dir().parent / "sweeps" / name
-    content = {"name": "model=vae,gan", "started": datetime.now(UTC).isoformat(), "jobs": [{"run": i} for i in ids]}
+    content = {
+        "name": "model=vae,gan",
+        "started": datetime.now(UTC).isoformat(),
+        "jobs": [{"run": i, "model": i.split("-")[0], "data": "digits"} for i in ids],
+    }
     write_whole(folder / "sweep.json", json.dumps(content | more))
     return Sweep(folder)
 
@@ -127,14 +130,17 @@ def test_a_search_is_a_line_with_its_best(outputs, capsys):
 
 def test_a_sweep_s_time_left_is_what_its_jobs_have_left():
     for seed in (1, 2):
-        done = RunDir.create(runs_dir() / f"vae-digits-s{seed}-00000{seed}", {"choices": {"network": "mlp"}})
+        done = RunDir.create(
+            runs_dir() / f"vae-digits-s{seed}-00000{seed}",
+            {"choices": {"model": "vae", "data": "digits", "network": "mlp"}},
+        )
         done.set_status(state="finished", budget_images=10000)
         done.write_record({}, cost={"train_seconds": 30.0, "images_seen": 10000, "evaluate_seconds": 10.0})
     run = running("vae-digits-s3-000003", 10)
     try:
         made = sweep(*(f"vae-digits-s{i}-00000{i}" for i in range(1, 6)), parallel=1)
         # 10 s of the running one and 10 s of measuring it; two of 40 s
-        assert eta.sweep_left(made, made.runs(), eta.Estimates(), {}) == pytest.approx(100, rel=0.05)
+        assert eta.sweep_left(made, made.runs(), eta.Estimates()) == pytest.approx(100, rel=0.05)
     finally:
         run.lock.release()
     assert eta.makespan([5], [10, 10, 1], 2) == 15
@@ -153,6 +159,7 @@ def a_thousand(root: Path) -> None:
         state = ("finished", "finished", "running", "failed")[i % 4]
         (folder / "config.yaml").write_text(CONFIG.format(model=model, seed=seed))
         told = {"state": state, "updated": "2026-01-01T00:00:00+00:00", "images_seen": i, "budget_images": 1000}
+        told |= {"model": model, "data": "digits"}
         (folder / "status.json").write_text(json.dumps(told | {"latest": {"kl": 1.0}, "error": None}))
         (folder / ".lock").touch()
         if state == "finished":

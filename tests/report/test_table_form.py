@@ -21,7 +21,7 @@ VALUES = {"ae": 3.0, "vae": 1.0, "gan": 2.0}
 @pytest.fixture
 def runs(make):  # type: ignore[no-untyped-def]
     made = [
-        make(m, s, mse=v + s / 10, psnr=12.34567 * v, fd_lenet=(v + s, FLOOR))
+        make(m, s, mse=v + s / 10, psnr=12.34567 * v, fd_lenet=(v + s, FLOOR), nll=(None, "no density"))
         for m, v in VALUES.items()
         for s in range(3)
     ]
@@ -122,7 +122,7 @@ REFUSED = {
     "--names memoriser=M: no memoriser in this table": {"names": {"memoriser": "M"}, "references": False},
     "--sort bpd: no bpd in this table. It has model, mse": {"sort": "bpd"},
     "--sort -fd_lent: no fd_lent in this table. Nearest: fd_lenet": {"sort": "-fd_lent"},
-    "--sort bpd: no row has a number there": {"sort": "bpd", "columns": ["mse", "bpd"]},
+    "--sort nll: no row has a number there": {"sort": "nll", "columns": ["mse", "nll"]},
     "--digits 0: 1 to 15": {"digits": 0},
     "--digits 3: every number here is whole, or its spread": {"digits": 3, "columns": ["mse"]},
     "--label a{b: letters, digits": {"label": "a{b", "caption": "x"},

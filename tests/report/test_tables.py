@@ -249,7 +249,7 @@ def test_models_come_in_the_order_in_which_they_are_taught_and_numbers_by_size(m
 
 
 def test_mistakes_end_in_one_line(make):
-    runs = [make("vae", mse=1.0)]
+    runs = [make("vae", mse=1.0), make("ae", fd_lenet=2.0)]
     with pytest.raises(PushforwardError, match=r"fd_lent.*Nearest: fd_lenet"):
         build(runs, columns=("fd_lent",))
     with pytest.raises(PushforwardError, match=r"--rows modle"):
@@ -257,6 +257,8 @@ def test_mistakes_end_in_one_line(make):
     with pytest.raises(PushforwardError, match="No runs"):
         build([])
     assert build(runs, columns=("fd_lenet",)).cell("vae", "fd_lenet").state == "missing"
+    begun = [make("gan", status={"state": "running", "host": "gone"})]  # no number yet: columns of what is to come
+    assert [column.name for column in build(begun, columns=("fd_lenet",)).columns] == ["fd_lenet"]
 
 
 NUMBERS = {

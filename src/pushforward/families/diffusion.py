@@ -27,7 +27,6 @@ class Diffusion(Family, IterativeSampler, IterativeLikelihood):
     """
 
     players = (Player("model", ("field", "condition")),)
-    costly = True
 
     def __init__(
         self,

@@ -70,9 +70,6 @@ class Family(pl.LightningModule, Trainable):
     def describe(self) -> dict[str, str]:
         """The objective of each player as an equation, and what it is read with (likelihood, σ)."""
 
-    def can(self, capability: str) -> bool:
-        return callable(getattr(self, capability, None))
-
     @property
     @abstractmethod
     def objectives(self) -> dict[str, Objective]:

@@ -1,6 +1,7 @@
 """What a family costs: parameters, operations of a step and of a sample, calls of its network, speed, memory."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,33 +10,51 @@ import torch
 from pushforward.domains import Count, Positive
 from pushforward.families import Family
 from pushforward.metrics import cost
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import MEASURE_SEED, NotApplicable, Subject
 from pushforward.seeds import generator
 from pushforward.spec import Batch
 
 MIB = 2**20
+SAMPLING = (
+    Number("parameters_sampling", "count"), Number("flops_sample", "FLOP/sample", "lower"),
+    Number("evaluations_sample", "calls", "lower"), Number("samples_per_second", "images/s", "higher"),
+)  # fmt: skip
 FEW = 4
 """Images of a call of the sampler in which operations are counted: each costs the same."""
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Measure):
     """Parameters, FLOPs of training and of sampling, network evaluations a sample, images sampled a second, peak memory.
 
     A copy of the family is trained on; the family itself stays as it is. Seconds and images/s of training are recorded
     by the run. batch: images of a step and of a call of the sampler. seconds: for which sampling is timed.
     """
 
+    order = 150
     batch: Count = 100
     seconds: Positive = 2.0
 
-    def __post_init__(self) -> None:
-        positive(self, "batch")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        players = subject.family.players if len(subject.family.players) > 1 else ()
+        return (
+            Number("parameters", "count", main=True),
+            *(Number(f"parameters_{player.name}", "count") for player in players),
+            *SAMPLING[:1],
+            Number("flops_step", "FLOP/image", "lower"),
+            *SAMPLING[1:],
+            Number("peak_memory", "MiB", "lower"),
+        )
 
-    def __call__(self, subject: Subject) -> Entries:
-        return {**parameters(subject), **self.step(subject), **self.sampling(subject), **memory(subject)}
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        try:
+            sampling: dict[str, Value] | dict[str, NotApplicable] = self.sampling(subject)
+        except NotApplicable as reason:
+            sampling = {number.name: NotApplicable(str(reason), split=None) for number in SAMPLING}
+        return {**parameters(subject), "flops_step": self.step(subject), **sampling, **memory(subject)}
 
-    def step(self, subject: Subject) -> Entries:
+    def step(self, subject: Subject) -> Value:
         """FLOPs of training for each real image shown: loss and gradient of all players' steps in a cycle."""
         family = scratch(subject.family)
         first = next(iter(subject.data.batches("train", size=self.batch, limit=self.batch)))
@@ -46,51 +65,27 @@ class Cost:
         total = sum(steps[name] * flops[name] for name in flops) / family.batches_per_cycle
         each = " + ".join(f"{steps[name]} × {name} {flops[name]:,.0f}" for name in flops)
         note = None if len(flops) == 1 else f"a cycle, for {family.batches_per_cycle} × real images: {each}"
-        return {
-            "flops_step": subject.number(
-                total, "FLOP/image", better="lower", split=None, counted=cost.COUNTED,
-                of="loss and gradient of every player, the optimiser's step aside", batch=n, note=note,
-            )
-        }  # fmt: skip
+        of = "loss and gradient of every player, the optimiser's step aside"
+        return value(total, split=None, counted=cost.COUNTED, of=of, batch=n, note=note)
 
-    def sampling(self, subject: Subject) -> Entries:
+    def sampling(self, subject: Subject) -> dict[str, Value]:
         """FLOPs, evaluations and speed of the family's own sampler, and the parameters that it uses."""
-        units: dict[str, tuple[str, Any]] = {
-            "parameters_sampling": ("count", None), "flops_sample": ("FLOP/sample", "lower"),
-            "evaluations_sample": ("calls", "lower"), "samples_per_second": ("images/s", "higher"),
-        }  # fmt: skip
-        try:
-            draw = subject.sampler()
-        except NotApplicable as reason:
-            return {
-                name: subject.na(str(reason), unit, better=better, split=None) for name, (unit, better) in units.items()
-            }
-        with torch.no_grad():
-            few = min(self.batch, FEW)
-            with cost.Tally(subject.family) as tally:
-                draw(few, subject.generator("cost"))
-            taken, times = cost.seconds(
-                lambda: draw(self.batch, subject.generator("cost")), subject.device, enough=self.seconds
-            )
+        draw = subject.sampler()
+        few = min(self.batch, FEW)
+        with cost.Tally(subject.family) as tally:
+            draw(few, subject.generator("cost"))
+        taken, times = cost.seconds(
+            lambda: draw(self.batch, subject.generator("cost")), subject.device, enough=self.seconds
+        )
         sizes = {name: p.numel() for name, p in subject.family.named_parameters()}
-        values = {
-            "parameters_sampling": sum(sizes[name] for name in tally.parameters),
-            "flops_sample": tally.flops / few,
-            "evaluations_sample": tally.calls,
-            "samples_per_second": self.batch / taken,
-        }
-        cards: dict[str, dict[str, Any]] = {
-            "parameters_sampling": {"of": "what a sample takes"},
-            "flops_sample": {"counted": cost.COUNTED},
-            "evaluations_sample": {"of": "the most calls of any one layer with parameters"},
-            "samples_per_second": {
-                "batch": self.batch, "note": f"median of {times} calls", **cost.hardware(subject.device)
-            },
-        }  # fmt: skip
         common = {"split": None, "sampler": subject.described()}
+        timed = {"batch": self.batch, "note": f"median of {times} calls", **cost.hardware(subject.device)}
+        used = sum(sizes[name] for name in tally.parameters)
         return {
-            name: subject.number(values[name], unit, better=better, **common, **cards[name])
-            for name, (unit, better) in units.items()
+            "parameters_sampling": value(used, **common, of="what a sample takes"),
+            "flops_sample": value(tally.flops / few, **common, counted=cost.COUNTED),
+            "evaluations_sample": value(tally.calls, **common, of="the most calls of any one layer with parameters"),
+            "samples_per_second": value(self.batch / taken, **common, **timed),
         }
 
 
@@ -112,7 +107,7 @@ def step_flops(family: Family, player: str, batch: Batch) -> int:
     return tally.flops
 
 
-def parameters(subject: Subject) -> Entries:
+def parameters(subject: Subject) -> dict[str, Value]:
     """How many numbers are trained, in all and by each player where there are several."""
     family = subject.family
     owned = {player.name: family.parameters_of(player) for player in family.players}
@@ -120,27 +115,19 @@ def parameters(subject: Subject) -> Entries:
     sizes = {name: p.numel() for name, p in family.named_parameters()}
     total = sum(sizes.values())
     idle = total - sum(sizes[name] for name in trained)
-    entries = {
-        "parameters": subject.number(
-            total, "count", better=None, split=None, note=f"{idle:,} of them are not trained" if idle else None
-        )
-    }
+    note = f"{idle:,} of them are not trained" if idle else None
+    values = {"parameters": value(total, split=None, note=note)}
     if len(owned) > 1:
         for player, its in owned.items():
-            size = sum(p.numel() for p in its.values())
-            entries[f"parameters_{player}"] = subject.number(size, "count", better=None, split=None)
-    return entries
+            values[f"parameters_{player}"] = value(sum(p.numel() for p in its.values()), split=None)
+    return values
 
 
-def memory(subject: Subject) -> Entries:
+def memory(subject: Subject) -> dict[str, Value]:
     """The most memory so far of a process that trained; left out where another process did."""
     found = cost.peak_memory(subject.device)
     if subject.family.stepper is None or found is None:
         return {}
     peak, of = found
-    where = cost.hardware(subject.device)["device"]
-    return {
-        "peak_memory": subject.number(
-            peak / MIB, "MiB", better="lower", split=None, of=of, device=where, note="training and measuring so far"
-        )
-    }
+    device = cost.hardware(subject.device)["device"]
+    return {"peak_memory": value(peak / MIB, split=None, of=of, device=device, note="training and measuring so far")}

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pushforward.corruption import Corruption, GaussianNoise
 from pushforward.domains import Count, Positive
 from pushforward.errors import PushforwardError
+from pushforward.families import Denoises
 from pushforward.metrics.reconstruction import mse, psnr
-from pushforward.protocol.reconstruction import unable
-from pushforward.protocol.subject import CHUNK, MEASURE_SEED, Entries, Subject, positive
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.reconstruction import reconstructing
+from pushforward.protocol.subject import CHUNK, MEASURE_SEED, Subject
 
 
 @dataclass(frozen=True)
-class Denoising:
+class Denoising(Measure):
     """PSNR in dB of corrupted images before and after the way through encoder and decoder, and the gain, which may be < 0.
 
     `psnr_gain` is that under the family's own corruption, or under Gaussian noise of the middle level where it has none;
@@ -25,23 +26,22 @@ class Denoising:
     its strength. levels: σ, in units of the pixels' range. images: of the split, all where None.
     """
 
+    order = 20
     levels: Sequence[Positive] = (0.1, 0.25, 0.5, 0.75, 1.0)
     images: Count | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "images")
-        if not self.levels or min(self.levels) <= 0:
-            raise PushforwardError(f"metrics.denoising.levels={list(self.levels)}: give standard deviations above 0")
+        super().__post_init__()
+        if not self.levels:
+            raise PushforwardError("metrics.denoising.levels=[]: give standard deviations above 0")
 
-    def __call__(self, subject: Subject) -> Entries:
-        why = unable(subject)
-        if why is not None:
-            names = ["psnr_gain", *map(name, self.levels), "psnr_denoised"]
-            return {
-                **{key: subject.na(why, "dB", better="higher") for key in names},
-                "psnr_corrupted": subject.na(why, "dB", better=None),
-            }
-        own = getattr(subject.family, "corruption", None)
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        gains = [Number(name(level), "dB", "higher") for level in self.levels]
+        whole = (Number("psnr_gain", "dB", "higher"), Number("psnr_denoised", "dB", "higher"))
+        return (*whole, Number("psnr_corrupted", "dB"), *gains)
+
+    def values(self, subject: Subject) -> dict[str, Value]:
+        own = subject.family.corruption if isinstance(subject.family, Denoises) else None
         middle = sorted(self.levels)[len(self.levels) // 2]
         chosen: Corruption = GaussianNoise(middle) if own is None else own
         sigmas = sorted({*map(float, self.levels), *own_sigma(own)})
@@ -57,32 +57,31 @@ class Denoising:
             }  # fmt: skip
 
         before, after = map(psnr, errors[0])
-        entries = {
-            "psnr_gain": subject.number(after - before, "dB", better="higher", **card(chosen)),
-            "psnr_denoised": subject.number(after, "dB", better="higher", **card(chosen)),
-            "psnr_corrupted": subject.number(before, "dB", better=None, **card(chosen)),
+        values = {
+            "psnr_gain": value(after - before, **card(chosen)),
+            "psnr_denoised": value(after, **card(chosen)),
+            "psnr_corrupted": value(before, **card(chosen)),
         }
         curve = {sigma: tuple(map(psnr, pair)) for sigma, pair in zip(sigmas, errors[1:], strict=True)}
         for level in self.levels:
             before, after = curve[float(level)]
-            entries[name(level)] = subject.number(after - before, "dB", better="higher", **card(noises[float(level)]))
+            values[name(level)] = value(after - before, **card(noises[float(level)]))
         subject.keep("denoising", {
             "level": torch.tensor(sigmas), "before": torch.tensor([pair[0] for pair in curve.values()]),
             "after": torch.tensor([pair[1] for pair in curve.values()]),
             "trained": torch.tensor([trained_on(own, noise) for noise in noises.values()]),
         })  # fmt: skip
-        return entries
+        return values
 
     def errors(self, subject: Subject, corruptions: list[Corruption]) -> list[tuple[float, float]]:
         """Mean MSE a pixel under each corruption, before and after."""
-        family: Any = subject.family
-        x = subject.x(n=self.images)
+        family, x = reconstructing(subject), subject.x(n=self.images)
         total = torch.zeros(len(corruptions), 2, dtype=torch.float64)
         for i, part in enumerate(x.split(CHUNK)):
-            clean = part.to(subject.device, family.dtype)
+            clean = subject.placed(part)
             for j, corruption in enumerate(corruptions):
                 noise = corruption.to(subject.device).draw(tuple(clean.shape), subject.generator("corruption", i))
-                corrupted: Tensor = corruption(clean, noise.to(clean.dtype))
+                corrupted = corruption(clean, noise.to(clean.dtype))
                 for k, shown in enumerate((corrupted, family.reconstruct(corrupted))):
                     total[j, k] += mse(clean, shown).sum().cpu()
         return [(float(before), float(after)) for before, after in total / len(x)]

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
 from pushforward.metrics import sample
-from pushforward.metrics.card import Better
 from pushforward.metrics.extrapolated import frechet_infinity
 from pushforward.metrics.kernel import kernel_distance
 from pushforward.metrics.manifold import precision_recall_density_coverage
 from pushforward.metrics.nearest import memorised
-from pushforward.protocol.features.base import digest
+from pushforward.protocol.features.base import Classifies, HasLogits, digest
+from pushforward.protocol.measure import Number, Value, value
 from pushforward.protocol.shared_numbers import cached_tensor
 from pushforward.protocol.subject import MEASURE_SEED, Subject
 from pushforward.seeds import generator
@@ -61,11 +61,11 @@ class FeatureSets:
         return self.subject.once(("features", split, n), lambda: self._real(name, split, n))
 
     def _computed(self, name: str) -> Tensor:
-        return self.subject.features(self.images(name)).float().cpu()
+        return self.subject.extractor(self.images(name)).float().cpu()
 
     def _real(self, name: str, split: str, n: int) -> Tensor:
         """Features of real images are the same for every run: kept on disk, where the features say what they are."""
-        about = self.subject.features.card
+        about = self.subject.extractor.card
         if not about.get("features_hash"):  # a person's own, that nothing identifies
             return self._computed(name)
         key = {
@@ -78,27 +78,13 @@ class FeatureSets:
         return cached_tensor("features", key, lambda: self._computed(name))
 
     def logits(self, name: str) -> Tensor:
-        key = ("logits", name, self.n)
-        return self.subject.once(key, lambda: self.subject.features.logits(self.images(name)).float().cpu())
+        """(n, k), of features that have them. Shared as `features`."""
+        features = self.subject.extractor
+        assert isinstance(features, HasLogits)
+        return self.subject.once(("logits", name, self.n), lambda: features.logits(self.images(name)).float().cpu())
 
     def shares(self, name: str) -> Tensor:
         return sample.mode_histogram(self.logits(name))
-
-
-class Found(NamedTuple):
-    """A number, and what its card says beside what it hangs on."""
-
-    value: float
-    standard_error: float | None = None
-    note: str | None = None
-
-
-class Number(NamedTuple):
-    """Its name, where `{}` stands for the features' name, unit, and which way is better."""
-
-    name: str
-    unit: str
-    better: Better
 
 
 @dataclass(frozen=True)
@@ -110,9 +96,9 @@ class Part:
     """
 
     numbers: tuple[Number, ...]
-    of: Callable[[FeatureSets, str], list[Found]]
+    of: Callable[[FeatureSets, str], list[Value]]
     floor: str = TRAIN
-    needs: str | None = None
+    needs: type | None = None
     also: tuple[str, ...] = ()
     card: Mapping[str, Any] | None = None
 
@@ -132,42 +118,41 @@ def data_digest(subject: Subject, split: str) -> str:
     return subject.once(("digest", split), digested)
 
 
-def frechet(sets: FeatureSets, which: str) -> list[Found]:
+def frechet(sets: FeatureSets, which: str) -> list[Value]:
     x, real = sets.features(which), sets.features(TEST)
-    return [Found(sample.frechet_distance_of(x, real), sample.frechet_error(x, real))]
+    return [value(sample.frechet_distance_of(x, real), standard_error=sample.frechet_error(x, real))]
 
 
-def kernel(sets: FeatureSets, which: str) -> list[Found]:
-    return [Found(*kernel_distance(sets.features(which), sets.features(TEST)))]
+def kernel(sets: FeatureSets, which: str) -> list[Value]:
+    distance = kernel_distance(sets.features(which), sets.features(TEST))
+    return [value(distance.value, standard_error=distance.standard_error)]
 
 
-def infinite(sets: FeatureSets, which: str, points: int) -> list[Found]:
+def infinite(sets: FeatureSets, which: str, points: int) -> list[Value]:
     g = generator("cpu", MEASURE_SEED, "frechet infinity")
-    return [Found(*frechet_infinity(sets.features(which), sets.features(TEST), g, points))]
+    limit = frechet_infinity(sets.features(which), sets.features(TEST), g, points)
+    return [value(limit.value, standard_error=limit.standard_error)]
 
 
-def manifold(sets: FeatureSets, which: str, k: int) -> list[Found]:
-    found = precision_recall_density_coverage(sets.features(TEST), sets.features(which), k)
-    return [Found(found[name]) for name in ("precision", "recall", "density", "coverage")]
+def manifold(sets: FeatureSets, which: str, k: int) -> list[Value]:
+    shares = precision_recall_density_coverage(sets.features(TEST), sets.features(which), k)
+    return [value(shares[name]) for name in ("precision", "recall", "density", "coverage")]
 
 
-def memory(sets: FeatureSets, which: str) -> list[Found]:
+def memory(sets: FeatureSets, which: str) -> list[Value]:
     found = memorised(sets.features(which), sets.features(WHOLE), sets.features(TEST))
     note = f"median distance to the nearest training image: {round(found.ratio, 3):g} of that of held-out images"
-    return [Found(found.share, binomial(found.share, sets.n), note)]
+    return [value(found.share, standard_error=binomial(found.share, sets.n), note=note)]
 
 
-def score(sets: FeatureSets, which: str) -> list[Found]:
-    return [Found(sample.classifier_score(sets.logits(which)))]
+def score(sets: FeatureSets, which: str) -> list[Value]:
+    return [value(sample.classifier_score(sets.logits(which)))]
 
 
-def classes(sets: FeatureSets, which: str) -> list[Found]:
+def classes(sets: FeatureSets, which: str) -> list[Value]:
     shares = sets.shares(which)
-    least = int(shares.argmin())
-    return [
-        Found(float(shares.min()), note=f"class {least} of {len(shares)}"),
-        Found(sample.class_kl(shares, sets.shares(TEST))),
-    ]
+    least = f"class {int(shares.argmin())} of {len(shares)}"
+    return [value(float(shares.min()), note=least), value(sample.class_kl(shares, sets.shares(TEST)))]
 
 
 def binomial(share: float, n: int) -> float:
@@ -177,43 +162,27 @@ def binomial(share: float, n: int) -> float:
 
 def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
     """What each name in `metrics.samples.parts` computes."""
+    of_manifold = (
+        Number("precision_{}", "share", "higher", main=True), Number("recall_{}", "share", "higher", main=True),
+        Number("density_{}", "balls/k", "higher"), Number("coverage_{}", "share", "higher"),
+    )  # fmt: skip
+    of_classes = (Number("least_class_share", "share", "higher"), Number("class_kl", "nats", "lower"))
+    of_kernel = {"kernel": "(x·y/d + 1)³", "estimator": "unbiased"}
     return {
-        "frechet": (Part((Number("fd_{}", "feature²", "lower"),), frechet),),
-        "kernel": (
-            Part((Number("kd_{}", "MMD²", "lower"),), kernel, card={"kernel": "(x·y/d + 1)³", "estimator": "unbiased"}),
-        ),
-        "manifold": (
-            Part(
-                (
-                    Number("precision_{}", "share", "higher"),
-                    Number("recall_{}", "share", "higher"),
-                    Number("density_{}", "balls/k", "higher"),
-                    Number("coverage_{}", "share", "higher"),
-                ),
-                partial(manifold, k=k),
-                card={"k": k},
-            ),
-        ),
+        "frechet": (Part((Number("fd_{}", "feature²", "lower", main=True, headline=2),), frechet),),
+        "kernel": (Part((Number("kd_{}", "MMD²", "lower"),), kernel, card=of_kernel),),
+        "manifold": (Part(of_manifold, partial(manifold, k=k), card={"k": k}),),
         "infinite": (
-            Part(
-                (Number("fd_inf_{}", "feature²", "lower"),), partial(infinite, points=points), card={"points": points}
-            ),
+            Part((Number("fd_inf_{}", "feature²", "lower"),), partial(infinite, points=points), card={"points": points}),
         ),
         "classes": (
-            Part((Number("classifier_score_{}", "classes", "higher"),), score, needs="logits", also=(TEST,)),
-            Part(
-                (Number("least_class_share", "share", "higher"), Number("class_kl", "nats", "lower")),
-                classes,
-                needs="classes",
-                also=(TEST,),
-            ),
+            Part((Number("classifier_score_{}", "classes", "higher"),), score, needs=HasLogits, also=(TEST,)),
+            Part(of_classes, classes, needs=Classifies, also=(TEST,)),
         ),
         "memory": (
             Part(
-                (Number("memorised_{}", "share", "lower"),),
-                memory,
-                floor=TEST,
+                (Number("memorised_{}", "share", "lower"),), memory, floor=TEST,
                 card={"neighbours": "training images, in features"},
             ),
         ),
-    }
+    }  # fmt: skip

@@ -1,11 +1,14 @@
 """What measures of the latent space share: the manifold of the training images, and what of a set is off it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
+from pushforward.errors import PushforwardError
 from pushforward.metrics.latent import Manifold, Remoteness, remoteness
 from pushforward.metrics.sample import protocol_size
+from pushforward.protocol.measure import Value, value
 from pushforward.protocol.subject import NotApplicable, Subject
 
 
@@ -16,9 +19,7 @@ class Surroundings:
     """
 
     def __init__(self, subject: Subject, images: int, k: int) -> None:
-        if subject.features is None:
-            raise NotApplicable("no features")
-        self.subject, self.k = subject, k
+        self.subject, self.k, self.features = subject, k, subject.extractor
         self.n = protocol_size(subject.size(subject.split), subject.size("train"), images)
         self.n_train = min(subject.size("train"), images)
         if not k < self.n_train:
@@ -31,13 +32,13 @@ class Surroundings:
         )
 
     def features_of(self, split: str, n: int) -> Tensor:
-        return self.subject.once(("features", split, n), lambda: self.subject.features(self.subject.raw(split, n)))
+        return self.subject.once(("features", split, n), lambda: self.features(self.subject.raw(split, n)))
 
     def featured(self, x: Tensor) -> Tensor:
         """Features of what a decoder made. Raises NotApplicable where that is not finite."""
         if not bool(x.isfinite().all()):
             raise NotApplicable("what it decodes is not finite")
-        return self.subject.features(self.subject.levelled(x))
+        return self.features(self.subject.levelled(x))
 
     def share(self, features: Tensor) -> float:
         return float(self.manifold.outside(features).double().mean())
@@ -45,19 +46,24 @@ class Surroundings:
     def remoteness(self, features: Tensor) -> Remoteness:
         return remoteness(features, self.manifold)
 
-    def off(self, features: Tensor, **card: Any) -> dict[str, Any]:
-        """The entry of the share of points off the manifold."""
+    def off(self, features: Tensor, **card: Any) -> Value:
+        """The share of points off the manifold."""
         share, n = self.share(features), len(features)
         error = (share * (1 - share) / n) ** 0.5
         about = {"k": self.k, "n_manifold": self.n_train, "manifold": "train", "floor": self.floor}
-        return self.subject.number(
-            share, "share", better="lower", n=n, standard_error=error, **about, **card, **self.subject.features.card
-        )
+        return value(share, n=n, standard_error=error, **about, **card, **self.features.card)
 
 
 def decoded(subject: Subject, codes: Tensor) -> Tensor:
     """What a family decodes codes to, on the CPU. Raises NotApplicable where it has no decoder."""
-    if not subject.can("decode"):
-        raise NotApplicable("this family has no decoder")
-    decode: Any = subject.family.decode
-    return subject.batched(decode, codes)
+    return subject.batched(subject.decoder().decode, codes)
+
+
+def attempt(make: Callable[[], Value]) -> Value | NotApplicable:
+    """What a call gives, or why there is none."""
+    try:
+        return make()
+    except NotApplicable as reason:
+        return reason
+    except PushforwardError as error:
+        return NotApplicable(str(error))

@@ -1,18 +1,21 @@
 """Estimates of −log p(x) for families that only decode: annealed importance sampling, and Parzen windows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pushforward.domains import Count, Domain, Natural, Positive
+from pushforward.families import Decodes, DecodesToLikelihood, HasLikelihood, Samples
 from pushforward.metrics import annealed
 from pushforward.metrics.likelihood import estimate
 from pushforward.metrics.parzen import bandwidth_grid, best_bandwidth, parzen_log_prob
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
+from pushforward.priors import Prior
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import MEASURE_SEED, Density, NotApplicable, Subject
 
 ROWS = 1024
 """Codes that are decoded and differentiated at once."""
@@ -28,7 +31,7 @@ class Observed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Annealed(Measure):
     """nll_ais: −log ∫ p(z) p(x|z) dz by annealed importance sampling, nats an image. Wu et al. 2017.
 
     images: how many of the split. chains: for each image. temperatures: steps from prior to posterior, each a
@@ -37,6 +40,7 @@ class Annealed:
     without a prior. simulated: images of the model itself on which chains from both ends say how far off it is; 0: none.
     """
 
+    order = 31
     images: Count = 100
     chains: Count = 8
     temperatures: Count = 500
@@ -46,14 +50,11 @@ class Annealed:
     density: str = "mixture"
     simulated: Natural = 10
 
-    def __post_init__(self) -> None:
-        positive(self, "images", "chains", "temperatures", "leapfrogs")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        return (Number("nll_ais", "nats", "lower"),)
 
-    def __call__(self, subject: Subject) -> Entries:
-        try:
-            prior, observed = self.prior(subject), self.observed(subject)
-        except NotApplicable as reason:
-            return {"nll_ais": subject.na(str(reason), "nats", better="lower")}
+    def values(self, subject: Subject) -> dict[str, Value]:
+        prior, observed = self.prior(subject), self.observed(subject)
         x = subject.x(n=self.images)
         g = subject.generator("annealed")
         size = max(1, ROWS // self.chains)
@@ -74,26 +75,20 @@ class Annealed:
             "leapfrogs": self.leapfrogs,
             "function_evaluations": self.chains * self.leapfrogs * (self.temperatures - 1),
         }  # fmt: skip
-        return {"nll_ais": subject.number(mean.value, "nats", better="lower", **card)}
+        return {"nll_ais": value(mean.value, **card)}
 
-    def prior(self, subject: Subject) -> Any:
+    def prior(self, subject: Subject) -> Prior | Density:
         """The family's own density over codes, or the one fitted after training."""
-        if not subject.can("decode"):
-            raise NotApplicable("this family decodes no code")
-        if subject.can("log_prob") and not subject.can("log_likelihood"):
+        family = subject.need(Decodes, "this family decodes no code")
+        if isinstance(family, HasLikelihood) and not isinstance(family, DecodesToLikelihood):
             raise NotApplicable("log p(x) is its own: see nll")
-        own = getattr(subject.family, "prior", None)
-        return own if own is not None else subject.density(self.density)
+        return subject.density(self.density) if subject.prior is None else subject.prior
 
     def observed(self, subject: Subject) -> Observed:
-        family: Any = subject.family
-        if self.own and subject.can("log_likelihood"):
+        family = subject.need(Decodes, "this family decodes no code")
+        if self.own and isinstance(family, DecodesToLikelihood):
             p = family.likelihood
-
-            def drawn(z: Tensor, g: torch.Generator) -> Tensor:
-                return p.sample(family.coder.decode_flat(z), p.draw(len(z), g).to(z))
-
-            return Observed(family.log_likelihood, drawn, p.describe(), p.discrete)
+            return Observed(family.log_likelihood, family.draw_images, p.describe(), p.discrete)
         sigma, dim = self.sigma, subject.spec.dim
 
         def log_prob(x: Tensor, z: Tensor) -> Tensor:
@@ -107,7 +102,7 @@ class Annealed:
         return Observed(log_prob, sample, f"Gaussian about what it decodes, σ = {sigma:g}", False)
 
     def bounds(
-        self, x: Tensor, prior: Any, observed: Observed, g: torch.Generator
+        self, x: Tensor, prior: Prior | Density, observed: Observed, g: torch.Generator
     ) -> tuple[annealed.Annealed, annealed.Steps]:
         """Lower bounds of log p(x), and the steps they were walked in."""
         ends = densities(x, prior, observed)
@@ -116,7 +111,7 @@ class Annealed:
         start = prior.sample(self.chains * len(x), g).unflatten(0, (self.chains, len(x)))
         return annealed.annealed(*ends, start, steps, g, leapfrogs=self.leapfrogs), steps
 
-    def gap(self, prior: Any, observed: Observed, subject: Subject) -> float:
+    def gap(self, prior: Prior | Density, observed: Observed, subject: Subject) -> float:
         """Mean distance of the upper from the lower bound of log p(x), nats, where a posterior sample is known."""
         g = subject.generator("annealed", "simulated")
         with torch.no_grad():
@@ -128,7 +123,7 @@ class Annealed:
         return float((above.bound - below.bound).mean())
 
 
-def densities(x: Tensor, prior: Any, observed: Observed) -> tuple[annealed.Density, annealed.Density]:
+def densities(x: Tensor, prior: Prior | Density, observed: Observed) -> tuple[annealed.Density, annealed.Density]:
     """log p(z) and log p(x|z) of codes (chains, n, d), (chains, n)."""
 
     def log_prior(z: Tensor) -> Tensor:
@@ -142,7 +137,7 @@ def densities(x: Tensor, prior: Any, observed: Observed) -> tuple[annealed.Densi
 
 
 @dataclass(frozen=True)
-class Parzen:
+class Parzen(Measure):
     """nll_parzen: −log density of images under a Gaussian about each of a model's samples, nats. Goodfellow et al. 2014.
 
     samples: how many. low, high, steps: the grid of bandwidths, in pixels' units; the one is taken under which
@@ -151,6 +146,7 @@ class Parzen:
     by being smooth, and good samples can lose to bad ones (Theis, van den Oord & Bethge 2016).
     """
 
+    order = 32
     samples: Count = 10_000
     images: Count | None = None
     validation: Count = 1000
@@ -159,28 +155,24 @@ class Parzen:
     steps: Annotated[int, Domain(2)] = 21
     density: str = "mixture"
 
-    def __post_init__(self) -> None:
-        positive(self, "samples", "images", "validation", "steps")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        return (Number("nll_parzen", "nats", "lower"),)
 
     def check(self, subject: Subject) -> None:
         """Raises PushforwardError where samples are to come from a density of a name that there is none of."""
-        if not subject.can("sample"):
+        if not isinstance(subject.family, Samples):
             subject.check_density(self.density)
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
-        density = "own" if subject.can("sample") else self.density
+    def values(self, subject: Subject) -> dict[str, Value]:
+        density = "own" if isinstance(subject.family, Samples) else self.density
         n = subject.affordable(self.samples)
-        try:
-            if not subject.size("val"):
-                raise NotApplicable("there are no validation images to choose a bandwidth on")
-            drawn = subject.samples(n, density)
-        except NotApplicable as reason:
-            return {"nll_parzen": subject.na(str(reason), "nats", better="lower")}
-        h, values = self.values(subject, drawn)
-        _, memoriser = subject.once(("parzen", self), lambda: self.values(subject, subject.raw("train", n)))
+        if not subject.size("val"):
+            raise NotApplicable("there are no validation images to choose a bandwidth on")
+        drawn = subject.samples(n, density)
+        h, log_probs = self.scored(subject, drawn)
+        _, memoriser = subject.once(("parzen", self), lambda: self.scored(subject, subject.raw("train", n)))
         scale = subject.spec.log_scale
-        mean = estimate(-values + scale)
+        mean = estimate(-log_probs + scale)
         grid = f"{self.steps} bandwidths from {self.low:g} to {self.high:g}"
         edge = "; the grid ends there" if h in (self.grid[0], self.grid[-1]) and self.steps > 1 else ""
         card = {
@@ -190,13 +182,13 @@ class Parzen:
             "note": f"bandwidth {h:.3g}{edge}", "likelihood": "Gaussian window at grey levels as they are",
             "references": {"training images": float(-memoriser.mean()) + scale},
         }  # fmt: skip
-        return {"nll_parzen": subject.number(mean.value, "nats", better="lower", **card)}
+        return {"nll_parzen": value(mean.value, **card)}
 
     @property
     def grid(self) -> list[float]:
         return bandwidth_grid(self.low, self.high, self.steps)
 
-    def values(self, subject: Subject, samples: Tensor) -> tuple[float, Tensor]:
+    def scored(self, subject: Subject, samples: Tensor) -> tuple[float, Tensor]:
         """The bandwidth, and the log-density of the split's images, nats, (n,)."""
         h = best_bandwidth(subject.raw("val", self.validation), samples, self.grid)
         return h, parzen_log_prob(subject.raw(n=self.images), samples, [h])[0]

@@ -1,5 +1,6 @@
 """What the bits of the data are: entropy of pixels and labels, and what compressors make of the same images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor
 from pushforward.metrics import compressors
 from pushforward.metrics.histograms import PixelHistogram, label_entropy
 from pushforward.protocol.features.base import digest
+from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.shared_numbers import cached
-from pushforward.protocol.subject import Entries, NotApplicable, Subject
+from pushforward.protocol.subject import NotApplicable, Subject
 
 STREAM = 2**23
 """The most pixels that compressors are given, bytes; all of MNIST's test images are fewer."""
@@ -18,57 +20,55 @@ COUNTED = 10_000
 
 
 @dataclass(frozen=True)
-class Information:
+class Information(Measure):
     """`pixel_entropy`, `independent_pixels` and compressors in bits/dim, `label_entropy` in bits: the data's, not the model's.
 
     They stand beside a likelihood's bits/dim and tell what those mean. per_image: also PNG and WebP, a file an image.
     """
 
+    order = 140
     per_image: bool
 
-    def __call__(self, subject: Subject) -> Entries:
-        return {**self._pixels(subject), **_labels(subject)}
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        of_pixels: tuple[str, ...] = ("pixel_entropy", "independent_pixels", "zlib", "lzma", "png", "webp")
+        of_pixels += ("png_per_image", "webp_per_image") if self.per_image else ()
+        pixels = [Number(name, "bits/dim") for name in of_pixels] if subject.spec.is_image else []
+        return [*pixels, *([] if subject.labels() is None else [Number("label_entropy", "bits")])]
 
-    def _pixels(self, subject: Subject) -> Entries:
-        if not subject.spec.is_image:
-            return {}
-        names: tuple[str, ...] = ("pixel_entropy", "independent_pixels", "zlib", "lzma", "png", "webp")
-        names += ("png_per_image", "webp_per_image") if self.per_image else ()
-        try:
-            found = counted(subject, subject.split).compute()
-            x, levels = reference_images(subject)
-        except NotApplicable as reason:
-            return {name: subject.na(str(reason), "bits/dim", better=None) for name in names}
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        values: dict[str, Value | NotApplicable] = {}
+        numbers = [number.name for number in self.numbers(subject)]
+        if (y := subject.labels()) is not None:
+            kind, classes = "plug-in entropy of the classes' shares", subject.spec.n_classes
+            values["label_entropy"] = value(label_entropy(y, unit="bits"), kind=kind, n=len(y), classes=classes)
+        if subject.spec.is_image:
+            try:
+                values |= {name: found for name, found in self.pixels(subject).items() if name in numbers}
+            except NotApplicable as reason:
+                values |= {name: reason for name in numbers if name not in values}
+        return values
+
+    def pixels(self, subject: Subject) -> dict[str, Value]:
+        """Entropies and code lengths of the images. Raises NotApplicable where they have no levels."""
+        entropies = counted(subject, subject.split).compute()
+        x, levels = reference_images(subject)
         card = {"levels": levels, "n": subject.size(subject.split)}
-        entries = {
-            "pixel_entropy": subject.number(
-                found["marginal"], "bits/dim", better=None, pooled=found["pooled"],
-                kind="plug-in entropy of each pixel's levels, mean over pixels; pooled: of all pixels together", **card,
+        plug_in = "plug-in entropy of each pixel's levels, mean over pixels; pooled: of all pixels together"
+        learnt = "code length under each pixel's levels in the training images, each counted ½ in advance"
+        values = {
+            "pixel_entropy": value(entropies["marginal"], pooled=entropies["pooled"], kind=plug_in, **card),
+            "independent_pixels": value(
+                independent_pixels(subject), n_train=subject.size("train"), kind=learnt, **card
             ),
-            "independent_pixels": subject.number(
-                independent_pixels(subject), "bits/dim", better=None, n_train=subject.size("train"),
-                kind="code length under each pixel's levels in the training images, each counted ½ in advance", **card,
-            ),
-        }  # fmt: skip
+        }
         sizes = compressor_references(subject)
         if self.per_image:
             sizes |= compressors.bits_per_dim(x, levels, tools=("PNG per image", "WebP per image"))
-        for name, value in sizes.items():
+        for name, size in sizes.items():
             column = name.lower().replace(" ", "_")
-            if column in names:
-                how = "a file an image" if column.endswith("per_image") else compressors.HOW
-                entries[column] = subject.number(value, "bits/dim", better=None, kind=how, **{**card, "n": len(x)})
-        return entries
-
-
-def _labels(subject: Subject) -> Entries:
-    """Entropy of the class labels, where there are any."""
-    y = subject.labels()
-    if y is None:
-        return {}
-    value, classes = label_entropy(y, unit="bits"), subject.spec.n_classes
-    kind = "plug-in entropy of the classes' shares"
-    return {"label_entropy": subject.number(value, "bits", better=None, kind=kind, n=len(y), classes=classes)}
+            how = "a file an image" if column.endswith("per_image") else compressors.HOW
+            values.setdefault(column, value(size, kind=how, **{**card, "n": len(x)}))
+        return values
 
 
 def compressor_references(subject: Subject) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What lies between two codes: does it look like data, and does it change evenly on the way?"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -8,17 +9,24 @@ import torch
 from torch import Tensor
 
 from pushforward.domains import Count, Domain
+from pushforward.families import Encodes
 from pushforward.metrics.paths import KINDS, PathLength
-from pushforward.protocol.holes import Surroundings, decoded
-from pushforward.protocol.subject import MEASURE_SEED, Entries, NotApplicable, Subject, positive
+from pushforward.protocol.holes import Surroundings, attempt, decoded
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import MEASURE_SEED, NotApplicable, Subject
 from pushforward.seeds import generator
 
 AT_ONCE = 1000
 """Points on paths that are decoded at once."""
 
 
+TAILS = {kind: "" if kind == "linear" else f"_{kind}" for kind in KINDS}
+SPACES = {"features": "", "pixels": "_pixels"}
+UNITS = {"path_length": "× straight", "path_roughness": "largest step / mean"}
+
+
 @dataclass(frozen=True)
-class Interpolation:
+class Interpolation(Measure):
     """off_manifold_midpoints: share of decoded midpoints outside the k-NN balls about training images.
 
     path_length: of decoded ways, times the straight one; path_roughness: largest step over the mean one; in features,
@@ -28,6 +36,7 @@ class Interpolation:
     rows: paths that are shown.
     """
 
+    order = 90
     images: Count
     k: Count
     pairs: Count
@@ -35,67 +44,55 @@ class Interpolation:
     steps: Annotated[int, Domain(2)]
     rows: Count
 
-    def __post_init__(self) -> None:
-        positive(self, "images", "k", "pairs", "paths", "steps")
-
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
-        try:
-            a, b, between = self.ends(subject)
-        except NotApplicable as none:
-            return self.nothing(subject, str(none))
-        found: Entries = {}
-        for kind in KINDS:
-            tail = "" if kind == "linear" else f"_{kind}"
-            card = {"interpolation": kind, "codes": between}
-            found[f"off_manifold_midpoints{tail}"] = self.midpoints(subject, kind, a, b, card)
-            for space, end in (("features", ""), ("pixels", "_pixels")):
-                entries = self.walked(subject, kind, space, a[: self.paths], b[: self.paths], card)
-                found |= {f"{name}{tail}{end}": entry for name, entry in entries.items()}
-        self.show(subject, a[: self.rows], b[: self.rows])
-        return found
-
-    def nothing(self, subject: Subject, reason: str) -> Entries:
-        tails = ["" if kind == "linear" else f"_{kind}" for kind in KINDS]
-        shares = {f"off_manifold_midpoints{tail}": subject.na(reason, "share", better="lower") for tail in tails}
-        return shares | {
-            f"{name}{tail}{end}": subject.na(reason, unit, better="lower")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        midpoints = [Number(f"off_manifold_midpoints{tail}", "share", "lower") for tail in TAILS.values()]
+        along = [
+            Number(f"{name}{tail}{end}", unit, "lower")
             for name, unit in UNITS.items()
-            for tail in tails
-            for end in ("", "_pixels")
-        }
+            for tail in TAILS.values()
+            for end in SPACES.values()
+        ]
+        return midpoints + along
+
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        a, b, between = self.ends(subject)
+        values: dict[str, Value | NotApplicable] = {}
+        for kind, tail in TAILS.items():
+            card = {"interpolation": kind, "codes": between}
+            values[f"off_manifold_midpoints{tail}"] = attempt(partial(self.midpoints, subject, kind, a, b, card))
+            for space, end in SPACES.items():
+                walked = self.walked(subject, kind, space, a[: self.paths], b[: self.paths], card)
+                values |= {f"{name}{tail}{end}": found for name, found in walked.items()}
+        self.show(subject, a[: self.rows], b[: self.rows])
+        return values
 
     def ends(self, subject: Subject) -> tuple[Tensor, Tensor, str]:
         """Codes (n, d) where paths begin and end, and what they are. The same pairs for every run on the same data."""
-        if not subject.can("decode"):
-            raise NotApplicable("this family has no decoder")
-        if subject.can("encode"):
+        subject.decoder()
+        if isinstance(subject.family, Encodes):
             n = min(self.pairs, subject.size(subject.split) // 2)
             if n < 1:
                 raise NotApplicable(f"one image in the {subject.split} split makes no pair")
             codes = subject.codes(subject.split, 2 * n)
             codes = codes[torch.randperm(2 * n, generator=generator("cpu", MEASURE_SEED, "pairs"))]
             return codes[:n], codes[n:], f"of {subject.split} images"
-        prior: Any = getattr(subject.family, "prior", None)
+        prior = subject.prior
         if prior is None:
             raise NotApplicable("this family has neither codes nor a prior")
         codes = prior.sample(2 * self.pairs, subject.generator("pairs")).cpu()
         return codes[: self.pairs], codes[self.pairs :], f"draws from {prior.describe()}"
 
-    def midpoints(self, subject: Subject, kind: str, a: Tensor, b: Tensor, card: dict[str, Any]) -> dict[str, Any]:
-        try:
-            around = Surroundings(subject, self.images, self.k)
-            middle = KINDS[kind](a, b, torch.tensor([0.5]))[:, 0]
-            return around.off(around.featured(decoded(subject, middle)), **card)
-        except NotApplicable as none:
-            return subject.na(str(none), "share", better="lower")
+    def midpoints(self, subject: Subject, kind: str, a: Tensor, b: Tensor, card: dict[str, Any]) -> Value:
+        around = Surroundings(subject, self.images, self.k)
+        middle = KINDS[kind](a, b, torch.tensor([0.5]))[:, 0]
+        return around.off(around.featured(decoded(subject, middle)), **card)
 
     def walked(
         self, subject: Subject, kind: str, space: str, a: Tensor, b: Tensor, card: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Value | NotApplicable]:
         """Length and roughness of decoded paths in one space."""
         if space == "features" and subject.features is None:
-            return {name: subject.na("no features", unit, better="lower") for name, unit in UNITS.items()}
+            return dict.fromkeys(UNITS, NotApplicable("no features"))
         metric = PathLength()
         for i, x in enumerate(self.ways(subject, kind, a, b)):
             key = ("path features", kind, len(a), self.steps, i)
@@ -103,11 +100,9 @@ class Interpolation:
             metric.update(flat.cpu())
         got = metric.compute()
         about = {**card, "n": len(a), "path_steps": self.steps, "space": space}
-        about |= subject.features.card if space == "features" else {}
+        about |= subject.extractor.card if space == "features" else {}
         return {
-            name: subject.number(
-                got[key], UNITS[name], better="lower", standard_error=float(got[f"{key}_error"]), **about
-            )
+            name: value(got[key], standard_error=float(got[f"{key}_error"]), **about)
             for name, key in (("path_length", "length"), ("path_roughness", "roughness"))
         }
 
@@ -134,8 +129,5 @@ class Interpolation:
         subject.keep("holes_interpolation", {"x": x.unflatten(0, ratio.shape), "ratio": ratio})
 
 
-UNITS = {"path_length": "× straight", "path_roughness": "largest step / mean"}
-
-
 def featured(subject: Subject, x: Tensor) -> Tensor:
-    return subject.features(subject.levelled(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+    return subject.extractor(subject.levelled(x.flatten(0, 1))).unflatten(0, x.shape[:2])

@@ -1,6 +1,6 @@
 """Is the latent space whole? What its prior, or a density fitted to its codes, decodes to, beside what real codes do."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,17 +10,21 @@ from torch import Tensor
 
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
+from pushforward.families import Decodes, Encodes
 from pushforward.metrics.sample import frechet_distance_of
-from pushforward.protocol.holes import Surroundings, decoded
-from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
+from pushforward.protocol.holes import Surroundings, attempt, decoded
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import NotApplicable, Subject
 
 OWN = "own"
+MAIN = ("gaussian",)
+"""Densities whose share off the manifold stands in a table that names no columns."""
 SIDE = 60
 """Grid points across the map of a code of two units."""
 
 
 @dataclass(frozen=True)
-class LatentSpace:
+class LatentSpace(Measure):
     """latent_gap: Fréchet distance of decoded draws to decoded codes of held-out images, feature²; its floor is that of
     decoded codes of training images.
 
@@ -30,36 +34,38 @@ class LatentSpace:
     `most_units` units, for a bijection's are as many as its pixels. worst: images shown of the holes.
     """
 
+    order = 80
     images: Count
     k: Count
     densities: list[str] | None
     most_units: Count
     worst: Count
 
-    def __post_init__(self) -> None:
-        positive(self, "images", "k", "most_units")
-
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
-        names = self.chosen(subject)
-        if not subject.can("encode") and not subject.can("decode"):
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        names, decodes = self.chosen(subject), isinstance(subject.family, Decodes)
+        if not isinstance(subject.family, Encodes) and not decodes:
             names = []  # neither codes nor a latent space: its samples alone are held against the manifold
-        try:
-            around = Surroundings(subject, self.images, self.k)
-        except NotApplicable as none:
-            return {
-                name + tail: subject.na(str(none), unit, better="lower")
-                for tail in ("", *(f"_{name}" for name in names))
-                for name, unit in (("latent_gap", "feature²"), ("off_manifold", "share"))
-            }
-        found = {"off_manifold_codes": attempt(subject, "share", partial(self.codes, around))} if names else {}
-        for name in (OWN, *names):
-            tail = "" if name == OWN else f"_{name}"
-            if name != OWN or subject.can("decode"):
-                found[f"latent_gap{tail}"] = attempt(subject, "feature²", partial(self.gap, around, name))
-            found[f"off_manifold{tail}"] = attempt(subject, "share", partial(self.draws_off, around, name))
-        self.show(around, names)
-        return found
+        gaps = [tail(name) for name in (OWN, *names) if name != OWN or decodes]
+        return (
+            *(Number(f"latent_gap{end}", "feature²", "lower") for end in gaps),
+            *(Number(f"off_manifold{tail(name)}", "share", "lower", main=name in MAIN) for name in (OWN, *names)),
+            *([Number("off_manifold_codes", "share", "lower")] if names else []),
+        )
+
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        around = Surroundings(subject, self.images, self.k)
+        wanted = [number.name for number in self.numbers(subject)]
+        values: dict[str, Value | NotApplicable] = {}
+        if "off_manifold_codes" in wanted:
+            values["off_manifold_codes"] = attempt(partial(self.codes, around))
+        for name in (OWN, *self.chosen(subject)):
+            gap, off = f"latent_gap{tail(name)}", f"off_manifold{tail(name)}"
+            if gap in wanted:
+                values[gap] = attempt(partial(self.gap, around, name))
+            if off in wanted:
+                values[off] = attempt(partial(self.draws_off, around, name))
+        self.show(around, self.chosen(subject))
+        return values
 
     def check(self, subject: Subject) -> None:
         """Raises PushforwardError where there is no density of a name in `densities`."""
@@ -90,28 +96,29 @@ class LatentSpace:
         key = ("features", "decoded codes", split, around.n)
         return subject.once(key, lambda: around.featured(decoded(subject, subject.codes(split, around.n))))
 
-    def codes(self, around: Surroundings) -> dict[str, Any]:
+    def codes(self, around: Surroundings) -> Value:
         return around.off(self.decoded_codes(around), sampler="decoded codes of held-out images")
 
-    def draws_off(self, around: Surroundings, name: str) -> dict[str, Any]:
+    def draws_off(self, around: Surroundings, name: str) -> Value:
         return around.off(self.draws(around, name), sampler=around.subject.described(name))
 
-    def gap(self, around: Surroundings, name: str) -> dict[str, Any]:
+    def gap(self, around: Surroundings, name: str) -> Value:
         subject, codes = around.subject, self.decoded_codes(around)
         distance = frechet_distance_of(self.draws(around, name), codes)
         real = partial(self.decoded_codes, around, "train")
         floor = subject.once(
             ("latent gap floor", around.n), lambda: frechet_distance_of(real(), codes)
         )  # for all densities
-        card = {"n": around.n, "sampler": subject.described(name), "floor": floor, **subject.features.card}
-        return subject.number(distance, "feature²", better="lower", against="decoded codes of held-out images", **card)
+        card = {"n": around.n, "sampler": subject.described(name), "floor": floor, **around.features.card}
+        return value(distance, against="decoded codes of held-out images", **card)
 
     # Pictures ---------------------------------------------------------------------------------------------------------
 
     def show(self, around: Surroundings, names: list[str]) -> None:
         """Keeps the draws farthest off the manifold beside their nearest training images; of a planar code the map."""
         subject = around.subject
-        name = "gaussian" if "gaussian" in names and subject.can("encode", "decode") else OWN
+        coded = isinstance(subject.family, Encodes) and isinstance(subject.family, Decodes)
+        name = "gaussian" if "gaussian" in names and coded else OWN
         try:
             far = around.remoteness(self.draws(around, name))
             worst = far.ratio.argsort(descending=True)[: self.worst].cpu()
@@ -136,9 +143,6 @@ class LatentSpace:
         return {"ratio": ratio, "extent": extent, "codes": codes}
 
 
-def attempt(subject: Subject, unit: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The entry of a number that is better lower, or why it cannot be had."""
-    try:
-        return make()
-    except (NotApplicable, PushforwardError) as none:
-        return subject.na(str(none), unit, better="lower")
+def tail(density: str) -> str:
+    """What the name of a number ends with."""
+    return "" if density == OWN else f"_{density}"

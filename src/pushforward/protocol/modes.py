@@ -1,6 +1,7 @@
 """Samples and densities of the plane against the truth: modes, Wasserstein distances, KL by quadrature."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,25 +10,27 @@ from torch import Tensor
 
 from pushforward.domains import Count, NonNegative
 from pushforward.errors import PushforwardError
+from pushforward.families import HasLikelihood, IterativeLikelihood, LogProb
 from pushforward.metrics import transport
-from pushforward.metrics.card import Better
 from pushforward.metrics.kl_quadrature import Quadrature, kl_by_quadrature
 from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage
-from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import NotApplicable, Subject
 
-MODES: dict[str, tuple[str, str, Better]] = {
-    "modes_found": ("found", "modes", "higher"),
-    "high_quality": ("high_quality", "share", "higher"),
-    "reverse_kl_modes": ("reverse_kl", "nats", "lower"),
-}
-"""Column -> its name in `mode_coverage`, unit, and which way it improves."""
-UNIT = "distance"
+MODES = {"modes_found": "found", "high_quality": "high_quality", "reverse_kl_modes": "reverse_kl"}
+"""Number -> its name in `mode_coverage`."""
+OF_MODES = (
+    Number("modes_found", "modes", "higher", main=True), Number("high_quality", "share", "higher", main=True),
+    Number("reverse_kl_modes", "nats", "lower"),
+)  # fmt: skip
+TRANSPORT = (Number("w1", "distance", "lower"), Number("w2", "distance", "lower", main=True))
+DIVERGENCES = (Number("kl_forward", "nats", "lower"), Number("kl_reverse", "nats", "lower"))
 PART = 16_384
 """Points whose density is asked for at once."""
 
 
 @dataclass(frozen=True)
-class Modes:
+class Modes(Measure):
     """Of data whose density is known, in the plane; of all others nothing.
 
     `modes_found`, `high_quality` (share), `reverse_kl_modes` (nats) of `samples` samples, where the data have separate
@@ -36,51 +39,49 @@ class Modes:
     evaluations of a network). density: "own" or one over codes. In every card `floor`: what as many training points score.
     """
 
+    order = 70
     samples: Count
     cells: Count
     costly_cells: Count
     margin: NonNegative
     density: str
 
-    def __post_init__(self) -> None:
-        positive(self, "samples", "cells", "costly_cells")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        if subject.data.log_density is None:
+            return ()
+        return (*(() if subject.data.arrays.modes is None else OF_MODES), *TRANSPORT, *DIVERGENCES)
 
     def check(self, subject: Subject) -> None:
         """Raises PushforwardError where no density has the name `density`."""
         if self.density != "own":
             subject.check_density(self.density)
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
-        if subject.data.log_density is None:
-            return {}
-        return {**self._samples(subject), **self._quadrature(subject)}
-
-    def _samples(self, subject: Subject) -> Entries:
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        sampled = self.numbers(subject)[: -len(DIVERGENCES)]
         n = min(self.samples, subject.size(subject.split), subject.size("train"))
-        units = {name: (unit, better) for name, (_, unit, better) in MODES.items()}
-        if subject.data.arrays.modes is None:
-            units = {}
-        units |= {"w1": (UNIT, "lower"), "w2": (UNIT, "lower")}
-        test, train = subject.x(n=n), subject.x("train", n)
         try:
-            fake, how = subject.samples(n, self.density), subject.described(self.density)
+            values: dict[str, Value | NotApplicable] = {**self._samples(subject, n)}
         except NotApplicable as reason:
-            return {name: subject.na(str(reason), unit, better=better, n=n) for name, (unit, better) in units.items()}
+            values = {number.name: NotApplicable(str(reason), n=n) for number in sampled}
+        try:
+            return values | self._quadrature(subject)
+        except NotApplicable as reason:
+            return values | {number.name: reason for number in DIVERGENCES}
+
+    def _samples(self, subject: Subject, n: int) -> dict[str, Value]:
+        test, train = subject.x(n=n), subject.x("train", n)
+        fake, how = subject.samples(n, self.density), subject.described(self.density)
         values, floors = self._scores(subject, fake, test), self._scores(subject, train, test)
         more = self._cards(subject)
         return {
-            name: subject.number(
-                values[name], unit, better=better, n=n, sampler=how, floor=floors[name], **more.get(name, {})
-            )
-            for name, (unit, better) in units.items()
+            name: value(values[name], n=n, sampler=how, floor=floors[name], **more.get(name, {})) for name in values
         }
 
     def _scores(self, subject: Subject, x: Tensor, test: Tensor) -> dict[str, float]:
         arrays, found = subject.data.arrays, {}
         if arrays.modes is not None and arrays.mode_width is not None:
             coverage = mode_coverage(x, arrays.modes, arrays.mode_width)
-            found = {name: coverage[key] for name, (key, _, _) in MODES.items()}
+            found = {name: coverage[key] for name, key in MODES.items()}
         return {**found, "w1": transport.wasserstein(x, test, 1), "w2": transport.wasserstein(x, test, 2)}
 
     def _cards(self, subject: Subject) -> dict[str, dict[str, Any]]:
@@ -96,32 +97,26 @@ class Modes:
 
     # Densities --------------------------------------------------------------------------------------------------------
 
-    def _quadrature(self, subject: Subject) -> Entries:
-        try:
-            found, card = self._grid(subject)
-        except NotApplicable as reason:
-            return {name: subject.na(str(reason), "nats", better="lower") for name in ("kl_forward", "kl_reverse")}
+    def _quadrature(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        found, card = self._grid(subject)
 
-        def entry(value: float, change: float, reason: str | None) -> dict[str, Any]:
-            if reason is None and value == math.inf:
+        def divergence(size: float, change: float, reason: str | None) -> Value | NotApplicable:
+            if reason is None and size == math.inf:
                 reason = "infinite: one of the two has mass where the other has none"
-            if reason is not None:
-                return subject.na(reason, "nats", better="lower", **card)
-            return subject.number(value, "nats", better="lower", last_change=change, **card)
+            return value(size, last_change=change, **card) if reason is None else NotApplicable(reason, **card)
 
         return {
-            "kl_forward": entry(found.forward, found.change_forward, found.doubt(reverse=False)),
-            "kl_reverse": entry(found.reverse, found.change_reverse, found.doubt(reverse=True)),
+            "kl_forward": divergence(found.forward, found.change_forward, found.doubt(reverse=False)),
+            "kl_reverse": divergence(found.reverse, found.change_reverse, found.doubt(reverse=True)),
         }
 
     def _grid(self, subject: Subject) -> tuple[Quadrature, dict[str, Any]]:
         """Both divergences and their card; raises NotApplicable where the model has no density, or the grid is too coarse."""
-        log_p, family = subject.data.log_density, subject.family
+        log_p = subject.data.log_density
         assert log_p is not None
         log_prob, kind, evaluations = density_of(subject)
         low, high = self._corners(subject)
-        costly = bool(getattr(family, "costly", False))
-        cells = self.costly_cells if costly else self.cells
+        cells = self.costly_cells if subject.iterative else self.cells
         g = subject.generator("quadrature")
 
         def log_q(x: Tensor) -> Tensor:
@@ -131,7 +126,7 @@ class Modes:
         try:
             found = kl_by_quadrature(log_p, log_q, low, high, cells)
         except PushforwardError as reason:
-            setting = "costly_cells" if costly else "cells"
+            setting = "costly_cells" if subject.iterative else "cells"
             raise NotApplicable(f"{reason} (metrics.modes.{setting})") from None
         return found, {
             "kind": f"midpoint rule; the model's density is {kind}", "function_evaluations": evaluations,
@@ -146,18 +141,17 @@ class Modes:
         return (low[0], low[1]), (high[0], high[1])
 
 
-def density_of(subject: Subject) -> tuple[Any, str, int]:
+def density_of(subject: Subject) -> tuple[LogProb, str, int]:
     """log_prob(x, generator) of a density that is no bound, its kind, and its cost in calls of the network.
 
     Raises NotApplicable where the family has none.
     """
-    family: Any = subject.family
-    reason = "this family has no likelihood"
-    for name in ("log_prob", "flow_log_prob"):
-        if subject.can(name):
-            log_prob = getattr(family, name)
-            found = log_prob(subject.x(n=2).to(subject.device), subject.generator("quadrature"))
-            if found.kind in ("exact", "estimate"):
-                return log_prob, "exact" if found.kind == "exact" else f"an {found.kind}", found.evaluations
-            reason = f"its likelihood is a {found.kind}, no density to integrate"
-    raise NotApplicable(reason)
+    family = subject.need(HasLikelihood, "this family has no likelihood")
+    ways: list[LogProb] = [family.log_prob]
+    if isinstance(family, IterativeLikelihood) and family.flow_log_prob is not None:
+        ways.append(family.flow_log_prob)
+    for log_prob in ways:
+        found = log_prob(subject.x(n=2).to(subject.device), subject.generator("quadrature"))
+        if found.kind in ("exact", "estimate"):
+            return log_prob, "exact" if found.kind == "exact" else f"an {found.kind}", found.evaluations
+    raise NotApplicable(f"its likelihood is a {found.kind}, no density to integrate")

@@ -76,7 +76,7 @@ def drawn(subject: Subject, n: int) -> dict[str, dict[str, Callable[[], Tensor]]
 def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str, Rows]:
     """Floor and reference rows of each part's numbers: computed once for a data set, features and n, by whatever run."""
     names = {f"{name}-{hashed(contents(part))}": name for name, part in chosen.items()}
-    about = subject.features.card
+    about = subject.extractor.card
     if not about.get("features_hash"):  # a person's own, that nothing identifies
         return subject.once(("references", n, *names), lambda: rows(subject, n, chosen))
     key = {
@@ -112,7 +112,7 @@ def rows(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str, Rows
         wanted = {name: part for name, part in chosen.items() if label in (part.floor, *part.also, *SAMPLERS)}
         for one in own if wanted else ():
             for name, part in wanted.items():
-                values[name].setdefault(label, []).append([found.value for found in part.of(compared, one)])
+                values[name].setdefault(label, []).append([float(found.value) for found in part.of(compared, one)])
             compared.forget(one)
     return {name: part_rows(part, values[name]) for name, part in chosen.items()}
 

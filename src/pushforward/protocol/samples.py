@@ -4,23 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import torch
-
 from pushforward.domains import Count, Domain
 from pushforward.errors import PushforwardError
+from pushforward.families import Reconstructs, Samples
 from pushforward.metrics.sample import protocol_size
-from pushforward.protocol.feature_sets import OWN, FeatureSets, Number, Part, parts
+from pushforward.protocol.feature_sets import OWN, FeatureSets, Part, parts
+from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.references import Rows, references
-from pushforward.protocol.subject import Entries, NotApplicable, Subject, positive
+from pushforward.protocol.subject import NotApplicable, Subject
 
 GREY = "grey levels, as before binarisation"
 """What binarised models too are held against: of 0 and 1 they then show what binarising costs, of means they show little."""
+EVERY, MAIN = "fd", ("gaussian", "mixture")
+"""What is measured of every density over codes, and the densities of which it stands in a table that names no columns."""
 SHOWN = 64
 """Samples of a density over codes that are kept for pictures."""
 
 
 @dataclass(frozen=True)
-class Samples:
+class SampleQuality(Measure):
     """Fréchet and kernel distance, precision, recall, density, coverage, classes, memorisation; of the own prior's samples.
 
     `fd_<features>_<density>` too for every density over codes, and for those in `further` every number.
@@ -31,6 +33,7 @@ class Samples:
     sizes that the distance at infinite N is drawn through.
     """
 
+    order = 50
     images: Count
     parts: Sequence[str]
     further: Sequence[str] = ()
@@ -38,7 +41,7 @@ class Samples:
     points: Annotated[int, Domain(2)] = 15
 
     def __post_init__(self) -> None:
-        positive(self, "images", "k", "points")
+        super().__post_init__()
         known = parts(self.k, self.points)
         for name in self.parts:
             if name not in known:
@@ -59,85 +62,76 @@ class Samples:
                     f"{', '.join(subject.densities) or 'none'}: add it with +density@metrics.densities.{name}={name}"
                 )
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Entries:
-        self.check(subject)
-        ways = {OWN: list(self.chosen)}
-        for density in subject.densities:
-            ways[density] = list(self.chosen) if density in self.further else [n for n in self.chosen if n == "fd"]
-        entries: Entries = {}
-        if subject.features is None:
-            why = (
-                "points, not images"
-                if not subject.spec.is_image
-                else "no features: features=none, or lenet and no labels; features=random and features=pixels need none"
+    def ways(self, subject: Subject) -> dict[str, list[str]]:
+        """The parts that are measured of each way to sample: of the own prior, and of densities over codes."""
+        of_densities = {d: [p for p in self.chosen if d in self.further or p == EVERY] for d in subject.densities}
+        return {OWN: list(self.chosen), **of_densities}
+
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        ways = self.ways(subject)
+        return [
+            number._replace(
+                name=entry_name(subject, number, way),
+                main=number.main and (way == OWN or (name == EVERY and way in MAIN)),
+                headline=number.headline if way == OWN else None,
             )
-            for way, names in ways.items():
-                for name in names:
-                    entries |= self.na(subject, self.chosen[name], way, why)
-            return entries
+            for name, part in self.chosen.items()
+            for way in ways
+            if name in ways[way]
+            for number in part.numbers
+        ]
+
+    def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        """With features that know no classes another measurement's numbers of classes stay in the record as they are."""
+        self.check(subject)
+        if subject.features is None:
+            why = "no features: features=none, or lenet and no labels; features=random and features=pixels need none"
+            raise NotApplicable(why if subject.spec.is_image else "points, not images")
         n = protocol_size(subject.size(subject.split), subject.size("train"), self.images)
         able = {name: part for name, part in self.chosen.items() if able_to(subject, part)}
         sets, beside = FeatureSets(subject, n), references_of(subject, n, able)
-        for way, names in ways.items():
+        values: dict[str, Value | NotApplicable] = {}
+        for way, names in self.ways(subject).items():
             for name in names:
-                entries |= self.measured(sets, self.chosen[name], way, beside.get(name))
-            if way != OWN and names and not subject.can("sample"):
+                if name in able:
+                    values |= self.measured(sets, able[name], way, beside[name])
+            if way != OWN and names and not isinstance(subject.family, Samples):
                 self.show(subject, way)
-        return entries
+        return values
 
-    def measured(self, sets: FeatureSets, part: Part, way: str, beside: Rows | str | None) -> Entries:
-        """The entries of one part of one way to sample, or why there are none; {} where the features have no such part.
-
-        With features that know no classes another measurement's numbers of classes stay in the record as they are.
-        """
-        subject = sets.subject
-        if beside is None:
-            return {}
-        if isinstance(beside, str):
-            return self.na(subject, part, way, beside)
-        if way != OWN and not subject.can("reconstruct"):
-            return self.na(subject, part, way, "no codes to fit a density to")
+    def measured(self, sets: FeatureSets, part: Part, way: str, beside: Rows | str) -> dict[str, Value | NotApplicable]:
+        """The values of one part of one way to sample, or why there are none; beside: its reference rows, or why not."""
+        subject, card = sets.subject, self.card(sets.subject, part)
+        names = [entry_name(subject, number, way) for number in part.numbers]
         try:
+            if isinstance(beside, str):
+                raise NotApplicable(beside)
+            if way != OWN:
+                subject.need(Reconstructs, "no codes to fit a density to")
             found = part.of(sets, way)
         except (NotApplicable, PushforwardError) as reason:
-            return self.na(subject, part, way, str(reason))
-        card = {**self.card(subject, part), "n": sets.n, "sampler": subject.described(way)}
+            return dict.fromkeys(names, NotApplicable(str(reason), **card))
+        card |= {"n": sets.n, "sampler": subject.described(way)}
         return {
-            entry_name(subject, number, way): subject.number(
-                value.value,
-                number.unit,
-                better=number.better,
-                standard_error=value.standard_error,
-                note=value.note,
-                **beside[number.name],
-                **card,
-            )
-            for number, value in zip(part.numbers, found, strict=True)
+            name: value(one.value, **one.card, **beside[number.name], **card)
+            for name, number, one in zip(names, part.numbers, found, strict=True)
         }
 
     def card(self, subject: Subject, part: Part) -> dict[str, Any]:
         grey = {"against": GREY} if subject.data.card["binarize"] is not None else {}
-        return {**(part.card or {}), **grey, **subject.features.card}
-
-    def na(self, subject: Subject, part: Part, way: str, reason: str) -> Entries:
-        card = self.card(subject, part) if subject.features is not None else {}
-        return {
-            entry_name(subject, number, way): subject.na(reason, number.unit, better=number.better, **card)
-            for number in part.numbers
-        }
+        return {**(part.card or {}), **grey, **subject.extractor.card}
 
     def show(self, subject: Subject, density: str) -> None:
         """Keeps samples of a density for pictures, of a family without a prior of its own."""
         try:
-            if subject.can("reconstruct"):
+            if isinstance(subject.family, Reconstructs):
                 subject.keep(f"samples_{density}", {"x": subject.samples(SHOWN, density)})
         except NotApplicable:
             return  # its entries say why
 
 
 def able_to(subject: Subject, part: Part) -> bool:
-    return part.needs is None or hasattr(subject.features, part.needs)
+    return part.needs is None or isinstance(subject.features, part.needs)
 
 
 def references_of(subject: Subject, n: int, able: dict[str, Part]) -> dict[str, Rows | str]:

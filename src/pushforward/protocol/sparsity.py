@@ -1,46 +1,47 @@
 """How the units of a code are used by the images of the split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pushforward.domains import Count
+from pushforward.families import Sparse
 from pushforward.metrics import sparsity
-from pushforward.protocol.subject import CHUNK, Entries, NotApplicable, Subject, positive
+from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.subject import CHUNK, Subject
 
-ANY = ("hoyer", "population_sparsity", "lifetime_sparsity", "dead_units")
+ANY = (
+    Number("hoyer", "0 to 1"),
+    Number("population_sparsity", "0 to 1"),
+    Number("lifetime_sparsity", "0 to 1"),
+    Number("dead_units", "share"),
+)
 """What makes sense of every code."""
+OF_SPARSE = (Number("mean_activation", "activation"), Number("active_per_image", "units an image"))
+OF_TARGET = (Number("units_on_target", "share"),)
 
 
 @dataclass(frozen=True)
-class Sparsity:
+class Sparsity(Measure):
     """Hoyer, population and lifetime sparsity and dead units of every code; of sparse codes also how many units are on.
 
     images: of the split, all where None. A posterior's code is its mean.
     """
 
+    order = 120
     images: Count | None = None
 
-    def __post_init__(self) -> None:
-        positive(self, "images")
+    def numbers(self, subject: Subject) -> Sequence[Number]:
+        family = subject.family
+        if not isinstance(family, Sparse):
+            return ANY
+        return (*ANY, *OF_SPARSE, *(OF_TARGET if family.target_activation is not None else ()))
 
-    def __call__(self, subject: Subject) -> Entries:
-        try:
-            z = subject.codes(subject.split, self.images)
-        except NotApplicable as reason:
-            return {name: subject.na(str(reason), unit(name), better=None) for name in ANY}
-        family: Any = subject.family
-        sparse = "sparse" in family.describe().get("kind", "")
-        terms = getattr(getattr(family, "objective", None), "terms", {}).values()
-        targets = [float(term.rho) for term in terms if hasattr(term, "rho")]
-        metric = sparsity.Sparsity(z.shape[1], targets[0] if targets else None)
+    def values(self, subject: Subject) -> dict[str, Value]:
+        z = subject.codes(subject.split, self.images)
+        target = subject.family.target_activation if isinstance(subject.family, Sparse) else None
+        metric = sparsity.Sparsity(z.shape[1], target)
         for part in z.split(CHUNK):
             metric.update(part)
-        return {
-            name: subject.number(value, unit, better=None, n=len(z), units=z.shape[1], **how)
-            for name, (value, unit, how) in metric.summary().items()
-            if sparse or name in ANY
-        }
-
-
-def unit(name: str) -> str:
-    return "share" if name == "dead_units" else "0 to 1"
+        found = metric.summary()
+        card = {"n": len(z), "units": z.shape[1]}
+        return {n.name: value(found[n.name][0], **card, **found[n.name][2]) for n in self.numbers(subject)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,8 +10,10 @@ from torch import Tensor
 from pushforward.bijections import quantize
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
-from pushforward.families import Family
+from pushforward.families import Decodes, Encodes, Family, HasPosterior, HasPrior, IterativeSampler, Samples
 from pushforward.metrics.card import Better, measurement, not_applicable
+from pushforward.priors import Prior
+from pushforward.protocol.features.base import Features
 from pushforward.seeds import generator
 from pushforward.spec import DataSpec
 
@@ -23,34 +25,30 @@ MEASURE_SEED = 0
 """Noise of every measurement comes from this seed, not the run's: runs differ by training alone."""
 
 
+C = TypeVar("C")
+
+
 class NotApplicable(Exception):
-    """The family or the data cannot give what a measure asks for; the message is the reason that stands in the table."""
+    """The family or the data cannot give what a measure asks for; the message is the reason that stands in the table.
 
-
-class Measure(Protocol):
-    """A frozen dataclass of settings that measures a subject.
-
-    A number that cannot be had is an entry all the same, `subject.na(reason, …)`; what does not concern this kind of
-    family or data at all is left out.
+    card: what the number's card says all the same.
     """
 
-    def __call__(self, subject: "Subject") -> Entries: ...
+    def __init__(self, reason: str, **card: Any) -> None:
+        super().__init__(reason)
+        self.card = card
 
 
-@runtime_checkable
-class Checks(Protocol):
-    """A measure that knows before training whether a subject, its model untrained, has what its settings name."""
+class Density(Protocol):
+    """p(z) over codes, fitted after training."""
 
-    def check(self, subject: "Subject") -> None:
-        """Raises PushforwardError where it has not."""
+    def to(self, device: torch.device) -> Self: ...
 
+    def log_prob(self, z: Tensor) -> Tensor: ...
 
-def positive(measure: Any, *settings: str) -> None:
-    """Raises PushforwardError where one of a measure's counts is given and below 1."""
-    for name in settings:
-        value = getattr(measure, name)
-        if value is not None and value < 1:
-            raise PushforwardError(f"{type(measure).__name__}: {name}={value}; give 1 or more")
+    def sample(self, n: int, generator: torch.Generator) -> Tensor: ...
+
+    def describe(self) -> str: ...
 
 
 class Subject:
@@ -66,9 +64,9 @@ class Subject:
         family: Family,
         data: DataModule,
         *,
-        features: Any = None,
+        features: Features | None = None,
         card: Mapping[str, Any] | None = None,
-        densities: Mapping[str, Callable[[Tensor], Any]] | None = None,
+        densities: Mapping[str, Callable[[Tensor], Density]] | None = None,
         costly_images: int = 1000,
         split: str = "test",
         keep: Callable[[str, dict[str, Tensor]], None] | None = None,
@@ -87,8 +85,32 @@ class Subject:
     def device(self) -> torch.device:
         return self.family.device  # type: ignore[return-value]
 
-    def can(self, *capabilities: str) -> bool:
-        return all(self.family.can(name) for name in capabilities)
+    @property
+    def extractor(self) -> Features:
+        """The features. Raises NotApplicable where there are none."""
+        if self.features is None:
+            raise NotApplicable("no features")
+        return self.features
+
+    @property
+    def prior(self) -> Prior | None:
+        """The density over codes that the family was trained with."""
+        return self.family.prior if isinstance(self.family, HasPrior) else None
+
+    @property
+    def iterative(self) -> bool:
+        """Whether each image costs the family many evaluations of its network."""
+        return isinstance(self.family, IterativeSampler)
+
+    def need(self, capability: type[C], reason: str) -> C:
+        """The family, as something with a capability. Raises NotApplicable with the reason where it has not."""
+        if not isinstance(self.family, capability):
+            raise NotApplicable(reason)
+        return self.family
+
+    def decoder(self) -> Decodes:
+        """The family, as something that decodes. Raises NotApplicable where it does not."""
+        return self.need(Decodes, "this family has no decoder")
 
     def generator(self, *stream: Any) -> torch.Generator:
         """Noise of one measurement, on the family's device."""
@@ -139,22 +161,24 @@ class Subject:
 
     def batched(self, f: Callable[[Tensor], Tensor], x: Tensor, size: int = CHUNK) -> Tensor:
         """f over x in chunks on the family's device; the results on the CPU in float32."""
-        return torch.cat([f(part.to(self.device, self.family.dtype)).float().cpu() for part in x.split(size)])  # type: ignore[arg-type]
+        return torch.cat([f(self.placed(part)).float().cpu() for part in x.split(size)])
+
+    def placed(self, x: Tensor) -> Tensor:
+        """x on the family's device, in its precision."""
+        return x.to(self.device, self.family.dtype)  # type: ignore[arg-type]
 
     @property
     def chunk(self) -> int:
         """Images at a time: what one call of the network takes, fewer where it is called often and a CPU's cache is small."""
-        return 64 if getattr(self.family, "costly", False) and self.device.type == "cpu" else CHUNK
+        return 64 if self.iterative and self.device.type == "cpu" else CHUNK
 
     def affordable(self, n: int) -> int:
         """n, or fewer where each image costs the family many evaluations of its network."""
-        return min(n, self.costly_images) if getattr(self.family, "costly", False) else n
+        return min(n, self.costly_images) if self.iterative else n
 
     def codes(self, split: str = "train", n: int | None = None) -> Tensor:
         """Codes of a split's images, (n, d), a posterior's means. Raises NotApplicable where the family has none."""
-        if not self.can("encode"):
-            raise NotApplicable("this family has no encoder")
-        encode: Any = self.family.encode
+        encode = self.need(Encodes, "this family has no encoder").encode
         key = ("codes", split)
         if key not in self._kept and n is not None:
             return self.once((*key, n), lambda: self.batched(encode, self.x(split, n)))
@@ -162,12 +186,11 @@ class Subject:
 
     def posterior(self, split: str | None = None, n: int | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log σ of q(z|x), (n, d) each. Raises NotApplicable where the family has no posterior."""
-        if not self.can("posterior"):
-            raise NotApplicable("this family has no posterior density over codes")
-        split, family = split or self.split, self.family
+        family = self.need(HasPosterior, "this family has no posterior density over codes")
+        split = split or self.split
 
         def both(x: Tensor) -> Tensor:
-            q = family.posterior(x)  # type: ignore[operator]
+            q = family.posterior(x)
             return torch.stack((q.mean, q.log_std), 1)
 
         whole = self.once(("posterior", split, n), lambda: self.batched(both, self.x(split, n)))
@@ -181,9 +204,9 @@ class Subject:
                 f"Add one: +density@metrics.densities.{name}=mixture"
             )
 
-    def density(self, name: str) -> Any:
+    def density(self, name: str) -> Density:
         """The density `name` over codes, fitted to those of the training images, on the family's device."""
-        if not self.can("encode", "decode"):
+        if not (isinstance(self.family, Encodes) and isinstance(self.family, Decodes)):
             raise NotApplicable("no codes to fit a density to")
         self.check_density(name)
         return self.once(("density", name), lambda: self.densities[name](self.codes("train")).to(self.device))
@@ -209,18 +232,15 @@ class Subject:
 
     def sampler(self, density: str = "own") -> Callable[[int, torch.Generator], Tensor]:
         """draw(n, generator) of one way to sample the family."""
-        family: Any = self.family
         if density == "own":
-            if not self.can("sample"):
-                raise NotApplicable("no prior of its own: see the columns with a density over codes")
-            return family.sample
-        fitted = self.density(density)
+            return self.need(Samples, "no prior of its own: see the columns with a density over codes").sample
+        fitted, family = self.density(density), self.decoder()
         return lambda n, g: family.decode(fitted.sample(n, g))
 
     def described(self, density: str = "own") -> str:
         """How samples come about, for their card."""
         if density == "own":
-            return str(getattr(self.family, "sampler", "prior"))
+            return self.family.sampler if isinstance(self.family, IterativeSampler) else "prior"
         return self.density(density).describe()
 
     # What is said of it -----------------------------------------------------------------------------------------------

@@ -1,10 +1,6 @@
 """How fast runs are and how long they will take: from records of finished runs, and from running ones as they go."""
 
 import heapq
-import os
-import re
-import socket
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +11,9 @@ from pushforward.runs import KILLED, Run, Sweep, data_name, every_run
 
 ENOUGH = 10
 """Finished runs of a kind that an estimate is the median of: the last ones."""
-RESUMED = 60.0
-"""A process younger than its run by more seconds than this goes on with the run of another."""
 
-Before = dict[str, tuple[float, int]]
-"""Of each running run when it was first looked at: time of its news (s), images seen."""
+Kind = tuple[str, str]
+"""Names of recipe and data: what a run's status, and a sweep of its jobs, say of themselves."""
 
 
 class Estimates:
@@ -27,26 +21,27 @@ class Estimates:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
-        self._finished: dict[str, list[Run]] | None = None
+        self._finished: dict[Kind, list[Run]] | None = None
 
     def forget(self) -> None:
         """Another run has finished: what is asked next counts it in."""
         self._finished = None
 
-    def finished(self) -> dict[str, list[Run]]:
-        """Finished runs by the beginning of their id, `vae-mnist`; only what is alike is read further."""
+    def finished(self) -> dict[Kind, list[Run]]:
+        """Finished runs by their kind; only what is alike is read further than its status."""
         if self._finished is None:
             self._finished = {}
             for run in every_run(self.root):
-                if run.state == "finished":
-                    self._finished.setdefault(kind(run.id), []).append(run)
+                if run.state == "finished" and (kind := kind_of(run)):
+                    self._finished.setdefault(kind, []).append(run)
             for alike in self._finished.values():
                 alike.sort(key=lambda run: str(run.status.get("updated")))
         return self._finished
 
-    def whole(self, run_id: str) -> tuple[float, float] | None:
-        """Seconds of training and of measuring for a run of whose config nothing is known but its id."""
-        costs = [cost for run in self.finished().get(kind(run_id), [])[-ENOUGH:] if (cost := _cost(run))]
+    def whole(self, kind: Kind | None) -> tuple[float, float] | None:
+        """Seconds of training and of measuring for a run of whose config nothing is known but its kind."""
+        alike = [] if kind is None else self.finished().get(kind, [])
+        costs = [cost for run in alike[-ENOUGH:] if (cost := _cost(run))]
         if not costs:
             return None
         return median(c["train_seconds"] for c in costs), median(c.get("evaluate_seconds") or 0.0 for c in costs)
@@ -54,8 +49,8 @@ class Estimates:
     def alike(self, frozen: Mapping[str, Any]) -> list[Run]:
         """Finished runs with a cost; those of the same sizes alone, where there are such."""
         choices = frozen["choices"]
-        name = f"{choices['model']}-{data_name(frozen)}".replace("/", "_")
-        runs = [r for r in self.finished().get(name, [])[-4 * ENOUGH :] if _cost(r)]
+        kind = (str(choices["model"]), str(data_name(frozen)))
+        runs = [r for r in self.finished().get(kind, [])[-4 * ENOUGH :] if _cost(r)]
         runs = [r for r in runs if r.choices.get("network") == choices.get("network")]
         same = [
             r for r in runs if all(r.config.get(k) == frozen.get(k) for k in ("network", "batch_size", "precision"))
@@ -97,16 +92,14 @@ def measured_images(config: Mapping[str, Any]) -> int:
     return int((config.get("metrics") or {}).get("images") or 0)
 
 
-def remaining(
-    run: Run, frozen: Mapping[str, Any], estimates: Estimates, before: tuple[float, int] | None = None
-) -> float | None:
+def remaining(run: Run, frozen: Mapping[str, Any], estimates: Estimates) -> float | None:
     """Seconds until a running run has ended, measuring included: what `status` and a sweep's screen show; None if unknown.
 
     It trains on as fast as it has so far, else as its like did; it measures as its like did.
     """
     known = "model" in (frozen.get("choices") or {}) and "budget" in frozen
-    alike, whole = estimates.alike(frozen) if known else [], estimates.whole(run.id)
-    pace, images = speed(run, before), run.status.get("budget_images") or budget(frozen, alike)
+    alike, whole = estimates.alike(frozen) if known else [], estimates.whole(kind_of(run))
+    pace, images = speed(run), run.status.get("budget_images") or budget(frozen, alike)
     an_image = 1 / pace if pace else image_seconds(alike) if alike else None
     if an_image is None or not images:
         return None
@@ -118,9 +111,10 @@ def remaining(
     return max(0, images - (run.status.get("images_seen") or 0)) * an_image + measuring
 
 
-def kind(run_id: str) -> str:
-    """`vae-mnist` of `vae-mnist-s1-k3f9a2cq7x2m`."""
-    return re.sub(r"-s-?\d+-\w+$", "", run_id)
+def kind_of(run: Run) -> Kind | None:
+    """The kind that a run's status says; None where it says none."""
+    model, data = run.status.get("model"), run.status.get("data")
+    return (model, data) if model and data else None
 
 
 def _cost(run: Run) -> dict[str, Any]:
@@ -151,47 +145,21 @@ def makespan(running: Iterable[float], waiting: Iterable[float], at_once: int) -
     return max(ends, default=0.0)
 
 
-def speed(run: Run, before: tuple[float, int] | None = None) -> float | None:
-    """Images a second of a running run, by its own clock where it says; None if unknown.
-
-    Else since `before` (time in s, images seen), else since it began: what was seen before a run was stopped took time that
-    nobody has written down.
-    """
-    seen, now = run.status.get("images_seen") or 0, run.when()
-    if now is None or not seen:
-        return None
-    if run.status.get("train_seconds"):
-        return seen / run.status["train_seconds"]
-    if before is not None and seen > before[1] and now.timestamp() > before[0]:
-        return (seen - before[1]) / (now.timestamp() - before[0])
-    started = run.when("started")
-    if started is None or (now - started).total_seconds() < 2 or _resumed(run, started):
-        return None
-    return seen / (now - started).total_seconds()
+def speed(run: Run) -> float | None:
+    """Images a second of a running run, by its own clock; None where it has not said yet."""
+    seen, seconds = run.status.get("images_seen"), run.status.get("train_seconds")
+    return seen / seconds if seen and seconds else None
 
 
-def _resumed(run: Run, started: datetime) -> bool:
-    """Whether another process began the run; True where nobody knows."""
-    if run.status.get("host") != socket.gethostname():
-        return True
-    try:
-        ticks = Path(f"/proc/{run.status.get('pid')}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-        up = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-    except (OSError, IndexError, ValueError):
-        return True
-    born = time.time() - up + int(ticks) / os.sysconf("SC_CLK_TCK")
-    return born - started.timestamp() > RESUMED
-
-
-def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates, before: Before) -> float | None:
+def sweep_left(sweep: Sweep, runs: Sequence[Run], estimates: Estimates) -> float | None:
     """Seconds until a sweep's jobs are done: what runs as it goes, what waits as its like took; None if nothing is known."""
     running: list[float | None] = []
     waiting: list[float | None] = []
     ended = [taken for run in runs if run.state == "finished" and (taken := took(run))]
     for run in runs:
-        whole = estimates.whole(run.id)
+        whole = estimates.whole(sweep.kinds.get(run.id))
         if run.state == "running":
-            running.append(remaining(run, run.config, estimates, before.get(run.id)))
+            running.append(remaining(run, run.config, estimates))
         elif run.state in ("new", "stopped", KILLED):
             waiting.append(sum(whole) if whole else None)
     return together(running, waiting, ended, sweep.parallel or max(1, len(running)))

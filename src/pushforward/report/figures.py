@@ -12,7 +12,7 @@ import numpy as np
 
 from pushforward.errors import PushforwardError
 from pushforward.report import denoising_plot, gradients_plot, holes_plot, images, plots
-from pushforward.report.tables import order
+from pushforward.report.columns import value_order
 from pushforward.runs import Run
 
 Arrays = dict[str, np.ndarray]
@@ -124,6 +124,7 @@ def comparison(
         source = run.arrays / "reconstructions.npz"
         if "data" not in rows and source.is_file() and (kept := _kept(source)) is not None:
             rows["data"] = kept
+    order = value_order(runs)
     for run in sorted(runs, key=lambda run: (order(run.key("model")), run.id)):
         for path in sorted(run.arrays.glob("samples*.npz")):
             if "-" not in path.stem:  # samples-001024.npz shows a moment of training

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pushforward.errors import PushforwardError
 from pushforward.report import comparability, plots, point_labels
+from pushforward.report.columns import value_order
 from pushforward.report.table_form import display
-from pushforward.report.tables import order
 from pushforward.runs import Run
 
 
@@ -87,7 +87,7 @@ def series(
     for kind, own in comparability.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
         groups = comparability.partition(own, lambda run: run.key(by))
         lines[" ".join(map(str, display(kind, names or {})))] = [
-            _point(key, groups[key], x, y, by) for key in sorted(groups, key=order)
+            _point(key, groups[key], x, y, by) for key in sorted(groups, key=value_order(runs))
         ]
     return dict(sorted(lines.items()))
 

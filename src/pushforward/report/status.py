@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pushforward.report.bars import WIDE
-from pushforward.report.eta import Before, Estimates, age, duration, remaining, speed, sweep_left
+from pushforward.report.columns import headline
+from pushforward.report.eta import Estimates, age, duration, remaining, speed, sweep_left
 from pushforward.report.plain_tables import add, figure, plain, say
 from pushforward.report.terminal import console, progress, share
 from pushforward.runs import UNREADABLE, Run, Sweep
@@ -27,8 +28,6 @@ STYLES = {
     "stopped": "yellow",
     UNREADABLE: "red",
 }
-MAIN = ("bpd", "nll", "fd_lenet", "mse")
-"""The metric a status line shows: the first of these that the run has."""
 SECONDS = 2.0
 """How often `--watch` looks again."""
 SWEEPS = 5
@@ -39,7 +38,7 @@ Look = Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]
 
 def show(look: Look, every: bool, watch: bool, studies: Callable[[], Sequence[dict[str, Any]]] = tuple) -> None:
     """Prints what `look` finds; in a terminal the last ones that fit, unless `every`. `watch`: again, until Ctrl-C."""
-    out, before = console(), Before()
+    out = console()
 
     def drawn(spare: int) -> Group:
         runs, sweeps = look()
@@ -47,7 +46,7 @@ def show(look: Look, every: bool, watch: bool, studies: Callable[[], Sequence[di
         taken = spare + min(len(sweeps), SWEEPS) + (len(found) + 2 if found else 0)
         rows = None if every or not out.is_terminal else max(5, out.height - taken)
         searches: list[RenderableType] = [study_table(found), ""] if found else []
-        return Group(*searches, *board(runs, sweeps if every else sweeps[-SWEEPS:], rows, before, out.width >= WIDE))
+        return Group(*searches, *board(runs, sweeps if every else sweeps[-SWEEPS:], rows, out.width >= WIDE))
 
     if not watch:
         say(out, *drawn(6).renderables)
@@ -77,18 +76,16 @@ def follow(look: Look) -> None:
         pass
 
 
-def board(
-    runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, before: Before, wide: bool = True
-) -> list[RenderableType]:
+def board(runs: Sequence[Run], sweeps: Sequence[Sweep], rows: int | None, wide: bool = True) -> list[RenderableType]:
     """Sweeps, runs by their last news, counts. rows: runs that are shown at most; the last ones."""
     parts: list[RenderableType] = []
     if sweeps:
-        parts += [sweep_table(sweeps, {run.id: run for run in runs}, before, wide), ""]
+        parts += [sweep_table(sweeps, {run.id: run for run in runs}, wide), ""]
     ordered = sorted(runs, key=lambda run: (run.state == "running", str(run.status.get("updated") or ""), run.id))
     shown = ordered if rows is None else ordered[-rows:]
     if len(shown) < len(ordered):
         parts.append(Text(f"… {len(ordered) - len(shown)} more, older ones: pushforward status --all", style="dim"))
-    parts += [run_table(shown, before, wide), counted(runs)]
+    parts += [run_table(shown, wide), counted(runs)]
     return parts
 
 
@@ -103,14 +100,14 @@ def counted(runs: Sequence[Run]) -> str:
     )
 
 
-def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], before: Before, wide: bool = True) -> Table:
+def sweep_table(sweeps: Sequence[Sweep], known: Mapping[str, Run], wide: bool = True) -> Table:
     """A line a sweep: its jobs by state, the time it has left, what it varies; where there is room, when it started."""
     table, estimates = plain("sweep", "jobs", "left", *(["started"] if wide else []), "varies"), Estimates()
     for sweep in sweeps:
         counts, rest = sweep.counts(known), ""
         jobs = f"{sum(counts.values())}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
         if sweep.alive:
-            seconds = sweep_left(sweep, sweep.runs(known), estimates, before)
+            seconds = sweep_left(sweep, sweep.runs(known), estimates)
             rest = "running" if seconds is None else f"about {duration(seconds)}"
         elif sweep.stopped and set(counts) & {"waiting", "stopped"}:
             rest = "stopped"
@@ -133,7 +130,7 @@ def study_table(studies: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def run_table(runs: Sequence[Run], before: Before, wide: bool = True) -> Table:
+def run_table(runs: Sequence[Run], wide: bool = True) -> Table:
     """A line a run: state, images seen, last news, main metric, error; of running ones speed and time left, with a bar.
 
     Not `wide`: of the images their share alone, no bar and no speed, and a number or an error.
@@ -148,7 +145,7 @@ def run_table(runs: Sequence[Run], before: Before, wide: bool = True) -> Table:
         cells: list[RenderableType] = [run.id, Text(standing(run), style=STYLES.get(run.state.split()[0], ""))]
         cells.append(progress(run) if wide else share(run))
         if alive:
-            moves = motion(run, before, estimates) if run.state == "running" else ("", "", "")
+            moves = motion(run, estimates) if run.state == "running" else ("", "", "")
             cells += moves if wide else moves[-1:]
         wrong = run.damage("status.json", "record.json") if run.state == UNREADABLE else run.status.get("error")
         number, wrong = main_metric(run), on_one_line(wrong or "")[:80]
@@ -161,13 +158,10 @@ def standing(run: Run) -> str:
     return str(run.status.get("phase") or run.state) if run.state == "running" else run.state
 
 
-def motion(run: Run, before: Before, estimates: Estimates) -> tuple[RenderableType, str, str]:
+def motion(run: Run, estimates: Estimates) -> tuple[RenderableType, str, str]:
     """Bar, images a second and time left of a running run."""
-    seen, whole, now = run.status.get("images_seen") or 0, run.status.get("budget_images"), run.when()
-    pace = speed(run, before.get(run.id))
-    if now is not None:
-        before.setdefault(run.id, (now.timestamp(), seen))
-    rest = remaining(run, run.config, estimates, before.get(run.id))
+    seen, whole = run.status.get("images_seen") or 0, run.status.get("budget_images")
+    pace, rest = speed(run), remaining(run, run.config, estimates)
     bar = ProgressBar(total=whole, completed=seen, width=14) if whole else ""
     return bar, f"{pace:,.0f}" if pace else "", "" if rest is None else duration(rest)
 
@@ -176,9 +170,7 @@ def main_metric(run: Run) -> str:
     """The main number of a finished run; of a running one what is being measured, or its terms."""
     if run.state == "running" and run.status.get("stage"):
         return str(run.status["stage"])
-    metrics = run.metrics
-    for name in MAIN:
-        if (metrics.get(name) or {}).get("value") is not None:
-            return f"{name} {figure(metrics[name]['value'], 4)} {metrics[name]['unit']}"
+    if name := headline(run):
+        return f"{name} {figure(run.metrics[name]['value'], 4)} {run.metrics[name]['unit']}"
     latest = run.status.get("latest") or {}
     return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])

@@ -1,45 +1,15 @@
 """The comparison table: mean ± std over seeds from run directories, ranked only where numbers may be ranked."""
 
-import difflib
-import fnmatch
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
 from pushforward.report import comparability, table_form
+from pushforward.report.columns import chosen, value_order
 from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
 from pushforward.report.table_layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
 from pushforward.runs import Run
-
-# fmt: off
-METRICS = [
-    "mse", "psnr", "rate", "distortion", "neg_elbo", "bpd",
-    "fd_lenet", "fd_lenet_gaussian", "fd_lenet_mixture", "fd_random", "fd_pixels", "fd_inception",
-    "precision_lenet", "recall_lenet", "off_manifold_gaussian",
-    "modes_found", "high_quality", "w2", "mig", "parameters",
-]
-"""The columns of a table that asks for none, where runs have them."""
-ORDER = [
-    "mse", "psnr", "ssim", "ms_ssim", "lpips*", "psnr_gain", "psnr_denoised", "psnr_corrupted", "psnr_gain_*",
-    "rate", "distortion", "neg_elbo", "generalisation_gap", "nll", "nll_*", "bpd", "bpd_*",
-    "mutual_information", "total_correlation", "dimension_kl", "marginal_kl", "active_units",
-    "fd_lenet", "fd_lenet_*", "fd_*", "kd_*", "precision_*", "recall_*", "density_*", "coverage_*",
-    "classifier_score_*", "least_class_share", "class_kl", "class_accuracy", "memorised_*",
-    "modes_found", "high_quality", "reverse_kl_modes", "w1", "w2", "kl_forward", "kl_reverse",
-    "latent_gap", "latent_gap_*", "off_manifold", "off_manifold_*", "path_length*", "path_roughness*", "probe_*",
-    "mig", "dci_*", "sap", "modularity", "beta_vae_score", "factor_vae_score",
-    "hoyer", "population_sparsity", "lifetime_sparsity", "dead_units", "gradient_variance_*",
-    "pixel_entropy", "label_entropy", "independent_pixels", "zlib*", "lzma*", "png*", "webp*",
-    "parameters", "parameters_*", "flops_*", "evaluations_sample", "samples_per_second", "peak_memory",
-    "wall_time", "images_per_second",
-]
-"""The order of columns for `all` and for patterns, itself in patterns; what is not here comes after, by name."""
-MODELS = [
-    "ae", "sparse_ae", "denoising_ae", "vae", "beta_vae", "gan", "wgan_gp", "realnvp", "spline_flow", "ddpm",
-    "flow_matching",
-]
-# fmt: on
 
 MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
 MEANING = {
@@ -65,7 +35,7 @@ def build(
 ) -> Table:
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
-    columns: names of metrics, patterns such as `fd_*`, `all`; without any the headline ones.
+    columns: names of metrics, patterns such as `fd_*`, `all`; without any the main ones.
     stale: why a run is no longer what its config trains, or an empty text (`config.stale`); such runs are marked.
     allow_mixed: numbers of one column that were not measured alike are marked and not ranked, instead of refused.
     caption, label: of LaTeX; the caption stands over the other forms too.
@@ -84,6 +54,7 @@ def build(
     table_form.check(caption, label, digits)
     names = dict(names or {})
     notes: list[str] = []
+    order = value_order(runs)
     groups = comparability.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(
         keys, [_column(name, runs, names) for name in chosen(runs, columns)], [], notes, caption, label, names, digits
@@ -137,41 +108,8 @@ def _check(runs: Sequence[Run], keys: Sequence[str]) -> None:
             raise PushforwardError(f"--rows {key}: no run's config has this key. Try model, data or weighting.beta.")
 
 
-def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
-    """Metrics by name, by pattern, or `all` that the runs have; without any the headline ones, else all."""
-    present = dict.fromkeys(name for run in runs for name in run.metrics)
-    ordered = sorted(present, key=_place)
-    if not columns:
-        return [name for name in METRICS if name in present] or ordered
-    found: dict[str, None] = {}
-    for name in columns:
-        pattern = "*" if name == "all" else name
-        matching = fnmatch.filter(ordered, pattern) or [name] * (name in ORDER)
-        if not matching:
-            near = difflib.get_close_matches(name, {**present, **dict.fromkeys(ORDER)}, n=3) or ordered[:5]
-            raise PushforwardError(f"--columns {name}: no run has this metric. Nearest: {', '.join(near)}.")
-        found |= dict.fromkeys(matching)
-    return list(found)
-
-
-def _place(name: str) -> tuple[int, str]:
-    """Where a metric stands among `ORDER`: at its own name, else at the first pattern that it matches."""
-    if name in ORDER:
-        return ORDER.index(name), ""
-    return next((i for i, pattern in enumerate(ORDER) if fnmatch.fnmatch(name, pattern)), len(ORDER)), name
-
-
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
-
-
-def order(value: Any) -> tuple[int, float, str]:
-    """Models in the order in which they are taught, then numbers by size, then text; what is absent comes last."""
-    if value in MODELS:
-        return 0, MODELS.index(value), ""
-    if isinstance(value, int | float):
-        return 1, float(value), ""
-    return (3, 0, "") if value is None else (2, 0, str(value))
 
 
 def _column(name: str, runs: Sequence[Run], names: Mapping[str, str]) -> Column:

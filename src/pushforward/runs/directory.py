@@ -40,7 +40,7 @@ TAKEN = ("network", "likelihood", "corruption", "weighting", "optimizer", "condi
 """Groups that count by what the model takes of them: `${network}`. What it does not take trains nothing."""
 
 KILLED = "stopped (killed)"
-NO_NUMBER: Mapping[str, Any] = {"value": None, "unit": "", "card": {}, "na": None}
+NO_NUMBER: Mapping[str, Any] = {"value": None, "unit": "", "card": {}, "na": None, "column": {}}
 UNREADABLE = "unreadable"
 """The state of a run whose status, or whose record where it is finished, is damaged: `Run.damage` says why."""
 
@@ -148,7 +148,7 @@ class Run:
         found = self._read("record.json", schema.RECORD)
         metrics = {name: {**NO_NUMBER, **entry} for name, entry in (found.get("metrics") or {}).items()}
         for entry in metrics.values():
-            entry["card"] = entry["card"] or {}
+            entry["card"], entry["column"] = entry["card"] or {}, entry["column"] or {}
         return {**found, "metrics": metrics} if metrics else found
 
     def _read(self, name: str, spec: schema.Spec) -> dict[str, Any]:
@@ -262,7 +262,8 @@ class RunDir(Run):
         """Merges `changes` into `status.json`; run id, pid, host and the time of the change are added."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.__dict__.pop("status", None)  # another process may have written since
-        old = {"run_id": self.id, "started": now, "error": None} | self.status
+        kind = {"model": self.choices.get("model"), "data": self.data}
+        old = {"run_id": self.id, **kind, "started": now, "error": None} | self.status
         now_here = {"updated": now, "pid": os.getpid(), "host": socket.gethostname()}
         self._write("status.json", old | now_here | changes, durable)
 

@@ -31,8 +31,10 @@ CARD: Spec = {
     "better": "text?", "kind": "text?", "split": "text?", "weights": "text?", "sampler": "text?", "command": "text?",
     "chosen_by": "text?", "floor": "number?", "standard_error": "number?", "n": "number?", "references": ("number?",),
 }  # fmt: skip
+COLUMN: Spec = {"order": ["number"], "main": "flag?", "headline": "whole?"}
+"""A number's place in tables, as its measure declares it."""
 RECORD: Spec = {
-    "metrics": ({"value": "number?", "unit": "text?", "card": CARD, "na": "text?"},),
+    "metrics": ({"value": "number?", "unit": "text?", "card": CARD, "na": "text?", "column": COLUMN},),
     "improving": "flag?",
     "objective": ("text",),
     "cost": {
@@ -44,7 +46,8 @@ RECORD: Spec = {
     "stopped_early": {"by": "text", "images_seen": "whole", "of_images": "whole"},
 }  # fmt: skip
 STATUS: Spec = {
-    "run_id": "text", "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",
+    "run_id": "text", "model": "text?", "data": "text?",
+    "state": "state", "started": "time", "updated": "time", "error": "text?", "pid": "whole",
     "host": "text", "threads": "whole", "images_seen": "whole", "budget_images": "whole", "settled_images": "number?",
     "identity": "text", "fingerprint": "text?", "own": ({"path": "text", "sha256": "text"},),
     "commit": "text?", "command": "text?", "units": ("text",),
@@ -56,6 +59,7 @@ CONFIG: Spec = {
     "budget": {"epochs": "number?", "images": "number?"}, "selection": {"metric": "text", "every": "number"},
     "data": ("any",), "network": ("any",), "model": ("any",), "optimizer": ("any",), "trainer": ("any",),
     "metrics": ("any",), "features": ("any",), "logger": ("any",), "tags": ["text"], "retry": "text?",
+    "order": "number?",
 }  # fmt: skip
 SPEC: Spec = {
     "shape": ["whole"], "levels": "whole?", "n_train": "whole", "n_classes": "whole?", "factors": ["whole"], "low": "text",
@@ -63,7 +67,7 @@ SPEC: Spec = {
 }  # fmt: skip
 SWEEP: Spec = {
     "name": "text", "group": "text", "started": "time?", "ended": "time?", "command": "text", "host": "text",
-    "parallel": "whole?", "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text"}],
+    "parallel": "whole?", "stopped": "flag?", "jobs": [{"run": "text", "overrides": "text", "model": "text?", "data": "text?"}],
 }  # fmt: skip
 STUDY: Spec = {
     "name": "text", "trials": "whole", "complete": "whole", "pruned": "whole", "failed": "whole", "running": "whole",

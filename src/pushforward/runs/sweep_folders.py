@@ -75,6 +75,12 @@ class Sweep:
         jobs = self.written.get("jobs") or []
         return list(dict.fromkeys(job["run"] for job in jobs if is_name(job.get("run", ""))))
 
+    @cached_property
+    def kinds(self) -> dict[str, tuple[str, str]]:
+        """Names of recipe and data of each job's run, where the sweep has written them."""
+        jobs = self.written.get("jobs") or []
+        return {job["run"]: (job["model"], job["data"]) for job in jobs if job.get("model") and job.get("data")}
+
     def runs(self, known: Mapping[str, Run] | None = None) -> list[Run]:
         """A Run for each job, `known` ones by id; a job that has not begun has a Run without files, of state new."""
         return [(known or {}).get(name) or Run(self.runs_dir / name) for name in self.run_ids]

@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+COLUMNS: Mapping[str, Mapping[str, Any]] = {
+    "parameters": {"order": [150, 0], "main": True}, "wall_time": {"order": [160, 0]},
+    "images_per_second": {"order": [160, 1]},
+}  # fmt: skip
+"""Where these numbers stand in tables: the parameters as the measure `cost` has them."""
+
 
 def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{"parameters", "wall_time", "images_per_second"}: those that the record's `cost` has.
@@ -25,7 +31,7 @@ def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "images_per_second": (cost.get("images_per_second"), "images/s", timed | {"better": "higher"}),
     }
     return {
-        name: {"value": float(value), "unit": unit, "card": card, "na": None}
+        name: {"value": float(value), "unit": unit, "card": card, "na": None, "column": COLUMNS[name]}
         for name, (value, unit, card) in found.items()
         if value is not None
     }

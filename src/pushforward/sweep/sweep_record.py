@@ -14,7 +14,7 @@ from typing import Any
 from pushforward import config, run_identity
 from pushforward.atomic_files import Lock, write_whole
 from pushforward.errors import PushforwardError, Unreadable
-from pushforward.runs import Run, runs_dir, schema
+from pushforward.runs import Run, data_name, runs_dir, schema
 from pushforward.runs.sweep_folders import FILE
 from pushforward.training.loggers import SWEEP
 
@@ -35,7 +35,10 @@ def recorded(
     lock.acquire()
     old = read(folder)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    jobs = [{"run": config.run_id(f), "overrides": " ".join(o)} for f, o in zip(frozen, overrides, strict=True)]
+    jobs = [
+        {"run": config.run_id(f), "overrides": " ".join(o), "model": f["choices"].get("model"), "data": data_name(f)}
+        for f, o in zip(frozen, overrides, strict=True)
+    ]
     content = {
         "name": varied(overrides), "group": group(frozen, overrides),
         "started": now, "command": " ".join(sys.argv), "host": socket.gethostname(),

@@ -1,12 +1,11 @@
 """A sweep's summary as a table in W&B, beside its jobs; a sweep is never lost to it."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from pushforward import config
-from pushforward.report.tables import ORDER
+from pushforward.report.columns import all_numbers, ordered
 from pushforward.runs import Run, runs_dir
 from pushforward.sweep import sweep_record
 
@@ -42,15 +41,9 @@ def table(frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]]) 
     asked = [dict(part.partition("=")[::2] for part in job) for job in overrides]
     keys = list(dict.fromkeys(key for job in asked for key in job))
     varied = [key for key in keys if len({job.get(key) for job in asked}) > 1]
-    measured = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    numbers = sorted(measured, key=place)[:MOST]
+    numbers = ordered(all_numbers(runs))[:MOST]
     rows = [
         [run.id, run.state, *(job.get(key) for key in varied), *(run.value(name) for name in numbers)]
         for run, job in zip(runs, asked, strict=True)
     ]
     return ["run", "state", *varied, *numbers], rows
-
-
-def place(name: str) -> int:
-    """Where a table of all measures has this one."""
-    return next((i for i, pattern in enumerate(ORDER) if fnmatchcase(name, pattern)), len(ORDER))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pushforward.data import DataModule
 from pushforward.families import Family
+from pushforward.report.columns import main
 from pushforward.report.plain_tables import figure
 from pushforward.runs import RunDir
 from pushforward.training import build
@@ -47,10 +48,8 @@ SHOWN = 6
 
 def summary(run: RunDir) -> str:
     """How the run ended and its headline numbers, a line each; `pushforward show run` has all."""
-    from pushforward.report.tables import METRICS
-
     measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
-    names = ([name for name in METRICS if name in measured] or list(measured))[:SHOWN]
+    names = main(measured)[:SHOWN]
     width, state = max(map(len, names), default=0), run.status.get("state")
     lines = [f"finished {run.id}" if state == "finished" else f"measured, though {state}: {run.id}"]
     lines += [

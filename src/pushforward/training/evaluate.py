@@ -11,7 +11,8 @@ from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.protocol.features import Features, NoFeatures
-from pushforward.protocol.subject import Checks, Entries, Measure, Subject, no_images
+from pushforward.protocol.measure import Measure
+from pushforward.protocol.subject import Entries, Subject, no_images
 from pushforward.runs import RunDir
 from pushforward.training import build, checkpoints
 from pushforward.training.console import say
@@ -20,6 +21,8 @@ from pushforward.training.missing_results import Gaps, Stages, apart
 __all__ = ["choose", "during", "evaluate", "features_for"]
 
 Settings = Mapping[str, Any]
+Measuring = Callable[[Subject], Entries]
+"""A `Measure`, or whatever else measures a subject."""
 BEFORE: dict[str, dict[str, Any]] = {
     "lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", "_partial_": True}
 }
@@ -108,7 +111,7 @@ def evaluate(
     return entries, gaps
 
 
-def measured(measure: Measure, subject: Subject) -> Entries:
+def measured(measure: Measuring, subject: Subject) -> Entries:
     """What a measure gives. Raises PushforwardError where it fails for want of images."""
     try:
         return measure(subject)
@@ -130,7 +133,7 @@ def checked(entries: Any) -> Entries:
     return dict(entries)
 
 
-def measures(settings: Settings | None) -> dict[str, Measure]:
+def measures(settings: Settings | None) -> dict[str, Measuring]:
     """The measures of a config's `metrics`, by name: its entries with a `_target_`."""
     return {
         name: build.make(node, f"metrics.{name}")
@@ -144,11 +147,11 @@ def check_measures(settings: Settings | None, family: Family, data: DataModule) 
     subject, known = subject_of(family, data, None, settings or {}), measures(settings)
     check_during(settings, known)
     for measure in known.values():
-        if isinstance(measure, Checks):
+        if isinstance(measure, Measure):
             measure.check(subject)
 
 
-def check_during(settings: Settings | None, known: Mapping[str, Measure]) -> list[str]:
+def check_during(settings: Settings | None, known: Mapping[str, Measuring]) -> list[str]:
     """The measures that `metrics.during` names. Raises PushforwardError where one is not among those known."""
     wanted = list((settings or {}).get("during") or [])
     unknown = [name for name in wanted if name not in known]

@@ -19,7 +19,7 @@ class NoFeatures(Exception):
 class Features(Protocol):
     """Images (n, c, h, w) in [0, 1] → features (n, d), float32. The same for every run of a data set.
 
-    Beside these, `logits(images) -> (n, k)` where a classifier is behind them; with `classes`, see `Classifies`.
+    Beside these they may have logits (`HasLogits`) and know the data's own classes (`Classifies`).
 
     name: stands in the names of numbers, `fd_<name>`. card: what a number computed on them hangs on, flat and plain, with
     `features` (the name) and `features_hash`, equal where two numbers compare: without it no reference is kept on disk.
@@ -36,12 +36,17 @@ class Features(Protocol):
 
 
 @runtime_checkable
-class Classifies(Features, Protocol):
+class HasLogits(Protocol):
+    """Features with a classifier behind them."""
+
+    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]: ...
+
+
+@runtime_checkable
+class Classifies(Features, HasLogits, Protocol):
     """Features of a classifier of the data's own classes."""
 
-    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]: ...
-
-    def classes(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
+    def classes(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
         """The share of images taken for each class."""
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -43,17 +43,17 @@ class FeatureExtractor:
         self.hash, self.accuracy, self.source = hash, accuracy, source
         self._network = network.float().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 84"]:
-        return self._batched(self._network.features, x)
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 84"]:
+        return self._batched(self._network.features, images)
 
-    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        return self._batched(self._network, x)
+    def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        return self._batched(self._network, images)
 
-    def classes(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
+    def classes(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
         """Share of images taken for each class."""
-        return mode_histogram(self.logits(x))
+        return mode_histogram(self.logits(images))
 
-    def to(self, device: torch.device | str) -> "FeatureExtractor":
+    def to(self, device: torch.device | str) -> Self:
         """The same extractor, moved."""
         self._network.to(device)
         return self
