@@ -21,7 +21,7 @@ VAE = (
     "model=vae", "data.binarize=dynamic", "weighting=warmup", "weighting.epochs=2", "optimizer.model.ema=0.9",
     "optimizer.model.schedule={_target_: pushforward.schedules.Cosine, warmup: 0.5}",
 )  # fmt: skip
-GAN = ("model=gan", "network=mlp", "optimizer.generator.ema=0.9")
+GAN = ("model=conditional_gan", "network=mlp", "optimizer.generator.ema=0.9")
 FAMILIES = {"vae": VAE, "gan": GAN}
 KILLED_AT = 300
 """Steps of the first player, in the middle of an epoch of 158 steps and of a block of 16."""

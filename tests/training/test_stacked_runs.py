@@ -16,7 +16,7 @@ from pushforward.training import stacked_runs
 from pushforward.training.checkpoints import load
 
 Compose = Callable[..., dict[str, Any]]
-VAE = ("model=vae", "budget.epochs=3", "selection.every=0.5", "optimizer.model.ema=0.9")
+VAE = ("model=vae", "condition=labels", "budget.epochs=3", "selection.every=0.5", "optimizer.model.ema=0.9")
 GAN = ("model=gan", "network=mlp", "budget.epochs=2")
 
 

@@ -169,6 +169,7 @@ def sample(args: list[str]) -> int:
     parser.add_argument("run", help="RUN")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--label", type=int, help="of a conditional model: the class of all, counted from 0")
     parser.add_argument("--out", type=Path, default=Path("samples.png"))
     add_allow_modules(parser)
     asked = parser.parse_args(args)
@@ -189,6 +190,7 @@ def sample(args: list[str]) -> int:
     from pushforward.training.load_run import load
 
     with allowed(words(asked.allow_modules)):
-        samples({"x": load(found[0]).sample(asked.n, seed=asked.seed).numpy()}, asked.out, asked.n)
+        drawn = load(found[0]).sample(asked.n, asked.seed, asked.label)
+        samples({"x": drawn.numpy()}, asked.out, asked.n)
     print(asked.out)
     return 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from pushforward import data_identity
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
-from pushforward.families import Decodes, Encodes, Family, Reconstructs, Samples
+from pushforward.families import ClassConditional, Decodes, Encodes, Family, Reconstructs, Samples
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
@@ -77,12 +77,19 @@ class Trained:
         return build.build_data(self.config)
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """n samples, (n, *shape), in the data's own range and unit."""
+    def sample(self, n: int, seed: int = 0, y: Tensor | int | None = None) -> Tensor:
+        """n samples, (n, *shape), in the data's own range and unit; y: the class of all, or of each, of a conditional model."""
         family = self.able(Samples, "has no prior to sample from; its codes need a density")
         g = generator(self.family.device, seed, "samples")
-        drawn = torch.cat([family.sample(min(1000, n - i), g) for i in range(0, n, 1000)])
-        return self.spec.original(drawn)
+        sizes = [min(1000, n - i) for i in range(0, n, 1000)]
+        if y is None:
+            return self.spec.original(torch.cat([family.sample(size, g) for size in sizes]))
+        told = self.able(ClassConditional, "takes no labels")
+        labels = y if isinstance(y, Tensor) else torch.full((n,), y)
+        if labels.shape != (n,):
+            raise PushforwardError(f"y: give one label, or {n} of them, one for each sample")
+        parts = zip(sizes, labels.split(1000), strict=True)
+        return self.spec.original(torch.cat([told.sample(size, g, own) for size, own in parts]))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
