@@ -12,7 +12,8 @@ from pushforward.spec import DataSpec
 
 
 def passed(x: torch.Tensor, params: torch.Tensor, likelihood: Likelihood) -> AutoencoderPass:
-    return AutoencoderPass(x, Code(torch.zeros(len(x), 1)), params, likelihood, None, likelihood.spec)
+    z = torch.zeros(len(x), 1)
+    return AutoencoderPass(x, Code(z), z, params, likelihood, None, likelihood.spec)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (2,)])

@@ -13,7 +13,7 @@ from pushforward.objectives.sparsity import bernoulli_kl
 
 
 def passed(z: torch.Tensor) -> SimpleNamespace:
-    return SimpleNamespace(code=Code(z))
+    return SimpleNamespace(code=Code(z), z=z)
 
 
 def test_it_is_torchs_divergence() -> None:
