@@ -24,7 +24,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 CASES = {
     "pushforward ev": ["evaluate"],
-    "pushforward train model=v": ["model=vae", "model=vamp_vae"],
+    "pushforward train model=v": ["model=vae", "model=vamp_vae", "model=vq_vae"],
     "pushforward train -m model=vae,ga": ["model=vae,gan"],
     "pushforward train weighting=w": ["weighting=warmup"],
     "pushforward train model=gan n_cr": [],

@@ -62,14 +62,14 @@ def frozen_of(recipe: str, network: str, *more: str) -> dict[str, Any]:
 
 
 def build(case: Case, seed: int = 1) -> Family:
-    """The recipe's family; where it refuses the data and names a likelihood that takes them, with that one."""
+    """The recipe's family; where it refuses the data and names a likelihood or code that takes them, with that one."""
     try:
         return build_family({**frozen_of(case.recipe, case.network), "seed": seed}, spec_of(case.shape))
     except PushforwardError as error:
-        if "likelihood=gaussian" not in str(error):
+        remedies = [remedy for remedy in ("likelihood=gaussian", "model.code=vector") if remedy in str(error)]
+        if not remedies:
             raise
-        frozen = frozen_of(case.recipe, case.network, "likelihood=gaussian")
-        return build_family({**frozen, "seed": seed}, spec_of(case.shape))
+        return build_family({**frozen_of(case.recipe, case.network, *remedies), "seed": seed}, spec_of(case.shape))
 
 
 def walk() -> Iterator[tuple[Case, str | None]]:

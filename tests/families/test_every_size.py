@@ -18,6 +18,8 @@ from pushforward.training.build import build_family
 ROLE = {"ddpm": "field", "flow_matching": "field"}
 """What a recipe needs of its network, where it is no encoder and decoder."""
 NONE = ("realnvp", "spline_flow")
+MAPS = ("vq_vae",)
+"""Recipes whose codes are maps."""
 SMALL = {
     "mlp": ["network.hidden=[8]"], "linear": [], "conv": ["network.width=2"], "resnet": ["network.width=2"],
     "unet": ["network.width=4"], None: ["model.bijection.transforms=2", "model.bijection.hidden=[4]"],
@@ -37,6 +39,8 @@ def networks(recipe: str) -> list[str | None]:
     """Those of the role that a recipe needs; a linear field of a large image has a weight for each pair of pixels."""
     if recipe in NONE:
         return [None]
+    if recipe in MAPS:
+        return [*WITH_ROLE["map decoder"]]
     having = WITH_ROLE[ROLE.get(recipe, "decoder")]
     return [*having, *(["linear"] if recipe not in ROLE else [])]
 

@@ -21,6 +21,8 @@ CASES = {
     "vae_free_bits": ("model=vae", "weighting=free_bits"),
     "vae_score": ("model=vae", "model.gradient=score"),
     "sparse_ae": ("model=sparse_ae",),
+    # float64: near a boundary between two vectors rounding decides
+    "vq_vae": ("model=vq_vae", *CONV, "network.norm=none", "model.bottleneck.entries=32", "precision=fp64"),
     "gan": ("model=gan", "network=mlp"),
     "gan_conv": ("model=gan", *CONV, "network.norm=batch", "model.critic.norm=batch"),
     "wgan_gp": ("model=wgan_gp", "network=mlp", "precision=fp64"),  # a difference of scores: float32 cancels

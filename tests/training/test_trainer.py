@@ -24,7 +24,7 @@ SIZED = {
     "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
 }  # fmt: skip
 N, PARTS = 12, 3
-COUPLED = {"beta_tc_vae": "TotalCorrelation", "sparse_ae": "ActivationKL"}
+COUPLED = {"beta_tc_vae": "TotalCorrelation", "sparse_ae": "ActivationKL", "vq_vae": "Perplexity"}
 """Recipes with a term that is no mean over images."""
 
 

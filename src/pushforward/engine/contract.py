@@ -19,7 +19,7 @@ class Loss(NamedTuple):
 
     total: the scalar that is differentiated, or a surrogate with the gradient wanted.
     terms: the unweighted terms, (n,) per image, or () where a term couples the batch; never the surrogate.
-    stats: what `absorb` wants to know after the step.
+    stats: what `absorb` wants to know after the step, each a mean over the batch: parts and processes are averaged.
     """
 
     total: Tensor

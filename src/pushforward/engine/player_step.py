@@ -96,7 +96,7 @@ class PlayerStep:
             terms, stats = self.backward(batch, noise)
         else:
             each = [self.backward(*part) for part in divided(batch, noise, self.parts)]
-            terms, stats = joined([part[0] for part in each]), joined([part[1] for part in each])
+            terms, stats = joined_terms([part[0] for part in each]), mean_stats([part[1] for part in each])
         return [parameter.grad for parameter in self.own], terms, stats
 
     def backward(self, batch: Batch, noise: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -165,13 +165,18 @@ def divided(batch: Batch, noise: Noise, parts: int) -> list[tuple[Batch, Noise]]
     ]
 
 
-def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Terms or stats of equal parts as those of the whole: one after the other per image, else their mean."""
+def joined_terms(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Terms of equal parts as those of the whole: one after the other per image, else their mean."""
     return {
         key: torch.cat(values) if values[0].ndim else torch.stack(values).mean()
         for key in parts[0]
         for values in [[part[key].detach() for part in parts]]
     }
+
+
+def mean_stats(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Stats of equal parts as those of the whole."""
+    return {key: torch.stack([part[key].detach() for part in parts]).mean(0) for key in parts[0]}
 
 
 def forked(device: torch.device) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
 from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass
 from pushforward.objectives.penalties import R1, GradientPenalty
+from pushforward.objectives.quantization import Commitment, Perplexity
 from pushforward.objectives.reconstruction import Reconstruction
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
@@ -27,6 +28,7 @@ __all__ = [
     "ActivationKL",
     "AutoencoderPass",
     "Capacity",
+    "Commitment",
     "Constant",
     "CriticPass",
     "Cyclical",
@@ -45,6 +47,7 @@ __all__ = [
     "NonSaturatingCritic",
     "NonSaturatingGenerator",
     "Objective",
+    "Perplexity",
     "Reconstruction",
     "SaturatingGenerator",
     "Term",

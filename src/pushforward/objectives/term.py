@@ -73,5 +73,6 @@ class Objective(nn.Module, Generic[P]):
         return total, values, contributions
 
     def describe(self) -> str:
-        """The objective as an equation: `−log p(x|z) + 4·KL(q(z|x)‖p(z))`."""
-        return " + ".join(term.weight.describe(term.symbol) for term in self.terms.values())
+        """The objective as an equation, `−log p(x|z) + 4·KL(q(z|x)‖p(z))`; a term of weight 0 is reported and no part of it."""
+        said = [term.weight.describe(term.symbol) for term in self.terms.values()]
+        return " + ".join(filter(None, said))

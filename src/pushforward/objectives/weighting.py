@@ -26,7 +26,7 @@ class Weight(nn.Module, ABC):
 
     @abstractmethod
     def describe(self, symbol: str) -> str:
-        """The weighted term as it stands in an equation."""
+        """The weighted term as it stands in an equation; empty where it is not in it."""
 
     @abstractmethod
     def settled(self) -> float:
@@ -47,7 +47,7 @@ class Constant(Weight):
 
     def describe(self, symbol: str) -> str:
         beta = float(self.beta)
-        return symbol if beta == 1 else f"{beta:g}·{symbol}"
+        return symbol if beta == 1 else f"{beta:g}·{symbol}" * (beta != 0)
 
     def settled(self) -> float:
         return 0.0
