@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import mutual_info_score
 
 from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
-from pushforward.metrics.aggregate import ActiveUnits, PartsOfRate, active_units, parts_of_rate
+from pushforward.metrics.aggregate import active_units, parts_of_rate
 
 NAMES = ("mutual_information", "total_correlation", "dimension_kl", "marginal_kl")
 
@@ -80,27 +80,3 @@ def test_active_units_are_counted_by_the_variance_of_the_mean() -> None:
     assert active_units(mean) == 2
     assert active_units(mean, 0.003) == 3
     assert active_units(mean, 0.5) == 1
-
-
-def test_batches_are_the_whole_and_two_processes_are_one(two_processes) -> None:  # type: ignore[no-untyped-def]
-    z, mean, log_std = gaussian_codes(50, 0.5, 2)
-    log_prior = log_standard_normal(z)
-    mean[:, 0] *= 0.05
-    wanted = {name: part.value for name, part in parts_of_rate(z, mean, log_std, log_prior).items()}
-    one, units = PartsOfRate(), ActiveUnits(3)
-    for rows in torch.arange(50).split(20):
-        one.update(z[rows], mean[rows], log_std[rows], log_prior[rows])
-        units.update(mean[rows])
-    assert {k: float(v) for k, v in one.compute().items()} == pytest.approx(wanted, rel=1e-12)
-    assert int(units.compute()) == active_units(mean) == 2
-    body = """
-from pushforward.metrics.aggregate import ActiveUnits, PartsOfRate
-parts, units = PartsOfRate(), ActiveUnits(3)
-parts.update(*mine); units.update(mine[1])
-found = {k: float(v) for k, v in parts.compute().items()} | {"units": int(units.compute())}
-"""
-    found = two_processes(body, z, mean, log_std, log_prior)
-    assert len(found) == 2
-    for rank in found:
-        assert rank.pop("units") == 2
-        assert rank == pytest.approx(wanted, rel=1e-10)  # float64, 50 summands

@@ -207,24 +207,3 @@ def test_a_factor_that_does_not_vary_is_refused():
     v[:, 1] = 2
     with pytest.raises(PushforwardError, match="one value"):
         dis.scores(v.float(), v, v.float(), v, partial(generator, "cpu", 0), QUICK)
-    with pytest.raises(PushforwardError, match="held out"):
-        dis.Disentanglement().compute()
-
-
-def test_two_processes_equal_one(two_processes):
-    z, v = rotated(factors(500, 0)), factors(500, 0)
-    settings = "Settings(votes=300, test_votes=200, trees=2)"
-    body = f"""
-from pushforward.metrics.disentanglement import Disentanglement, Settings
-metric = Disentanglement({settings})
-metric.update(mine[0], mine[1])
-metric.update(mine[2], mine[3], held_out=True)
-found = metric.compute()
-"""
-    w = factors(500, 1)
-    found = two_processes(body, z, v, rotated(w), w)
-    one = dis.Disentanglement(dis.Settings(votes=300, test_votes=200, trees=2))
-    for part in (slice(0, 100), slice(100, None)):
-        one.update(z[part], v[part])
-        one.update(rotated(w)[part], w[part], held_out=True)
-    assert len(found) == 2 and all(rank == pytest.approx(one.compute(), abs=1e-9) for rank in found)

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics import dimension_moments
-from pushforward.metrics.gradients import GradientSpread, GradientVariance, disagreement, gradient_spread
+from pushforward.metrics.gradients import GradientSpread, disagreement, gradient_spread
 
 
 def noisy(g: torch.Generator) -> torch.Tensor:
@@ -49,33 +48,3 @@ def test_disagreement_is_one_where_means_are_equal() -> None:
 def test_one_draw_has_no_variance() -> None:
     with pytest.raises(PushforwardError, match="1 draw; a variance needs at least 2"):
         gradient_spread(noisy, 1, torch.Generator())
-
-
-def test_spread_merges_parts_of_any_size() -> None:
-    x = 1e6 + torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    parts = [dimension_moments.of(x[rows]) for rows in torch.arange(50).split(17)] + [dimension_moments.empty(4)]
-    mean, variance = dimension_moments.mean_and_variance(dimension_moments.merge(torch.stack(parts)))
-    torch.testing.assert_close(mean, x.mean(0), rtol=1e-14, atol=0)
-    torch.testing.assert_close(variance, x.var(0), rtol=1e-8, atol=0)  # 1e6 · 1e-16 beside 1
-
-
-def test_two_processes_equal_one(two_processes) -> None:  # type: ignore[no-untyped-def]
-    gradients = torch.randn(50, 5, generator=torch.Generator().manual_seed(0)) + 3
-    one = GradientVariance(5)
-    for g in gradients:
-        one.update(g)
-    wanted = {name: float(value) for name, value in one.compute().items()}
-    assert wanted["total_variance"] == pytest.approx(float(gradients.double().var(0).sum()), rel=1e-12)
-    found = two_processes(
-        """
-from pushforward.metrics.gradients import GradientVariance
-metric = GradientVariance(5)
-for g in mine[0]:
-    metric.update(g)
-found = {k: float(v) for k, v in metric.compute().items()}
-""",
-        gradients,
-    )
-    assert len(found) == 2
-    for rank in found:
-        assert rank == pytest.approx(wanted, rel=1e-12)

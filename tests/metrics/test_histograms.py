@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics.histograms import LabelHistogram, PixelHistogram, label_entropy, shares
+from pushforward.metrics.histograms import PixelHistogram, label_entropy, shares
 
 LEVELS = 5
 
@@ -58,30 +58,9 @@ def test_code_length_is_the_entropy_and_its_excess() -> None:
     assert math.isfinite(length) and length > float(test.compute()["marginal"])
 
 
-def test_label_entropy_and_histogram() -> None:
+def test_label_entropy() -> None:
     y = torch.tensor([0, 0, 1, 3])
     assert float(label_entropy(y, unit="bits")) == pytest.approx(1.5)
-    found = LabelHistogram(5)
-    found.update(y[:1])
-    found.update(y[1:])
-    assert found.compute().tolist() == [0.5, 0.25, 0, 0.25, 0]
-
-
-def test_two_processes_equal_one(two_processes) -> None:
-    x, y = images(), torch.arange(50) % 7
-    body = """
-from pushforward.metrics.histograms import LabelHistogram, PixelHistogram
-pixels, labels = PixelHistogram(24, 5), LabelHistogram(7)
-pixels.update(mine[0]); labels.update(mine[1])
-found = {"labels": labels.compute().tolist(), **{k: float(v) for k, v in pixels.compute().items()}}
-"""
-    one = {name: float(value) for name, value in histogram(x).compute().items()}
-    labels = LabelHistogram(7)
-    labels.update(y)
-    ranks = two_processes(body, x, y)
-    assert len(ranks) == 2
-    for rank in ranks:
-        assert rank == {"labels": labels.compute().tolist(), **one}  # counts are integers: bit for bit
 
 
 @pytest.mark.parametrize(
@@ -90,7 +69,6 @@ found = {"labels": labels.compute().tolist(), **{k: float(v) for k, v in pixels.
         (lambda: histogram(torch.full((1, 2, 3, 4), LEVELS)), "levels 0 … 4"),
         (lambda: histogram(torch.zeros(1, 5, dtype=torch.uint8)), "24 pixels"),
         (lambda: PixelHistogram(2, 2).compute(), "counted nothing"),
-        (lambda: LabelHistogram(2).update(torch.tensor([2])), "none of 2 classes"),
         (lambda: shares(torch.zeros(3)), "counted nothing"),
     ],
 )

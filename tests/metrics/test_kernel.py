@@ -5,7 +5,7 @@ import torch
 from torchmetrics.image.kid import poly_mmd
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics.kernel import KernelDistanceMetric, kernel_distance
+from pushforward.metrics.kernel import kernel_distance
 
 
 def normal(n: int, d: int, seed: int, shift: float = 0.0) -> torch.Tensor:
@@ -44,19 +44,3 @@ def test_mean_zero_under_equality_and_errors_that_tell_the_spread() -> None:
 def test_one_image_has_no_pairs() -> None:
     with pytest.raises(PushforwardError, match="pairs need at least 2"):
         kernel_distance(normal(1, 3, 0), normal(5, 3, 1))
-
-
-def test_two_processes_equal_one(two_processes) -> None:  # type: ignore[no-untyped-def]
-    x, y = normal(50, 5, 0), normal(50, 5, 1, 0.5)
-    body = """
-from pushforward.metrics.kernel import KernelDistanceMetric
-metric = KernelDistanceMetric()
-metric.update(mine[0], real=False); metric.update(mine[1], real=True)
-found = {"value": float(metric.compute())}
-"""
-    metric = KernelDistanceMetric()
-    metric.update(x, real=False)
-    metric.update(y, real=True)
-    one = float(metric.compute())
-    assert one == kernel_distance(x, y).value
-    assert all(f["value"] == pytest.approx(one, rel=1e-12) for f in two_processes(body, x, y))

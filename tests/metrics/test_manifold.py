@@ -7,7 +7,6 @@ from prdc import compute_prdc
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics.manifold import (
-    PrecisionRecallDensityCoverage,
     precision_recall_density_coverage,
     radii,
     within,
@@ -90,20 +89,3 @@ def test_copies_have_density_one_and_cover_all() -> None:
     real = normal(300, 8, 0) + 5
     found = precision_recall_density_coverage(real, real[torch.arange(299, -1, -1)], 5, block=77)
     assert found == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
-
-
-def test_two_processes_equal_one(two_processes) -> None:  # type: ignore[no-untyped-def]
-    real, fake = normal(120, 5, 0), normal(120, 5, 1)
-    body = """
-from pushforward.metrics.manifold import PrecisionRecallDensityCoverage
-metric = PrecisionRecallDensityCoverage(3)
-for chunk in mine[0].split(20): metric.update(chunk, real=True)
-metric.update(mine[1], real=False)
-found = {k: float(v) for k, v in metric.compute().items()}
-"""
-    metric = PrecisionRecallDensityCoverage(3)
-    metric.update(real, real=True)
-    metric.update(fake, real=False)
-    one = {k: float(v) for k, v in metric.compute().items()}
-    assert one == precision_recall_density_coverage(real, fake, 3)
-    assert two_processes(body, real, fake) == [one, one]

@@ -8,7 +8,7 @@ import torch
 
 from pushforward.data.sources.densities import grid, ring
 from pushforward.errors import PushforwardError
-from pushforward.metrics.modes import ModeCoverage, high_quality_of_truth, mode_coverage, nearest_mode
+from pushforward.metrics.modes import high_quality_of_truth, mode_coverage, nearest_mode
 
 N = 20_000
 
@@ -48,25 +48,10 @@ def test_distances_do_not_cancel_far_from_the_origin() -> None:
     assert torch.allclose(distance, torch.full((2,), math.sqrt(2) * 1e-3, dtype=torch.float64), rtol=1e-6)
 
 
-def test_two_processes_and_batches_equal_one(two_processes) -> None:
-    x, _ = grid().sample(500, torch.Generator().manual_seed(0))
-    body = """
-from pushforward.data.sources.densities import grid
-from pushforward.metrics.modes import ModeCoverage
-metric = ModeCoverage(grid().modes, 0.05)
-for part in mine[0].split(70):
-    metric.update(part)
-found = {name: float(value) for name, value in metric.compute().items()}
-"""
-    one = mode_coverage(x, grid().modes, 0.05)
-    ranks = two_processes(body, x)
-    assert len(ranks) == 2 and all(rank == one for rank in ranks)  # counts are integers: bit for bit
-
-
 def test_refusals() -> None:
     with pytest.raises(PushforwardError, match="expected σ > 0"):
-        ModeCoverage(torch.zeros(1, 2), 0.0)
+        mode_coverage(torch.zeros(1, 2), torch.zeros(1, 2), 0.0)
     with pytest.raises(PushforwardError, match="expected \\(n, 2\\)"):
         mode_coverage(torch.zeros(3, 3), torch.zeros(1, 2), 1.0)
     with pytest.raises(PushforwardError, match="counted nothing"):
-        ModeCoverage(torch.zeros(1, 2), 1.0).compute()
+        mode_coverage(torch.zeros(0, 2), torch.zeros(1, 2), 1.0)

@@ -71,22 +71,3 @@ def test_a_factor_that_never_changes_has_no_error():
     f = torch.stack([torch.arange(50), torch.ones(50).long()], 1)
     errors = linear_error(f.float(), f, f.float(), f)
     assert float(errors[0]) < 1e-12 and bool(errors[1].isnan())
-
-
-BODY = """
-import torch
-from pushforward.metrics.probes import Probe, knn_accuracy
-metric = Probe(knn_accuracy)
-a, y, b, truth = mine
-metric.update(a, y, train=True)
-metric.update(b, truth, train=False)
-found = {"accuracy": float(metric.compute())}
-"""
-
-
-def test_two_processes_equal_one(two_processes):
-    sets = (*split(200, 6, 2, 0), *split(100, 6, 2, 1))
-    expected = knn_accuracy(*sets)
-    assert 0.25 < expected < 1
-    for found in two_processes(BODY, *sets):
-        assert found["accuracy"] == pytest.approx(expected, abs=1e-12)

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import (
 from torchmetrics.image import PeakSignalNoiseRatio
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics.reconstruction import Reconstruction, least_side, ms_ssim, mse, psnr, ssim, window
+from pushforward.metrics.reconstruction import least_side, ms_ssim, mse, psnr, ssim, window
 
 G = torch.Generator().manual_seed(0)
 X, Y = torch.rand(20, 3, 8, 8, generator=G), torch.rand(20, 3, 8, 8, generator=G)
@@ -34,23 +34,6 @@ def test_known_psnr():
     assert psnr(0.01) == pytest.approx(20)
     assert psnr(0.0) == math.inf
     assert psnr(4.0, peak=2.0) == pytest.approx(0)
-
-
-@pytest.mark.parametrize("size", [1, 7, 20])
-def test_batches_do_not_matter(size):
-    metric = Reconstruction()
-    for a, b in zip(X.split(size), Y.split(size), strict=True):
-        metric.update(a, b)
-    values = metric.compute()
-    assert float(values["mse"]) == pytest.approx(float(mse(X, Y).mean()), rel=1e-12)
-    assert float(values["psnr"]) == pytest.approx(psnr(mse(X, Y).mean()), rel=1e-12)
-    assert values["mse"].dtype == torch.float64
-
-
-def test_perfect_reconstruction_is_infinite():
-    metric = Reconstruction()
-    metric.update(X, X)
-    assert float(metric.compute()["psnr"]) == math.inf
 
 
 # Structural similarity -------------------------------------------------------------------------------------------------
@@ -148,23 +131,3 @@ def test_ms_ssim_of_one_scale_is_ssim_and_too_small_images_are_refused():
         ms_ssim(x, y, 2)
     with pytest.raises(PushforwardError, match="there can be 1 to 5"):
         ms_ssim(x, y, 6)
-
-
-def test_two_processes_have_the_structural_similarity_of_one(two_processes):
-    x, y = (torch.cat(side) for side in zip(*pairs((1, 22, 22)), strict=True))
-    body = """
-from pushforward.metrics.reconstruction import StructuralSimilarity
-found = {}
-for scales in (None, 2):
-    metric = StructuralSimilarity(scales)
-    for part in (slice(0, 3), slice(3, None)):
-        metric.update(mine[0][part], mine[1][part])
-    found |= {f"{name} {scales}": float(value) for name, value in metric.compute().items()}
-"""
-    ranks = two_processes(body, x, y)
-    assert len(ranks) == 2
-    for found in ranks:
-        for scales, values in ((None, ssim(x, y)), (2, ms_ssim(x, y, 2))):
-            assert found[f"mean {scales}"] == pytest.approx(float(values.mean()), rel=1e-10)  # float64, 20 summands
-            error = float(values.std() / len(values) ** 0.5)
-            assert found[f"standard_error {scales}"] == pytest.approx(error, rel=1e-10)

@@ -8,8 +8,6 @@ from torchmetrics.image.fid import _compute_fid
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import (
-    FrechetDistance,
-    ModeHistogram,
     class_accuracy,
     class_kl,
     classifier_score,
@@ -106,20 +104,6 @@ def test_bias_of_equal_whitened_distributions():
     assert float(values.mean()) == pytest.approx(expected, abs=4 * float(values.std()) / 40**0.5 + 0.01 * expected)
 
 
-def test_the_metric_is_the_function_whatever_the_batches():
-    x, y = normal(50, D), 2 * normal(40, D, seed=1) + 1
-    metric = FrechetDistance(D)
-    for part in x.float().split(7):
-        metric.update(part, real=True)
-    for part in y.float().split(9):
-        metric.update(part, real=False)
-    assert float(metric.compute()) == pytest.approx(frechet_distance_of(x.float(), y.float()), rel=1e-10)
-    assert metric.real.dtype == torch.float64 and not list(metric.parameters())
-    metric.reset()
-    with pytest.raises(PushforwardError, match="at least 2"):
-        metric.compute()
-
-
 def test_the_protocol_compares_equal_numbers():
     train, test = normal(300, 3), normal(100, 3, seed=1)
     found = fd_protocol(normal(500, 3, seed=2) + 1, test, train)
@@ -143,10 +127,6 @@ def test_subsets_are_fixed_and_leave_global_randomness_alone():
 def test_mode_histogram():
     logits = torch.eye(4)[[0, 0, 0, 2]]
     assert mode_histogram(logits).tolist() == [0.75, 0, 0.25, 0]
-    metric = ModeHistogram(4)
-    for part in logits.split(3):
-        metric.update(part)
-    assert metric.compute().tolist() == [0.75, 0, 0.25, 0]
 
 
 def test_classifier_score_of_sure_and_balanced_predictions_is_the_number_of_classes() -> None:

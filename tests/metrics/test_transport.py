@@ -9,7 +9,7 @@ from scipy.stats import wasserstein_distance
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics.sample import frechet_distance
-from pushforward.metrics.transport import Wasserstein, wasserstein
+from pushforward.metrics.transport import wasserstein
 
 CASES = 20
 ROUNDING = 1e-10
@@ -66,30 +66,6 @@ def test_closed_form_between_gaussians() -> None:
 def test_w1_is_below_w2() -> None:
     for x, y in map(clouds, range(CASES)):
         assert wasserstein(x, y, 1) <= wasserstein(x, y, 2) + ROUNDING
-
-
-def test_two_processes_equal_one(two_processes) -> None:
-    x, y = clouds(5)
-    body = """
-from pushforward.metrics.transport import Wasserstein
-metrics = {p: Wasserstein(p) for p in (1, 2)}
-for metric in metrics.values():
-    metric.update(mine[0], real=True); metric.update(mine[1], real=False)
-found = {f"w{p}": float(metric.compute()) for p, metric in metrics.items()}
-"""
-    ranks = two_processes(body, x, y)
-    assert len(ranks) == 2
-    for rank in ranks:
-        assert rank == pytest.approx({f"w{p}": wasserstein(y, x, p) for p in (1, 2)}, abs=ROUNDING)
-
-
-def test_batches_do_not_matter() -> None:
-    x, y = clouds(2)
-    metric = Wasserstein(2)
-    for part in x.split(25):
-        metric.update(part, real=False)
-    metric.update(y, real=True)
-    assert float(metric.compute()) == wasserstein(x, y, 2)
 
 
 @pytest.mark.parametrize(

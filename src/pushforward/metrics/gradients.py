@@ -6,10 +6,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics import dimension_moments
 
 
 class GradientSpread(NamedTuple):
@@ -47,15 +45,18 @@ def gradient_spread(
     """
     if repeats < 2:
         raise PushforwardError(f"Gradient variance: {repeats} draw; a variance needs at least 2 repeats.")
-    metric: GradientVariance | None = None
-    for _ in range(repeats):
-        g = gradient(generator).detach()
-        metric = metric or GradientVariance(len(g))
-        metric.update(g)
+    mean, deviation = torch.zeros(()), torch.zeros(())
+    for n in range(1, repeats + 1):
+        found = gradient(generator).detach()
+        g = found.to("cpu", torch.float64)
+        if n == 1:
+            mean, deviation = torch.zeros_like(g), torch.zeros_like(g)
+        away = g - mean
+        mean += away / n
+        deviation += away * (g - mean)
         if each is not None:
-            each(g)
-    assert metric is not None
-    return metric.spread_of_draws()
+            each(found)
+    return GradientSpread(mean, deviation / (repeats - 1), repeats)
 
 
 def disagreement(a: GradientSpread, b: GradientSpread) -> float:
@@ -66,31 +67,3 @@ def disagreement(a: GradientSpread, b: GradientSpread) -> float:
     variance = a.variance / a.n + b.variance / b.n
     moves = variance > 0
     return float(((a.mean - b.mean).square()[moves] / variance[moves]).mean())
-
-
-class GradientVariance(Metric):
-    """{"total_variance", "squared_norm"} of flat gradients given one at a time, on any number of processes, float64."""
-
-    full_state_update = False
-    spread: Tensor
-
-    def __init__(self, parameters: int) -> None:
-        super().__init__()
-        self.add_state("spread", dimension_moments.empty(parameters), dist_reduce_fx=dimension_moments.merge)
-
-    def update(self, gradient: Float[Tensor, " p"]) -> None:
-        """Welford's step in place: a merge of states would copy them, ten times the cost."""
-        g = gradient.detach().to(self.spread)
-        count, (mean, deviation) = self.spread[:1], self.spread[1:].chunk(2)
-        count += 1
-        away = g - mean
-        mean += away / count
-        deviation += away * (g - mean)
-
-    def spread_of_draws(self) -> GradientSpread:
-        return GradientSpread(*dimension_moments.mean_and_variance(self.spread), int(self.spread[0]))
-
-    def compute(self) -> dict[str, Tensor]:
-        found = self.spread_of_draws()
-        values = {"total_variance": found.total_variance, "squared_norm": found.squared_norm}
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}

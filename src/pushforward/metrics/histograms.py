@@ -29,26 +29,6 @@ def label_entropy(labels: Int[Tensor, " n"], *, unit: Unit = "nats") -> Float[Te
     return entropy(shares(torch.bincount(labels)), unit=unit)
 
 
-class LabelHistogram(Metric):
-    """Share of each of `classes` among labels (n,), over batches and processes, float64."""
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.add_state("counts", torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, labels: Int[Tensor, " n"]) -> None:
-        found = torch.bincount(labels, minlength=len(self.counts))
-        if len(found) > len(self.counts):
-            raise PushforwardError(f"label {len(found) - 1} is none of {len(self.counts)} classes; give their number.")
-        self.counts += found
-
-    def compute(self) -> Float[Tensor, " k"]:
-        return shares(self.counts)
-
-
 class PixelHistogram(Metric):
     """How often each position of an image takes each level, over batches and processes.
 

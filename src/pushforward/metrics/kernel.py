@@ -5,8 +5,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from pushforward.errors import PushforwardError
 
@@ -57,23 +55,3 @@ def kernel_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], block: int
     value = xx.mean() + yy.mean() - 2 * xy.mean()
     variance = 4 * ((xx - xy).var() / n + (yy - yx).var() / m)
     return KernelDistance(float(value), float(variance.sqrt()))
-
-
-class KernelDistanceMetric(Metric):
-    """Unbiased MMD² between generated and real features, over batches and processes."""
-
-    full_state_update = False
-    real: list[Tensor]
-    fake: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("fake", [], dist_reduce_fx="cat")
-
-    def update(self, features: Float[Tensor, "n d"], *, real: bool) -> None:
-        (self.real if real else self.fake).append(features)
-
-    def compute(self) -> Tensor:
-        found = kernel_distance(dim_zero_cat(self.fake), dim_zero_cat(self.real))
-        return torch.tensor(found.value, dtype=torch.float64)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 
 from pushforward.metrics.distances import squared_blocks
 from pushforward.metrics.manifold import radii, within
@@ -40,11 +39,6 @@ class Remoteness(NamedTuple):
     nearest: Int[Tensor, " m"]
 
 
-def off_manifold(fake: Float[Tensor, "m d"], real: Float[Tensor, "n d"], k: int) -> float:
-    """Share of `fake` outside the manifold of `real`: 1 − precision of Kynkäänniemi et al. 2019."""
-    return float(Manifold.of(real, k).outside(fake).double().mean())
-
-
 def remoteness(fake: Float[Tensor, "m d"], manifold: Manifold) -> Remoteness:
     """How far off the manifold each point is, in radii of the ball that it is relatively nearest to."""
     ratios, nearest = [], []
@@ -53,25 +47,3 @@ def remoteness(fake: Float[Tensor, "m d"], manifold: Manifold) -> Remoteness:
         nearest.append(distances.argmin(1))
         ratios.append((distances / reach).amin(1).sqrt())
     return Remoteness(torch.cat(ratios), torch.cat(nearest))
-
-
-class OffManifold(Metric):
-    """Share of points outside a manifold, over batches and processes.
-
-    The manifold stays outside its state: every process holds all of it.
-    """
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, manifold: Manifold) -> None:
-        super().__init__()
-        self.manifold = manifold
-        self.add_state("counts", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, features: Float[Tensor, "m d"]) -> None:
-        outside = self.manifold.outside(features)
-        self.counts += torch.stack([outside.sum(), outside.new_tensor(len(outside), dtype=torch.int64)])
-
-    def compute(self) -> Float[Tensor, ""]:
-        return self.counts[0].double() / self.counts[1]

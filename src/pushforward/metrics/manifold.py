@@ -3,8 +3,6 @@
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics.distances import BLOCK, rounding, squared_blocks
@@ -56,25 +54,3 @@ def precision_recall_density_coverage(
         "density": balls / (k * len(fake)),
         "coverage": float(held.double().mean()),
     }
-
-
-class PrecisionRecallDensityCoverage(Metric):
-    """{"precision", "recall", "density", "coverage"} of generated against real features, over batches and processes."""
-
-    full_state_update = False
-    real: list[Tensor]
-    fake: list[Tensor]
-
-    def __init__(self, k: int = 5) -> None:
-        super().__init__()
-        self.k = k
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("fake", [], dist_reduce_fx="cat")
-
-    def update(self, features: Float[Tensor, "n d"], *, real: bool) -> None:
-        (self.real if real else self.fake).append(features)
-
-    def compute(self) -> dict[str, Tensor]:
-        real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
-        found = precision_recall_density_coverage(real, fake, self.k)
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}

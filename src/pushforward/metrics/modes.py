@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics.histograms import shares
@@ -27,48 +26,25 @@ def high_quality_of_truth(d: int, near: float = NEAR) -> float:
     return float(torch.special.gammainc(torch.tensor(d / 2, dtype=torch.float64), torch.tensor(near**2 / 2)))
 
 
-class ModeCoverage(Metric):
-    """{"found", "high_quality", "reverse_kl"} of samples of equal isotropic modes, over batches and processes, float64.
+def mode_coverage(
+    x: Float[Tensor, "n d"], modes: Float[Tensor, "k d"], width: float, near: float = NEAR
+) -> dict[str, float]:
+    """{"found", "high_quality", "reverse_kl"} of samples of equal isotropic modes, float64.
 
     found: modes that are the nearest to at least one sample of high quality, one within `near` σ of its nearest mode.
     high_quality: their share of all samples. reverse_kl: KL(samples' shares of nearest modes ‖ uniform), nats, which
     stays finite where modes are missing; for n samples of the truth its mean is about (k − 1)/2n.
     """
-
-    full_state_update = False
-    modes: Tensor
-    assigned: Tensor
-    good: Tensor
-
-    def __init__(self, modes: Float[Tensor, "k d"], width: float, near: float = NEAR) -> None:
-        super().__init__()
-        if not width > 0:
-            raise PushforwardError(f"modes: their width is {width:g}; expected σ > 0.")
-        self.modes, self.width, self.near = modes, width, near
-        for name in ("assigned", "good"):
-            self.add_state(name, torch.zeros(len(modes), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, x: Float[Tensor, "n d"]) -> None:
-        if x.ndim != 2 or x.shape[1] != self.modes.shape[1]:
-            raise PushforwardError(f"modes: samples are {tuple(x.shape)}, expected (n, {self.modes.shape[1]}).")
-        index, distance = nearest_mode(x, self.modes.to(x.device))
-        k = len(self.modes)
-        self.assigned += torch.bincount(index, minlength=k)
-        self.good += torch.bincount(index[distance <= self.near * self.width], minlength=k)
-
-    def compute(self) -> dict[str, Tensor]:
-        found = shares(self.assigned)
-        return {
-            "found": (self.good > 0).sum(),
-            "high_quality": self.good.sum().double() / self.assigned.sum(),
-            "reverse_kl": kl_divergence(found, torch.full_like(found, 1 / len(found))),
-        }
-
-
-def mode_coverage(
-    x: Float[Tensor, "n d"], modes: Float[Tensor, "k d"], width: float, near: float = NEAR
-) -> dict[str, float]:
-    """{"found", "high_quality", "reverse_kl"} of the samples x, as `ModeCoverage` has them."""
-    metric = ModeCoverage(modes, width, near)
-    metric.update(x)
-    return {name: float(value) for name, value in metric.compute().items()}
+    if not width > 0:
+        raise PushforwardError(f"modes: their width is {width:g}; expected σ > 0.")
+    if x.ndim != 2 or x.shape[1] != modes.shape[1]:
+        raise PushforwardError(f"modes: samples are {tuple(x.shape)}, expected (n, {modes.shape[1]}).")
+    index, distance = nearest_mode(x, modes.to(x.device))
+    assigned = torch.bincount(index, minlength=len(modes))
+    good = torch.bincount(index[distance <= near * width], minlength=len(modes))
+    taken = shares(assigned)
+    return {
+        "found": float((good > 0).sum()),
+        "high_quality": float(good.sum().double() / assigned.sum()),
+        "reverse_kl": float(kl_divergence(taken, torch.full_like(taken, 1 / len(taken)))),
+    }

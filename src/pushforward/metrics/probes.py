@@ -1,14 +1,9 @@
 """What a simple reader finds in codes: classes by logistic regression and by neighbours, factors by a linear map."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 
-Read = Callable[[Tensor, Tensor, Tensor, Tensor], Any]
 """(train codes, train targets, test codes, test targets) -> what a probe finds."""
 
 
@@ -81,30 +76,3 @@ def linear_error(
     solution = torch.linalg.lstsq(a.cpu(), y.cpu(), driver="gelsd").solution
     error = (b.cpu() @ solution - z.cpu()).square().mean(0)
     return torch.where((y.cpu() != 0).any(0), error, torch.full_like(error, torch.nan))
-
-
-class Probe(Metric):
-    """What `read` finds of codes and targets, gathered over batches and processes; the order of batches aside."""
-
-    full_state_update = False
-    codes_train: Any
-    codes_test: Any
-    targets_train: Any
-    targets_test: Any
-
-    def __init__(self, read: Read) -> None:
-        super().__init__()
-        self.read = read
-        for split in ("train", "test"):
-            self.add_state(f"codes_{split}", [], dist_reduce_fx="cat")
-            self.add_state(f"targets_{split}", [], dist_reduce_fx="cat")
-
-    def update(self, codes: Float[Tensor, "n d"], targets: Tensor, *, train: bool) -> None:
-        split = "train" if train else "test"
-        getattr(self, f"codes_{split}").append(codes)
-        getattr(self, f"targets_{split}").append(targets)
-
-    def compute(self) -> Tensor:
-        parts = (self.codes_train, self.targets_train, self.codes_test, self.targets_test)
-        gathered = [torch.cat(part) if isinstance(part, list) else part for part in parts]
-        return torch.as_tensor(self.read(*gathered))

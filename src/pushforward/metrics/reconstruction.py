@@ -6,10 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics import moments
 
 WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
@@ -106,47 +104,3 @@ def _blur(x: Tensor, kernel: list[float]) -> Tensor:
             blurred.add_(x.narrow(axis, i, places), alpha=weight)
         x = blurred
     return x
-
-
-class Reconstruction(Metric):
-    """{"mse", "psnr"} over all images seen, in batches of any size and on any number of processes."""
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, peak: float = 1.0) -> None:
-        super().__init__()
-        self.peak = peak
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-
-    def update(self, x: Float[Tensor, " n *shape"], x_hat: Float[Tensor, " n *shape"]) -> None:
-        self.total += mse(x, x_hat).sum()
-        self.count += len(x)
-
-    def compute(self) -> dict[str, Tensor]:
-        error = self.total / self.count
-        return {"mse": error, "psnr": -10 * (error / self.peak**2).log10()}
-
-
-class StructuralSimilarity(Metric):
-    """{"mean", "standard_error"} over images of SSIM, or of MS-SSIM with `scales`, over batches and processes, float64."""
-
-    full_state_update = False
-    moments: Tensor
-
-    def __init__(self, scales: int | None = None, data_range: float = 1.0) -> None:
-        super().__init__()
-        self.scales, self.data_range = scales, data_range
-        self.add_state("moments", moments.empty(1), dist_reduce_fx=moments.merge)
-
-    def update(self, x: Float[Tensor, "n c h w"], x_hat: Float[Tensor, "n c h w"]) -> None:
-        values = (
-            ssim(x, x_hat, self.data_range) if self.scales is None else ms_ssim(x, x_hat, self.scales, self.data_range)
-        )
-        self.moments = moments.merge(torch.stack([self.moments, moments.of(values[:, None])]))
-
-    def compute(self) -> dict[str, Tensor]:
-        mean, covariance = moments.mean_and_covariance(self.moments)
-        return {"mean": mean[0], "standard_error": (covariance[0, 0] / self.moments[0]).sqrt()}

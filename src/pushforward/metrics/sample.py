@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics import moments
@@ -59,31 +58,6 @@ def frechet_error(generated: Float[Tensor, "n d"], real: Float[Tensor, "m d"], g
     left = [moments.merge(torch.cat((parts[:i], parts[i + 1 :]))) for i in range(groups)]
     values = torch.stack([frechet_distance(*moments.mean_and_covariance(m), *held) for m in left])
     return float(((groups - 1) * values.var(correction=0)).sqrt())
-
-
-class FrechetDistance(Metric):
-    """Fréchet distance between generated and real features, over batches and processes, float64.
-
-    The extractor stays outside: inside a Metric it would enter `parameters()` and follow `.train()`.
-    """
-
-    full_state_update = False
-    real: Tensor
-    generated: Tensor
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.add_state("real", moments.empty(features), dist_reduce_fx=moments.merge)
-        self.add_state("generated", moments.empty(features), dist_reduce_fx=moments.merge)
-
-    def update(self, features: Float[Tensor, "n d"], *, real: bool) -> None:
-        side = "real" if real else "generated"
-        setattr(self, side, moments.merge(torch.stack([getattr(self, side), moments.of(features)])))
-
-    def compute(self) -> Float[Tensor, ""]:
-        for side in (self.real, self.generated):
-            _require_two(int(side[0]))
-        return frechet_distance(*moments.mean_and_covariance(self.generated), *moments.mean_and_covariance(self.real))
 
 
 class FrechetProtocol(NamedTuple):
@@ -168,23 +142,6 @@ def kl_to_mean(log_p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 def class_kl(shares: Float[Tensor, " k"], real_shares: Float[Tensor, " k"]) -> float:
     """KL(generated classes ‖ real classes), nats, from their shares; infinite where a class that is not real is seen."""
     return float(kl_divergence(shares.double().cpu(), real_shares.double().cpu()))
-
-
-class ModeHistogram(Metric):
-    """Share of images taken for each of `classes`, over batches and processes, float64."""
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.add_state("counts", torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, logits: Float[Tensor, "n k"]) -> None:
-        self.counts += torch.bincount(logits.argmax(1), minlength=len(self.counts))
-
-    def compute(self) -> Float[Tensor, " k"]:
-        return self.counts.double() / self.counts.sum().clamp(min=1)
 
 
 def _require_two(n: int) -> None:

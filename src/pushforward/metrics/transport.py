@@ -5,8 +5,6 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities.data import dim_zero_cat
 
 from pushforward.errors import PushforwardError
 
@@ -37,27 +35,6 @@ def wasserstein(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], p: Literal[1, 
         raise PushforwardError("wasserstein: a point is not finite; leave out the samples that diverged.")
     value = _transport(cost if p == 1 else cost.square())
     return value if p == 1 else value**0.5
-
-
-class Wasserstein(Metric):
-    """W_p between generated and real points of all batches and processes, at most `MOST` of each."""
-
-    full_state_update = False
-    real: list[Tensor]
-    generated: list[Tensor]
-
-    def __init__(self, p: Literal[1, 2]) -> None:
-        super().__init__()
-        self.p = p
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("generated", [], dist_reduce_fx="cat")
-
-    def update(self, x: Float[Tensor, "n d"], *, real: bool) -> None:
-        (self.real if real else self.generated).append(x)
-
-    def compute(self) -> Tensor:
-        value = wasserstein(dim_zero_cat(self.generated), dim_zero_cat(self.real), self.p)
-        return torch.tensor(value, dtype=torch.float64)
 
 
 def _transport(cost: Float[Tensor, "n m"]) -> float:

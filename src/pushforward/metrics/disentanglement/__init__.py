@@ -11,11 +11,10 @@ from pushforward.metrics.disentanglement.factor_vae import factor_vae_score
 from pushforward.metrics.disentanglement.mig import mig
 from pushforward.metrics.disentanglement.modularity import modularity
 from pushforward.metrics.disentanglement.sap import sap
-from pushforward.metrics.disentanglement.scores import Disentanglement, Settings, scores
+from pushforward.metrics.disentanglement.scores import Settings, scores
 
 __all__ = [
     "DCI",
-    "Disentanglement",
     "Settings",
     "beta_vae_score",
     "dci",
