@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -19,6 +19,13 @@ from pushforward.spec import Batch, DataSpec
 SPLITS = ("train", "val", "test")
 SLOW = 2000
 """Images from which on reading them shows a bar."""
+
+
+@runtime_checkable
+class TakesSeveral(Protocol):
+    """A module whose cycle takes several batches."""
+
+    batches_per_cycle: int
 
 
 class DataModule(pl.LightningDataModule):
@@ -171,7 +178,8 @@ class DataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Stream:
         self.setup()
         trainer = self.trainer
-        per_cycle = self.per_cycle or int(getattr(trainer and trainer.lightning_module, "batches_per_cycle", 1))
+        module = trainer.lightning_module if trainer else None
+        per_cycle = self.per_cycle or (module.batches_per_cycle if isinstance(module, TakesSeveral) else 1)
         rank, world = self._ranks()
         layout = Layout(len(self._index["train"]), self.batch_size, per_cycle, self.cycles, rank, world)
         device = self.device or (trainer.strategy.root_device if trainer else "cpu")

@@ -22,6 +22,8 @@ class FreezingLauncher(Launcher):
     config: DictConfig
     hydra_context: HydraContext
     task_function: TaskFunction
+    parallel: int | None = None
+    """Jobs at once, where the launcher is told a number."""
 
     @abstractmethod
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
@@ -58,11 +60,10 @@ class FreezingLauncher(Launcher):
         if unused := run_identity.unused(frozen, asked):
             same = f"; {len(frozen)} jobs are {several} run{'s' * (several > 1)}" if several < len(frozen) else ""
             print(unused + same, flush=True)
-        parallel = getattr(self, "parallel", None)
         if plan.ASKED.get():
-            codes = plan.show(frozen, said, parallel)
+            codes = plan.show(frozen, said, self.parallel)
         else:
-            with sweep_record.recorded(folder, frozen, asked, parallel) as codes:
+            with sweep_record.recorded(folder, frozen, asked, self.parallel) as codes:
                 codes += self.run_jobs(frozen, said, folder)
             mirror(folder, frozen, asked, codes)
         returns = []
