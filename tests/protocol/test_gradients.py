@@ -50,7 +50,7 @@ def test_a_vae_has_one_mean_gradient_and_three_variances() -> None:
 def test_the_means_agree() -> None:
     """z² averaged over the parameters that move: about 1; as they hang together, 3 is a bound, and a wrong one gives 10s."""
     given = subject("vae", {}, "model.code_dim=2")
-    found, _ = Gradients(images=16, repeats=400, settle=30).spreads(given, given.x(n=16))
+    found, _ = Gradients(images=16, repeats=400, settle=30).spreads(given, given.batch(n=16))
     from pushforward.metrics.gradients import disagreement
 
     for name in ("score", "score_no_baseline"):
@@ -67,3 +67,11 @@ def test_without_a_reconstruction_there_is_nothing_to_weigh() -> None:
     entries = Gradients(16, 10, 5)(subject("vae", {}, "~model.objective.reconstruction"))
     assert [*entries] == [*VARIANCES, "gradient_variance_factor"]
     assert all("no reconstruction term" in entry["na"] for entry in entries.values())
+
+
+def test_a_conditional_model_is_measured_under_labels() -> None:
+    """One that was never without: it can be given no images alone."""
+    frozen = compose(["model=vae", "data=digits", "network.hidden=[8]", "condition=all_labels"])
+    data = build.build_data(frozen)
+    found = Gradients(images=8, repeats=4, settle=2)(Subject(build.build_family(frozen, data.spec).eval(), data))
+    assert found["gradient_variance_factor"]["value"] > 0

@@ -45,11 +45,11 @@ class Gradients(Measure):
 
     def values(self, subject: Subject) -> dict[str, Value]:
         family = subject.need(EstimatesGradient, "no choice of gradient")
-        x = subject.placed(subject.x(n=self.images))
-        card: dict[str, Any] = {"n": self.repeats, "batch": len(x), "with_respect_to": "encoder and bottleneck"}
+        batch = subject.batch(n=self.images)
+        card: dict[str, Any] = {"n": self.repeats, "batch": len(batch.x), "with_respect_to": "encoder and bottleneck"}
         if "reconstruction" not in family.objective.terms:
             raise NotApplicable("no reconstruction term for the score function to weigh", **card)
-        spreads, draws = self.spreads(subject, x)
+        spreads, draws = self.spreads(subject, batch)
         subject.keep("gradients", draws)
         card["dimensions"] = len(spreads[SCORE].mean)
         relative = {name: _relative_error(draws[f"{name}_noise"]) for name in NAMES}
@@ -73,17 +73,17 @@ class Gradients(Measure):
         )
         return values
 
-    def spreads(self, subject: Subject, x: Tensor) -> tuple[dict[str, GradientSpread], dict[str, Tensor]]:
+    def spreads(self, subject: Subject, batch: Batch) -> tuple[dict[str, GradientSpread], dict[str, Tensor]]:
         """The spread of each estimator, and per draw its part along the mean gradient and its distance from the mean."""
         family = subject.need(EstimatesGradient, "no choice of gradient")
         weights = family.encoding_parameters()
 
         def gradient(g: torch.Generator, estimator: str, baseline: Tensor) -> Tensor:
             with torch.enable_grad():
-                total = self.loss(subject, family, x, g, estimator, baseline).total
+                total = self.loss(subject, family, batch, g, estimator, baseline).total
                 return torch.cat([part.flatten() for part in torch.autograd.grad(total, weights)])
 
-        none = x.new_zeros(2)
+        none = batch.x.new_zeros(2)
         first = partial(gradient, estimator=REPARAMETERIZED, baseline=none)
         spreads = {REPARAMETERIZED: gradient_spread(first, self.repeats, subject.generator("gradients", 0))}
         draws: dict[str, Tensor] = {}
@@ -101,7 +101,7 @@ class Gradients(Measure):
                 for _ in range(self.repeats):
                     look(first(g))
             else:
-                baseline = self.settled(subject, family, x) if name == SCORE else none
+                baseline = self.settled(subject, family, batch) if name == SCORE else none
                 score = partial(gradient, estimator="score", baseline=baseline)
                 spreads[name] = gradient_spread(score, self.repeats, g, look)
             along, noise = torch.stack(looked).cpu().unbind(1)
@@ -110,26 +110,26 @@ class Gradients(Measure):
         return spreads, draws
 
     @torch.no_grad()
-    def settled(self, subject: Subject, family: EstimatesGradient, x: Tensor) -> Tensor:
+    def settled(self, subject: Subject, family: EstimatesGradient, batch: Batch) -> Tensor:
         """The score function's baseline on this batch, by noise that is not measured with."""
-        baseline, g = x.new_zeros(2), subject.generator("gradients", "baseline")
+        baseline, g = batch.x.new_zeros(2), subject.generator("gradients", "baseline")
         for _ in range(self.settle):
-            update_baseline(baseline, self.loss(subject, family, x, g, "score", baseline).stats["cost"])
+            update_baseline(baseline, self.loss(subject, family, batch, g, "score", baseline).stats["cost"])
         return baseline
 
     def loss(
         self,
         subject: Subject,
         family: EstimatesGradient,
-        x: Tensor,
+        batch: Batch,
         g: torch.Generator,
         estimator: str,
         baseline: Tensor,
     ) -> Loss:
         """The objective with the weights that it ended with, and one draw of noise."""
-        noise = subject.family.draw(subject.family.players[0].name, len(x), g)
+        noise = subject.family.draw(subject.family.players[0].name, len(batch.x), g)
         epochs = torch.full_like(subject.family.epochs, subject.family.horizon)
-        return family.estimated_loss(Batch(x), noise, epochs, estimator, baseline)
+        return family.estimated_loss(batch, noise, epochs, estimator, baseline)
 
 
 def _relative_error(noise: Tensor) -> float:

@@ -15,7 +15,7 @@ from pushforward.metrics.card import Better, measurement, not_applicable
 from pushforward.priors import Prior
 from pushforward.protocol.features.base import Features
 from pushforward.seeds import generator
-from pushforward.spec import DataSpec
+from pushforward.spec import Batch, DataSpec
 
 Entries = dict[str, dict[str, Any]]
 """name -> {"value", "unit", "card", "na"}, as `record.json` keeps it."""
@@ -152,6 +152,10 @@ class Subject:
     def labels(self, split: str | None = None, n: int | None = None) -> Tensor | None:
         y = self.data.labels(split or self.split)
         return None if y is None else y[self.rows(split or self.split, n)]
+
+    def batch(self, split: str | None = None, n: int | None = None) -> Batch:
+        """Images with their labels as a loss takes them: on the family's device, in its precision."""
+        return Batch(self.x(split, n), self.labels(split, n)).to(self.device, self.family.dtype)
 
     def factors(self, split: str | None = None, n: int | None = None) -> Tensor | None:
         f = self.data.factors(split or self.split)

@@ -53,7 +53,7 @@ def measure_gradients(models: Models) -> dict[str, Any]:
     for images, family in models.trained("VAE").on_the_way():
         models.say(f"measuring gradients after {images:,} images")
         subject = Subject(family, models.data)
-        spreads, draws = MEASURE.spreads(subject, subject.x(n=MEASURE.images))
+        spreads, draws = MEASURE.spreads(subject, subject.batch(n=MEASURE.images))
         seen.append(images)
         variance.append([spreads[name].total_variance for name in NAMES])
     along = torch.stack([draws[f"{name}_along"] / draws["mean_norm"] for name in NAMES])
