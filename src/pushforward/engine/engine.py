@@ -1,8 +1,7 @@
 """Training by blocks, the same for one family and for a stack of replicas: order, counters, noise, averages, terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from pushforward.spec import BLOCK, Batch, Block
 class Engine(ABC):
     """Families trained block by block: one by a `Stepper`, replicas of one structure by a `Stack`. Abstract.
 
-    Hooks: `step`, `means`, `joined`, `judge`, `rates` and `hand_back`.
+    Hooks: `step`, `means`, `joined`, `judge` and `hand_back`.
 
     families: the replicas, in the order of the axis of size K in which all that is stacked has them.
     parameters, averages: each player's parameters and, where it has them, their moving averages, in the same order.
@@ -50,10 +49,6 @@ class Engine(ABC):
     @abstractmethod
     def judge(self, batch: Batch, position: int) -> dict[str, Tensor]:
         """Each family's validation terms on held-out data, averaged over the batch, float64, (K,)."""
-
-    @abstractmethod
-    def rates(self) -> list[dict[str, float]]:
-        """Each family's learning rates, by player."""
 
     @abstractmethod
     def hand_back(self) -> None:
@@ -100,15 +95,6 @@ class Engine(ABC):
             for key in each[0]
         ]
         return [dict(zip(each[0], step, strict=True)) for step in zip(*parts, strict=True)] if parts else [{}] * steps
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within it, players that have moving averages show them instead of their weights."""
-        self.swap()
-        try:
-            yield
-        finally:
-            self.swap()
 
     def swap(self) -> None:
         """Weights and their averages change places."""

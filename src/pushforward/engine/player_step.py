@@ -54,6 +54,8 @@ class PlayerStep:
         """Seconds that compiling took, where it was asked for."""
         self.parts = 1
         """Equal parts of a batch whose gradients are added, one after the other: less memory, and the same step."""
+        self.graph: Callable[[Batch, Noise], Stepped] | None = None
+        """What takes the step instead: a CUDA graph of it."""
         self.records = True
         self.why_not: str | None = None
         self.recording: Recording | None = None
@@ -61,19 +63,21 @@ class PlayerStep:
 
     def __call__(self, batch: Batch, noise: Noise) -> Stepped:
         """Take the step. Return its terms with the total, which may still have a graph, and stats."""
+        if self.graph is not None:
+            return self.graph(batch, noise)
         self.count += 1
         if self.count >= self.due and self.records:
             return self._compared(batch, noise)
         if self.recording is None or not self.recording.fits(batch, noise):
-            return self._derived(batch, noise)
+            return self.by_autograd(batch, noise)
         # gradients that are born in inference mode are for the update alone: another optimiser may keep them
         with torch.inference_mode() if self.update.direct else torch.no_grad():
             grads, terms, stats = self.recording(batch, noise)
             self.apply(grads)
         return terms, stats
 
-    def _derived(self, batch: Batch, noise: Noise) -> Stepped:
-        """By autograd."""
+    def by_autograd(self, batch: Batch, noise: Noise) -> Stepped:
+        """Take the step as it is without a recording or a graph."""
         if self.count == self.due // 2:
             self.began = time.perf_counter()
         began = time.perf_counter()
@@ -120,10 +124,10 @@ class PlayerStep:
         new, self.due = self.recording is None, 2 * self.due
         if new and not self._record(batch, noise):
             self.records = False
-            return self._derived(batch, noise)
+            return self.by_autograd(batch, noise)
         assert self.recording is not None
         if not self.recording.fits(batch, noise):
-            return self._derived(batch, noise)
+            return self.by_autograd(batch, noise)
         buffers = list(self.family.buffers())
         before = [buffer.clone() for buffer in buffers]
         with torch.no_grad(), forked(batch.x.device):

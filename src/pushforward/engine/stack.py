@@ -142,13 +142,6 @@ class Stack(Engine):
         noise = {key: torch.stack([own[key] for own in drawn]) for key in drawn[0]}
         return self.judged(self.tensors, self.buffers, batch, noise)
 
-    def rates(self) -> list[dict[str, float]]:
-        found: list[dict[str, float]] = [{} for _ in self.families]
-        for name, optimizer in self.optimizers.items():
-            for k, rate in enumerate(optimizer.rates()):
-                found[k][name] = rate
-        return found
-
     def _split(self, player: str) -> tuple[Given, Given]:
         """The parameters that a player's step moves; all other parameters and buffers."""
         own = {key: self.tensors[key].detach() for key in self.keys[player]}

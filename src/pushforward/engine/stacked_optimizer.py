@@ -64,6 +64,8 @@ class StackedOptimizer:
             if tuning.schedule is not None:
                 factor = tuning.schedule(torch.tensor(epochs, dtype=torch.float64), family.horizon)
                 given["lr"] = tuning.lr * float(factor)
+                for stepper in self.steppers[group]:  # for it to be logged and saved
+                    stepper.optimizers[self.player].param_groups[0]["lr"] = given["lr"]
             for view, grad in zip(given["params"], grads, strict=True):
                 view.grad = cut(grad, group)
         self.optimizer.step()
@@ -79,18 +81,12 @@ class StackedOptimizer:
         for grad in grads:
             grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
 
-    def rates(self) -> list[float]:
-        """Each replica's learning rate."""
-        pairs = zip(self.groups, self.optimizer.param_groups, strict=True)
-        return [float(given["lr"]) for group, given in pairs for _ in self.steppers[group]]
-
     def hand_back(self) -> None:
         """Gives the families' own optimisers their views of the stacked states, for them to be saved."""
         for group, given in zip(self.groups, self.optimizer.param_groups, strict=True):
             several = group.stop - group.start > 1
             for k, stepper in enumerate(self.steppers[group]):
                 own = stepper.optimizers[self.player]
-                own.param_groups[0]["lr"] = given["lr"]
                 for view, parameter in zip(given["params"], stepper.parameters[self.player], strict=True):
                     own.state[parameter] = {
                         key: value[k] if several and whole(key, value, view) else value

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from pushforward.engine.contract import Noise, Trainable
-from pushforward.engine.cuda_graph import GraphedStep
 from pushforward.engine.engine import Engine, average_rate
 from pushforward.engine.player_step import PlayerStep
 from pushforward.engine.players import Player
@@ -37,16 +36,14 @@ class Stepper(Engine):
             for name, tuning in family.tunings.items()
             if tuning.ema is not None
         }
-        self.norms = {
+        norms = {
             player.name: [m for part in family.modules_of(player) for m in part.modules() if isinstance(m, BatchNorm)]
             for player in family.players
         }
         self.others = {
-            name: [norm for player, norms in self.norms.items() if player != name for norm in norms]
-            for name in self.norms
+            name: [norm for player, own in norms.items() if player != name for norm in own] for name in norms
         }
-
-        self.player_steps: dict[str, PlayerStep | GraphedStep] = {
+        self.player_steps: dict[str, PlayerStep] = {
             player.name: PlayerStep(
                 family, player, self.parameters[player.name], self.optimizers[player.name], self.others[player.name]
             )
@@ -97,9 +94,6 @@ class Stepper(Engine):
             except RuntimeError:  # said again below, if it is about anything else
                 self.differentiates = True
         return self.family.validation_terms(batch, position)
-
-    def rates(self) -> list[dict[str, float]]:
-        return [{name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}]
 
     def hand_back(self) -> None:
         """Nothing: all is its own already."""

@@ -24,6 +24,8 @@ FUNCTIONS = (
 
 Gradient = tuple[list[Tensor | None], dict[str, Tensor], dict[str, Tensor]]
 """Gradients of a player's parameters, None where the loss does not reach one; terms; stats."""
+Traced = tuple[Callable[..., list[Any]], list[int]]
+"""What replays a function, and which of its inputs that takes."""
 Slot = tuple[dict[str, Any], str]
 """Where a tensor stands: a module's parameters or buffers, and its name there. Buffers may be replaced."""
 
@@ -33,7 +35,7 @@ class Recording:
 
     It holds as long as the loss is what the contract says: a function of parameters, buffers, batch and noise. No module
     is called again and nothing is put down for a backward pass: a third to a half of a small model's step is saved.
-    `agrees` compares, and nothing is to be replayed before it has.
+    `PlayerStep` compares, and replays nothing before it has.
 
     Raises what tracing raises where the loss decides by the values of tensors.
     """
@@ -46,24 +48,19 @@ class Recording:
         self.slots = {name: slot(family, name) for name in names}
         self.terms: list[str] = []
         self.stats: list[str] = []
-        graph = self._record(batch, noise)
-        self.replay = compiled(graph)
-        used = [bool(node.users) for node in graph.graph.nodes if node.op == "placeholder"]
-        self.holders = [held for held, wanted in zip(self.slots.values(), used, strict=False) if wanted]
-        self.given = [i for i, wanted in enumerate(used[len(names) :]) if wanted]
+        self.replay, used = self._record(batch, noise)
+        self.holders = [self.slots[names[i]] for i in used if i < len(names)]
+        self.given = [i - len(names) for i in used if i >= len(names)]
 
-    def _record(self, batch: Batch, noise: Noise) -> fx.GraphModule:
-        from torch.fx.experimental.proxy_tensor import make_fx
-
-        names, keys = list(batch.named()), list(noise)
+    def _record(self, batch: Batch, noise: Noise) -> Traced:
+        inputs, structure = tree_flatten((batch, noise))
 
         def function(*flat: Any) -> list[Tensor | None]:
             tensors, given = dict(zip(self.slots, flat, strict=False)), flat[len(self.slots) :]
             with torch.enable_grad():
                 leaves = {name: tensors[name].detach().requires_grad_() for name in self.own}
                 fixed = {name: tensor.detach() for name, tensor in tensors.items() if name not in leaves}
-                told = Batch.of(dict(zip(names, given, strict=False)))
-                step = self.player, told, dict(zip(keys, given[len(names) :], strict=True))
+                step = self.player, *tree_unflatten(list(given), structure)
                 loss = functional_call(self.family, {**fixed, **leaves}, step)
                 found = torch.autograd.grad(loss.total, list(leaves.values()), allow_unused=True)
                 held = {value.data_ptr() for value in flat}
@@ -76,11 +73,7 @@ class Recording:
         self.casts = torch.is_autocast_enabled(kind)
         # what autocast keeps of one call must not reach another
         with torch.autocast(kind, torch.get_autocast_dtype(kind), self.casts, cache_enabled=False):
-            return make_fx(function)(*self._copies(), *batch.named().values(), *noise.values())
-
-    def _copies(self) -> list[Tensor]:
-        """Of all parameters and buffers: what a loss writes to is not to be written twice."""
-        return [holder[name].detach().clone() for holder, name in self.slots.values()]
+            return traced(function, [*(holder[name].detach() for holder, name in self.slots.values()), *inputs])
 
     def __call__(self, batch: Batch, noise: Noise) -> Gradient:
         given = [*batch.named().values(), *noise.values()]
@@ -114,28 +107,31 @@ class TracedFunction:
         leaves, structure = tree_flatten(args)
         key = tuple((leaf.shape, leaf.dtype, leaf.device) for leaf in leaves)
         if key not in self.replays:
-            self.replays[key] = self._traced(leaves, structure)
+            self.replays[key] = self._record(leaves, structure)
         replay, used, gives = self.replays[key]
         with torch.no_grad():
             return tree_unflatten(replay(*[leaves[i] for i in used]), gives)
 
-    def _traced(
-        self, leaves: list[torch.Tensor], structure: TreeSpec
-    ) -> tuple[Callable[..., Any], list[int], TreeSpec]:
-        from torch.fx.experimental.proxy_tensor import make_fx
-
+    def _record(self, leaves: list[Tensor], structure: TreeSpec) -> tuple[Callable[..., Any], list[int], TreeSpec]:
         gives: list[TreeSpec] = []
 
-        def flat(*given: torch.Tensor) -> list[Any]:
+        def flat(*given: Tensor) -> list[Any]:
             found, spec = tree_flatten(self.function(*tree_unflatten(list(given), structure)))
             gives.append(spec)
             return found
 
-        # on copies: tracing runs it, and what it writes in place is not to be written twice
-        graph = make_fx(flat)(*[leaf.clone() for leaf in leaves])
-        replay = compiled(graph)
-        inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
-        return replay, [i for i, node in enumerate(inputs) if node.users], gives[-1]
+        return *traced(flat, leaves), gives[-1]
+
+
+def traced(function: Callable[..., list[Any]], inputs: list[Tensor]) -> Traced:
+    """A function of tensors as the operations that it comes down to."""
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    # on copies: tracing runs it, and what it writes in place is not to be written twice
+    graph = make_fx(function)(*[tensor.clone() for tensor in inputs])
+    replay = compiled(graph)
+    placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    return replay, [i for i, node in enumerate(placeholders) if node.users]
 
 
 def laid_out(grad: Tensor | None, like: Tensor, held: set[int]) -> Tensor | None:

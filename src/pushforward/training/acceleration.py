@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
 from pushforward import config
 from pushforward.engine.cuda_graph import GraphedStep
-from pushforward.engine.player_step import PlayerStep
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.training.console import say
@@ -58,49 +56,36 @@ def check(frozen: Mapping[str, Any], family: Family) -> None:
             )
 
 
-class Acceleration(pl.Callback):
-    """Puts the switches into effect before the first step, and tells what they took."""
+def prepare(session: Session) -> None:
+    """Puts into effect what has to be there before there are optimisers."""
+    family, on = session.family, switches(session.frozen)
+    if on["channels_last"]:
+        family.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if on["cuda_graph"]:
+        for name, tuning in family.tunings.items():
+            family.tunings[name] = dataclasses.replace(tuning, rule=partial(tuning.rule, capturable=True))
 
-    def __init__(self, session: Session) -> None:
-        self.session, self.on = session, switches(session.frozen)
-        self.told = not self.on["compile"]
 
-    def prepare(self, family: Family) -> None:
-        """What has to be done before there are optimisers."""
-        if self.on["channels_last"]:
-            family.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.on["cuda_graph"]:
-            for name, tuning in family.tunings.items():
-                family.tunings[name] = dataclasses.replace(tuning, rule=partial(tuning.rule, capturable=True))
+def start(session: Session) -> None:
+    """Puts the switches into effect before the first step."""
+    on, parts = switches(session.frozen), config.accumulate(session.frozen)
+    for step in session.family.get_stepper().player_steps.values():
+        step.parts, step.records = parts, on["record"] and parts == 1
+        if on["compile"]:
+            step.compile()
+        if on["cuda_graph"]:
+            step.graph = GraphedStep(step)
 
-    def on_train_start(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
-        for name, step in self.player_steps(family).items():
-            step.parts = config.accumulate(self.session.frozen)
-            step.records = self.on["record"] and step.parts == 1
-            if self.on["compile"]:
-                step.compile()
-            if self.on["cuda_graph"]:
-                family.get_stepper().player_steps[name] = GraphedStep(step)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
-        if not self.told:
-            self.told = True
-            seconds = {name: step.compiled for name, step in self.player_steps(family).items()}
-            self.session.execution["compile_seconds"] = seconds
-            if self.session.chief:
-                say(self.session.run, "compiled " + ", ".join(f"{name} {took:.1f} s" for name, took in seconds.items()))
-
-    def finish(self, family: Family) -> None:
-        """The model is measured as it would be anywhere; how it was trained is noted for the record."""
-        if self.on["channels_last"]:
-            family.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        execution = self.session.execution
-        execution.update({name: self.on[name] for name in SWITCHES if name != "record"})
-        steps = self.player_steps(family) if family.stepper is not None else {}
-        execution["recorded"] = [name for name, step in steps.items() if step.recording is not None]
-
-    @staticmethod
-    def player_steps(family: Family) -> dict[str, PlayerStep]:
-        """Return each player's step, without a CUDA graph around it."""
-        steps = family.get_stepper().player_steps
-        return {name: step.step if isinstance(step, GraphedStep) else step for name, step in steps.items()}
+def finish(session: Session) -> None:
+    """Notes for the record how the model was trained; it is measured as it would be anywhere."""
+    family, on, execution = session.family, switches(session.frozen), session.execution
+    if on["channels_last"]:
+        family.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    steps = family.get_stepper().player_steps
+    execution.update({name: on[name] for name in SWITCHES if name != "record"})
+    execution["recorded"] = [name for name, step in steps.items() if step.recording is not None]
+    if on["compile"]:
+        execution["compile_seconds"] = {name: step.compiled for name, step in steps.items()}
+        if session.chief:
+            say(session.run, "compiled " + ", ".join(f"{name} {step.compiled:.1f} s" for name, step in steps.items()))

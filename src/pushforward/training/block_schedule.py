@@ -1,6 +1,5 @@
 """What is due between blocks of training: curves, validation, checkpoints, pictures, signals, status."""
 
-import math
 from collections.abc import Sequence
 
 import pytorch_lightning as pl
@@ -8,6 +7,7 @@ import pytorch_lightning as pl
 from pushforward.engine import Engine
 from pushforward.training import loggers, pictures
 from pushforward.training.callbacks import begin_validation, end_validation
+from pushforward.training.plan import passed
 from pushforward.training.selection import measure
 from pushforward.training.session import Session
 
@@ -26,8 +26,8 @@ def between_blocks(engine: Engine, sessions: Sequence[Session], index: int, trai
     last, early = progress.cycles >= plan.cycles, trainer is not None and trainer.should_stop
     validates, stop = last or early or passed(before, seen, plan.validate_images), lead.stopping()
     if validates or stop or (index + 1) % plan.log_blocks == 0:
-        for session, found, rates in zip(sessions, engine.history.take(), engine.rates(), strict=True):
-            session.note_terms(found, rates)
+        for session, found in zip(sessions, engine.history.take(), strict=True):
+            session.note_terms(found)
     if validates or stop:
         for session, player in zip(sessions, engine.spoilt(), strict=True):
             if player is not None:
@@ -53,10 +53,6 @@ def between_blocks(engine: Engine, sessions: Sequence[Session], index: int, trai
         if stop and not last:
             session.stop()
         session.tell()
-
-
-def passed(before: int, seen: int, every: float) -> bool:
-    return math.floor(seen / every) > math.floor(before / every)
 
 
 def validate(engine: Engine, sessions: Sequence[Session], trainer: pl.Trainer | None) -> str | None:

@@ -204,19 +204,18 @@ def initialise(family: Family, initial: Mapping[str, Any]) -> None:
             f"init_from: {path} holds other weights now; start the command again: that is another run"
         )
     theirs, ours = weights(load(path)), family.state_dict()
-    missing, foreign = [k for k in ours if k not in theirs], [k for k in theirs if k not in ours]
-    unlike = [
-        f"{k} {tuple(theirs[k].shape)} for {tuple(ours[k].shape)}"
-        for k in ours
-        if k in theirs and theirs[k].shape != ours[k].shape
-    ]
+    unlike = {
+        "missing": [name for name in ours if name not in theirs],
+        "that the model does not have": [name for name in theirs if name not in ours],
+        "of another shape": [
+            f"{name} {tuple(theirs[name].shape)} for {tuple(own.shape)}"
+            for name, own in ours.items()
+            if name in theirs and theirs[name].shape != own.shape
+        ],
+    }
     wrong = [
         f"{len(names)} {what} ({', '.join(names[:3])}{', …' * (len(names) > 3)})"
-        for what, names in (
-            ("missing", missing),
-            ("that the model does not have", foreign),
-            ("of another shape", unlike),
-        )
+        for what, names in unlike.items()
         if names
     ]
     if wrong:

@@ -11,11 +11,9 @@ import torch
 
 from pushforward import config
 from pushforward.data import DataModule
-from pushforward.engine.player_step import PlayerStep
 from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
 from pushforward.seeds import generator
-from pushforward.spec import Batch
 from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
 from pushforward.training.callbacks import check_callbacks
@@ -86,30 +84,17 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
     else:
         device, n, precise = trainer.strategy.root_device, size, trainer.precision_plugin.train_step_context()
         trainer.precision_plugin.convert_module(family)
-    family.to(device).train()
-    family.configure_optimizers()
-    assert family.stepper is not None
+    stepper = family.to(device).train().get_stepper()
     with precise:
-        batch = first(data, "train", n, family)
-        assert batch is not None
+        batch = next(data.batches("train", n, n)).to(family.device, family.dtype)
         for player in family.players:
-            own, parts = family.stepper.player_steps[player.name], config.accumulate(frozen)
-            if isinstance(own, PlayerStep) and len(batch.x) % parts == 0:
-                own.parts = parts
+            if len(batch.x) % (parts := config.accumulate(frozen)) == 0:
+                stepper.player_steps[player.name].parts = parts
             noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
-            family.stepper.step(player, batch, noise, 0.0)
+            stepper.step(player, batch, noise, 0.0)
         selector = Selector(frozen["selection"]["metric"])
         selector.check(family, named_features(frozen["features"]))
-        held_out = first(data, "val", n, family)
-        if selector.chooses(family, data) and held_out is not None and not selector.metric.startswith("fd_"):
-            with torch.no_grad():
-                selector.named(dict.fromkeys(family.eval().validation_terms(held_out, 0), 0.0))
-
-
-def first(data: DataModule, split: str, n: int, family: Family) -> Batch | None:
-    """The first images of a split as a model takes them; None where there are none."""
-    batch = next(data.batches(split, size=n, limit=n), None)
-    return None if batch is None else batch.to(family.device, family.dtype)
+        selector.names(family, data)
 
 
 @contextlib.contextmanager

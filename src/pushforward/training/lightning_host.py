@@ -17,8 +17,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.report.bars import bars, terms
 from pushforward.signals import STOPPING
-from pushforward.training import build
-from pushforward.training.acceleration import Acceleration
+from pushforward.training import acceleration, build
 from pushforward.training.block_schedule import between_blocks
 from pushforward.training.session import Session
 from pushforward.training.strategy import SlicedDDP
@@ -37,16 +36,15 @@ def fit(session: Session) -> None:
     if session.trained:
         session.restore_trained()
         return
-    acceleration = Acceleration(session)
     # ours comes last: what callbacks did at the end of a block is in the checkpoint that it writes there
-    callbacks: list[pl.Callback] = [Opening(session), acceleration, *session.callbacks.values(), RunCallback(session)]
+    callbacks: list[pl.Callback] = [Opening(session), *session.callbacks.values(), RunCallback(session)]
     if settings["progress"] and session.chief:
         callbacks.append(Bar(session))
     # its report is written into the run directory, as `fit-profile.txt`
     kind = settings.get("profiler")
     profiler = None if kind is None else PROFILERS[kind](dirpath=session.run.path, filename="profile")
     trainer = make_trainer(frozen, callbacks, CurveLogger(session) if session.callbacks else None, profiler)
-    acceleration.prepare(family)
+    acceleration.prepare(session)
     gc.freeze()  # what is there by now stays: looking through all of Lightning for garbage took a quarter of a second
     try:
         trainer.fit(family, datamodule=session.data)
@@ -55,7 +53,7 @@ def fit(session: Session) -> None:
         gc.unfreeze()
     # Lightning leaves the model on the CPU; precision=fp64 is for training, measures and pictures take float32
     family.to(session.device).float()
-    acceleration.finish(family)
+    acceleration.finish(session)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # what is measured now is measured by one process
 
@@ -71,24 +69,13 @@ def make_trainer(
     strategy: SlicedDDP | str = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
     try:
         return pl.Trainer(
-            accelerator=settings["accelerator"],
-            devices=settings["devices"],
-            num_nodes=settings.get("num_nodes") or 1,
-            strategy=strategy,
-            precision=build.PRECISIONS[frozen["precision"]],  # type: ignore[arg-type]
+            accelerator=settings["accelerator"], devices=settings["devices"], num_nodes=settings.get("num_nodes") or 1,
+            strategy=strategy, precision=build.PRECISIONS[frozen["precision"]], callbacks=callbacks, profiler=profiler,  # type: ignore[arg-type]
             max_epochs=1,  # one long epoch: the loader is the budget
-            logger=logger or False,
-            log_every_n_steps=1,  # blocks
-            callbacks=callbacks,
-            profiler=profiler,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            barebones=False,
-        )
+            logger=logger or False, log_every_n_steps=1,  # blocks
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+            num_sanity_val_steps=0, use_distributed_sampler=False, barebones=False,
+        )  # fmt: skip
     except (MisconfigurationException, ValueError, ModuleNotFoundError, ImportError) as error:
         given = ", ".join(f"trainer.{key}={settings[key]}" for key in ("accelerator", "devices", "strategy"))
         raise PushforwardError(f"{given}: {str(error).splitlines()[0]}") from None
@@ -124,6 +111,7 @@ class RunCallback(pl.Callback):
                 if signal.getsignal(number) != signal.SIG_IGN:
                     signal.signal(number, requests.take)
         self.watch(trainer)
+        acceleration.start(self.session)
         self.session.begin()
 
     def watch(self, trainer: pl.Trainer) -> None:

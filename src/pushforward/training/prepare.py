@@ -1,6 +1,5 @@
 """From a frozen config to a run that is ready to train, at its start or where its last checkpoint left it."""
 
-import math
 import os
 import subprocess
 import sys
@@ -13,21 +12,20 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from pushforward import config, run_identity
-from pushforward.config import Trainer
 from pushforward.data import DataModule
 from pushforward.errors import Unreadable
-from pushforward.families import Family, IterativeSampler
 from pushforward.parallel import rank
 from pushforward.runs import RunDir, own_sources, source_fingerprint
 from pushforward.signals import Requests
 from pushforward.spec import BLOCK
-from pushforward.training import build, checkpoints, loggers
+from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
 from pushforward.training.callbacks import build_callbacks
 from pushforward.training.console import opening, quiet, say
 from pushforward.training.evaluate import during, features_for, measures
+from pushforward.training.plan import plan_of
 from pushforward.training.selection import Selector
-from pushforward.training.session import Best, Plan, Session
+from pushforward.training.session import Best, Session
 from pushforward.training.signatures import settle
 
 GIT_SECONDS = 10.0
@@ -85,25 +83,6 @@ def reopen(run: RunDir, frozen: dict[str, Any]) -> RunDir:
     opened = RunDir.create(run.path, frozen)
     opened.lock = run.lock
     return opened
-
-
-def plan_of(frozen: Mapping[str, Any], family: Family) -> Plan:
-    """When to log, validate and draw, in images seen."""
-    n, trainer, images = family.spec.n_train, frozen["trainer"], build.budget_images(frozen, family.spec)
-    per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
-    pictures = trainer["pictures_every"]
-    if pictures is None and (frozen["logger"] or {}).get("_target_") and not isinstance(family, IterativeSampler):
-        pictures = images / n / loggers.PICTURES
-    return Plan(
-        cycles=build.budget_cycles(frozen, family),
-        images=images,
-        log_blocks=max(1, round(trainer["log_every"] * n / per_block)),
-        validate_images=frozen["selection"]["every"] * n,
-        pictures_images=pictures * n if pictures else None,
-        checkpoint_share=float(trainer.get("checkpoint_share") or Trainer.checkpoint_share),
-        settled_images=build.settled_images(family, images),
-        max_seconds=config.max_seconds(dict(frozen)) or math.inf,
-    )
 
 
 def last_checkpoint(run: RunDir) -> dict[str, Any] | None:

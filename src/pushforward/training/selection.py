@@ -55,12 +55,9 @@ class Selector:
             return []
         if self.metric.startswith("fd_"):
             return ["criterion"]
-        batch = next(data.batches("val", 2), None)
-        if batch is None:
-            return []
+        some = next(data.batches("val", 2, 2)).to(family.device, family.dtype)
         with torch.no_grad():
-            terms = family.eval().validation_terms(batch, 0)
-        return list(self.named(dict.fromkeys(terms, 0.0)))
+            return list(self.named(dict.fromkeys(family.eval().validation_terms(some, 0), 0.0)))
 
     def terms(self, engine: Engine, family: Family, data: DataModule) -> list[dict[str, float]]:
         """Each family's terms, means over the validation split; nothing waits for the device before the end."""
@@ -120,7 +117,8 @@ def measure(
         return values
     for family in families:
         family.eval()
-    with engine.averaged(), torch.no_grad(), as_precise_as(families[0]):
+    engine.swap()
+    with torch.no_grad(), as_precise_as(families[0]):
         every = list(zip(values, families, selectors, data, strict=True))
         for own, family, selector, its in every:
             if selector.during is not None:
@@ -130,6 +128,7 @@ def measure(
         if chooses and not lead.metric.startswith("fd_"):
             for own, terms in zip(values, lead.terms(engine, families[0], data[0]), strict=True):
                 own.update(terms)
+    engine.swap()
     for family in families:
         family.train(training)
     return values

@@ -13,34 +13,18 @@ from pushforward.engine import Means
 from pushforward.engine.players import TOTAL
 from pushforward.errors import described
 from pushforward.families import Family
-from pushforward.parallel import world
+from pushforward.parallel import rank, world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.signals import Requests, reason
 from pushforward.training import checkpoints, loggers
 from pushforward.training.callbacks import Callbacks, states
 from pushforward.training.console import say
 from pushforward.training.missing_results import Gaps
+from pushforward.training.plan import Plan
 from pushforward.training.selection import Selector
 
 STATUS_SECONDS = 1.0
 """How often the status file is written at the most."""
-
-
-@dataclass
-class Plan:
-    """When things happen, in images seen; and how far the run goes."""
-
-    cycles: int
-    images: int
-    log_blocks: int
-    validate_images: float
-    pictures_images: float | None
-    checkpoint_share: float = 1.0
-    """At most this share of the time goes into writing checkpoints; 1: one is written at every validation."""
-    settled_images: float = 0.0
-    """Nothing is chosen before: the objective still changes. Infinite where it does at the budget's end."""
-    max_seconds: float = math.inf
-    """Training stops at the end of the block in which so many seconds of this process have passed."""
 
 
 @dataclass
@@ -98,7 +82,7 @@ class Session:
         """How it was trained, for the record."""
         self.gaps: Gaps = {}
         """What could not be measured or drawn."""
-        self.chief = world()[0] == 0
+        self.chief = rank() == 0
         self.share = 1.0
         """The run's part of this process's time: others may be trained with it."""
         self.ended_by: StopIteration | None = None
@@ -180,7 +164,7 @@ class Session:
         by = "trainer.max_time" if self.overtime else "another process"
         self.outcome.reason = reason(self.requests.taken) if self.requests.taken else f"stopped by {by}"
 
-    def note_terms(self, found: Means, rates: dict[str, float]) -> None:
+    def note_terms(self, found: Means) -> None:
         """Writes a row of the curves: means since the last one. The first value that is not finite ends the run."""
         if found.spoilt is not None:
             (name, step), self.outcome.state = found.spoilt, "diverged"
@@ -189,7 +173,8 @@ class Session:
             self.outcome.reason = f"{what} is not finite from step {step} on"
         if found.terms:
             row = {f"train/{name.removeprefix('model/')}": value for name, value in found.terms.items()}
-            row.update({f"lr/{name}": rate for name, rate in rates.items()})
+            optimizers = self.family.get_stepper().optimizers
+            row.update({f"lr/{name}": float(o.param_groups[0]["lr"]) for name, o in optimizers.items()})
             now, (then, before) = time.perf_counter(), self.marked
             self.marked = (now, self.seen)
             self.write(row, images_per_second=(self.seen - before) / max(now - then, 1e-9))

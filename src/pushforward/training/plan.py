@@ -1,0 +1,52 @@
+"""When things happen while a run trains, in images seen, and how far it goes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pushforward import config
+from pushforward.config import Trainer
+from pushforward.families import Family, IterativeSampler
+from pushforward.spec import BLOCK
+from pushforward.training import build, loggers
+
+
+@dataclass
+class Plan:
+    """When things happen, in images seen; and how far the run goes."""
+
+    cycles: int
+    images: int
+    log_blocks: int
+    validate_images: float
+    pictures_images: float | None
+    checkpoint_share: float = 1.0
+    """At most this share of the time goes into writing checkpoints; 1: one is written at every validation."""
+    settled_images: float = 0.0
+    """Nothing is chosen before: the objective still changes. Infinite where it does at the budget's end."""
+    max_seconds: float = math.inf
+    """Training stops at the end of the block in which so many seconds of this process have passed."""
+
+
+def plan_of(frozen: Mapping[str, Any], family: Family) -> Plan:
+    """When to log, validate and draw, in images seen."""
+    n, trainer, images = family.spec.n_train, frozen["trainer"], build.budget_images(frozen, family.spec)
+    per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
+    pictures = trainer["pictures_every"]
+    if pictures is None and (frozen["logger"] or {}).get("_target_") and not isinstance(family, IterativeSampler):
+        pictures = images / n / loggers.PICTURES
+    return Plan(
+        cycles=build.budget_cycles(frozen, family),
+        images=images,
+        log_blocks=max(1, round(trainer["log_every"] * n / per_block)),
+        validate_images=frozen["selection"]["every"] * n,
+        pictures_images=pictures * n if pictures else None,
+        checkpoint_share=float(trainer.get("checkpoint_share") or Trainer.checkpoint_share),
+        settled_images=build.settled_images(family, images),
+        max_seconds=config.max_seconds(dict(frozen)) or math.inf,
+    )
+
+
+def passed(before: int, seen: int, every: float) -> bool:
+    return math.floor(seen / every) > math.floor(before / every)
