@@ -58,7 +58,7 @@ def test_the_identity_has_the_weights_and_not_where_they_lie(small: Compose, tmp
 @pytest.mark.parametrize(
     ("more", "line"),
     [
-        (("network.hidden=[16]",), r"^init_from: .* does not fit .* of another shape \(enc\S+ \(32, 64\) for \(16, 64\)"),
+        (("network.hidden=[16]",), r"^init_from: .* does not fit .* of another shape \(\S*enc\S+ \(32, 64\) for \(16, 64\)"),
         (("model=ae",), r"does not fit the model: .*(missing|does not have|another shape)"),
         (("network.hidden=[32,32]",), r"\d+ missing \(\S+, \S+, \S+, …\)"),
     ],
