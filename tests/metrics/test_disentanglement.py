@@ -10,9 +10,8 @@ from sklearn.metrics import mutual_info_score
 
 from pushforward.errors import PushforwardError
 from pushforward.metrics import disentanglement as dis
-from pushforward.metrics.disentanglement.dci import completeness, disentanglement
-from pushforward.metrics.disentanglement.sampling import sharing
-from pushforward.metrics.disentanglement.sap import squared_correlation
+from pushforward.metrics.disentanglement.predictors import completeness, disentanglement, squared_correlation
+from pushforward.metrics.disentanglement.votes import sharing
 from pushforward.seeds import generator
 
 SIZES = (3, 4, 6, 5)

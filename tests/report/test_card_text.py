@@ -4,7 +4,7 @@ import pytest
 
 from pushforward.errors import PushforwardError
 from pushforward.report.card_text import why
-from pushforward.report.comparison import comparisons
+from pushforward.report.intervals import comparisons
 from pushforward.report.tables import build
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pushforward.errors import PushforwardError
 from pushforward.report import table_render
-from pushforward.report.comparison import comparisons
+from pushforward.report.intervals import comparisons
 from pushforward.report.run_list import RunList
 from pushforward.report.tables import build
 

@@ -74,7 +74,13 @@ def test_the_table_has_what_jobs_differ_in_and_their_main_numbers_first(outputs:
     jobs = [compose([*TINY, "model=vae", f"seed={seed}"]) for seed in (1, 2)]
     done = RunDir.create(runs_dir() / config.run_id(jobs[0]), jobs[0])
     done.set_status(state="finished")
-    done.write_record({n: {"value": v, "unit": "", "card": {}} for n, v in (("odd", 1.0), ("bpd", 2.0), ("mse", 3.0))})
+    places = {"odd": {}, "bpd": {"order": [30, 4]}, "mse": {"order": [10, 0]}}
+    done.write_record(
+        {
+            name: {"value": value, "unit": "", "card": {}, "column": places[name]}
+            for name, value in (("odd", 1.0), ("bpd", 2.0), ("mse", 3.0))
+        }
+    )
     columns, rows = table(jobs, [["model=vae", "seed=1"], ["model=vae", "seed=2"]])
     assert columns == ["run", "state", "seed", "mse", "bpd", "odd"]
     assert rows == [[done.id, "finished", "1", 3.0, 2.0, 1.0], [config.run_id(jobs[1]), "new", "2", None, None, None]]

@@ -54,7 +54,7 @@ REFUSED = {
     "metrics=default metrics.during=[foo]": "metrics.during: foo is not measured; choose from reconstruction",
     "metrics=default metrics.samples.parts=[foo]": "metrics.samples.parts: foo is not known; choose from frechet",
     "metrics=default metrics.samples.further=[foo]": "metrics.samples.further: there is no density foo",
-    "metrics=default metrics.modes.density=foo": "metrics.densities: there is no foo; it has normal, gaussian, mixture",
+    "metrics=default metrics.modes.density=foo": "metrics.modes.density: there is no density foo; metrics.densities has normal",
     "+callbacks.mine._target_=pytorch_lightning.callbacks.Timer +callbacks.mine.duration=noon": (
         "callbacks.mine: Timer cannot be built: MisconfigurationException: `Timer(duration='noon')` is not a valid"
     ),

@@ -43,7 +43,7 @@ def table(args: list[str]) -> int:
     parser.add_argument("--no-references", action="store_true", help="hide floor, Gaussian, mixture, memoriser")
     asked = parser.parse_args(signed("--sort", args))
     from pushforward.report import frontier, table_render, terminal
-    from pushforward.report.comparison import comparisons
+    from pushforward.report.intervals import comparisons
 
     for flag in ("names", "caption", "label", "sort"):
         if getattr(asked, flag) is not None and not getattr(asked, flag).strip():

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pushforward.metrics.distances import squared_blocks
-from pushforward.metrics.manifold import radii, within
+from pushforward.metrics.manifold import radii, squared_blocks, within
 
 
 class Manifold(NamedTuple):

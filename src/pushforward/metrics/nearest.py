@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pushforward.metrics.distances import BLOCK, rounding, squared_blocks
+from pushforward.metrics.manifold import BLOCK, rounding, squared_blocks
 
 
 class Memorised(NamedTuple):

@@ -159,9 +159,8 @@ class Parzen(Measure):
         return (Number("nll_parzen", "nats", "lower"),)
 
     def check(self, subject: Subject) -> None:
-        """Raises PushforwardError where samples are to come from a density of a name that there is none of."""
         if not isinstance(subject.family, Samples):
-            subject.check_density(self.density)
+            subject.check_density(self.density, "metrics.parzen.density")
 
     def values(self, subject: Subject) -> dict[str, Value]:
         density = "own" if isinstance(subject.family, Samples) else self.density

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pushforward.domains import Count
-from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Encodes
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.holes import Surroundings, attempt, decoded
@@ -68,18 +67,13 @@ class LatentSpace(Measure):
         return values
 
     def check(self, subject: Subject) -> None:
-        """Raises PushforwardError where there is no density of a name in `densities`."""
         self.chosen(subject)
 
     def chosen(self, subject: Subject) -> list[str]:
-        known = list(subject.densities)
-        names = known if self.densities is None else list(self.densities)
+        """The densities that are measured. Raises PushforwardError where there is none of a name."""
+        names = list(subject.densities) if self.densities is None else list(self.densities)
         for name in names:
-            if name not in known:
-                raise PushforwardError(
-                    f"metrics.latent.densities: there is no density {name}; "
-                    f"metrics.densities has {', '.join(known) or 'none'}: add it with +density@metrics.densities.{name}={name}"
-                )
+            subject.check_density(name, "metrics.latent.densities")
         return names
 
     def draws(self, around: Surroundings, name: str) -> Tensor:

@@ -52,9 +52,8 @@ class Modes(Measure):
         return (*(() if subject.data.arrays.modes is None else OF_MODES), *TRANSPORT, *DIVERGENCES)
 
     def check(self, subject: Subject) -> None:
-        """Raises PushforwardError where no density has the name `density`."""
         if self.density != "own":
-            subject.check_density(self.density)
+            subject.check_density(self.density, "metrics.modes.density")
 
     def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
         sampled = self.numbers(subject)[: -len(DIVERGENCES)]

@@ -54,13 +54,8 @@ class SampleQuality(Measure):
         return {part.name: part for name in self.parts for part in known[name]}
 
     def check(self, subject: Subject) -> None:
-        """Raises PushforwardError where there is no density of a name in `further`."""
         for name in self.further:
-            if name not in subject.densities:
-                raise PushforwardError(
-                    f"metrics.samples.further: there is no density {name}; metrics.densities has "
-                    f"{', '.join(subject.densities) or 'none'}: add it with +density@metrics.densities.{name}={name}"
-                )
+            subject.check_density(name, "metrics.samples.further")
 
     def ways(self, subject: Subject) -> dict[str, list[str]]:
         """The parts that are measured of each way to sample: of the own prior, and of densities over codes."""

@@ -200,12 +200,12 @@ class Subject:
         whole = self.once(("posterior", split, n), lambda: self.batched(both, self.x(split, n)))
         return whole[:, 0], whole[:, 1]
 
-    def check_density(self, name: str) -> None:
-        """Raises PushforwardError where no density over codes has this name."""
+    def check_density(self, name: str, setting: str = "metrics.densities") -> None:
+        """Raise PushforwardError where no density over codes has the name that a setting gives."""
         if name not in self.densities:
             raise PushforwardError(
-                f"metrics.densities: there is no {name}; it has {', '.join(self.densities) or 'none'}. "
-                f"Add one: +density@metrics.densities.{name}=mixture"
+                f"{setting}: there is no density {name}; metrics.densities has {', '.join(self.densities) or 'none'}: "
+                f"add it with +density@metrics.densities.{name}={name}"
             )
 
     def density(self, name: str) -> Density:

@@ -1,4 +1,4 @@
-"""How far two groups of runs are apart, and how sure that is: a difference of means with Welch's interval."""
+"""Intervals of differences over seeds: of two samples, of two groups of runs, of two rows of a table column by column."""
 
 import math
 import statistics
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pushforward.errors import PushforwardError
 from pushforward.report import comparability
+from pushforward.report.table_layout import Table
 from pushforward.runs import Run
 
 
@@ -85,3 +86,33 @@ def between(
 def line(runs: Sequence[Run], metric: str, first: str, second: str, key: str = "model", level: float = 0.95) -> str:
     """`ae − vae: +12.3 % [10.1, 14.5] (95 %, n = 2 + 2)`."""
     return f"{first} − {second}: {between(runs, metric, first, second, key, level)}"
+
+
+def comparisons(table: Table, runs: Sequence[Run], first: str, second: str, level: float = 0.95) -> list[str]:
+    """`mse: ae − vae: −0.012 [−0.014, −0.010] (95 %, n = 3 + 3)` for each column that both have two seeds of.
+
+    A row is meant by its value of the table's first key. Columns whose numbers of the two do not compare are left out.
+    Raises PushforwardError where a value is in no row, or no column can be compared.
+    """
+    key = table.keys[0]
+    known = sorted({str(run.key(key)) for run in runs})
+    for name in (first, second):
+        if name not in known:
+            raise PushforwardError(f"--compare {first},{second}: no run has {key}={name}; there are {', '.join(known)}")
+    by_data = comparability.partition(runs, lambda run: run.key("data"))
+    lines, refused = [], []
+    for data, own in by_data.items():
+        for column in table.columns:
+            try:
+                both = [r for r in own if str(r.key(key)) in (first, second) and r.value(column.name) is not None]
+                differ = comparability.differing([comparability.meaning(run.metrics[column.name]) for run in both])
+                if differ:
+                    raise PushforwardError(f"{column.name}: the models differ in {', '.join(differ)}")
+                found = between(own, column.name, first, second, key, level)
+                pair = " − ".join(table.names.get(name, name) for name in (first, second))
+                lines.append((f"{data} " if len(by_data) > 1 else "") + f"{column.title}: {pair}: {found}")
+            except PushforwardError as error:
+                refused.append(error)
+    if not lines:
+        raise PushforwardError(f"--compare {first},{second}: {refused[0]}")
+    return lines

@@ -4,14 +4,10 @@ All take codes (n, d) and the factors' value indices (n, k), as Locatello et al.
 what differs is said in each docstring. Randomness comes from a generator alone.
 """
 
-from pushforward.metrics.disentanglement.beta_vae import beta_vae_score
-from pushforward.metrics.disentanglement.dci import DCI, dci
-from pushforward.metrics.disentanglement.discrete import discretize, mutual_information
-from pushforward.metrics.disentanglement.factor_vae import factor_vae_score
-from pushforward.metrics.disentanglement.mig import mig
-from pushforward.metrics.disentanglement.modularity import modularity
-from pushforward.metrics.disentanglement.sap import sap
+from pushforward.metrics.disentanglement.gaps import discretize, mig, modularity, mutual_information
+from pushforward.metrics.disentanglement.predictors import DCI, dci, sap
 from pushforward.metrics.disentanglement.scores import Settings, scores
+from pushforward.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
 
 __all__ = [
     "DCI",

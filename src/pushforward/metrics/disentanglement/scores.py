@@ -8,12 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.errors import PushforwardError
-from pushforward.metrics.disentanglement.beta_vae import beta_vae_score
-from pushforward.metrics.disentanglement.dci import dci
-from pushforward.metrics.disentanglement.factor_vae import factor_vae_score
-from pushforward.metrics.disentanglement.mig import mig
-from pushforward.metrics.disentanglement.modularity import modularity
-from pushforward.metrics.disentanglement.sap import sap
+from pushforward.metrics.disentanglement.gaps import mig, modularity
+from pushforward.metrics.disentanglement.predictors import dci, sap
+from pushforward.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
 
 
 @dataclass(frozen=True)
