@@ -33,7 +33,7 @@ def end(job: Job, seconds: float = 40.0) -> None:
     job.state = "finished"
     run = RunDir(job.path)
     run.set_status(state="finished", images_seen=1000)
-    number = {"value": 2.25, "unit": "bits/dim", "card": {}, "na": None}
+    number = {"value": 2.25, "unit": "bits/dim", "card": {}, "na": None, "column": {"headline": 0}}
     run.write_record({"bpd": number}, cost={"train_seconds": seconds, "images_seen": 1000, "evaluate_seconds": 10.0})
 
 
