@@ -51,7 +51,7 @@ pushforward.launch.start pushforward.launch.subprocess.run pushforward.job.main 
 pushforward.data.loader.torch.load pushforward.data.sources.download.retrieve pushforward.data.module.pl
 pushforward.protocol.features.lenet.write_whole pushforward.families.Family.load_from_checkpoint
 pushforward.families.VariationalAutoencoder.to_onnx pushforward.families.Family.__init__.__globals__
-pushforward.training.train.train pushforward.training.loggers.log_checkpoint pushforward pushforward.families
+pushforward.training.train.train pushforward.training.loggers.log_sweep pushforward pushforward.families
 a..b .os os. os.system() torch.nn.Linear\x00
 """.split()  # noqa: SIM905
 

@@ -28,7 +28,6 @@ THIRD_PARTY = {
     ("runs/directory.py", "item"),
     ("runs/schema.py", "CSafeLoader"),  # where PyYAML was built with it
     ("sweep/wandb_sync.py", "reason"),  # of urllib's errors
-    ("training/loggers.py", "pushforward_log_model"),  # set on W&B's logger
 }
 """Attributes of others' objects, by the file that asks for them."""
 

@@ -125,8 +125,7 @@ def modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list
 
         monkeypatch.setattr(wandb, "init", fake)
         frozen = {"choices": {"model": "vae", "data": "digits"}, "tags": []}
-        logger = loggers.wandb_logger(tmp_path, frozen, "p", None, None, mode, 20, True)
-        loggers.finish(logger, False)
+        loggers.wandb_logger(tmp_path, frozen, "p", None, None, mode, 20, True).finish(failed=False)
         monkeypatch.setattr(wandb, "init", init)
         return seen
 

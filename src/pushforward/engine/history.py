@@ -57,9 +57,8 @@ class History:
         self.pending = {}
         if not columns:
             return [Means({}, None)] * self.replicas
-        means = [torch.stack([own.mean() for own in column.unbind(1)]) for column in columns.values()]
         found = []
-        for k, row in enumerate(torch.stack(means, 1).tolist()):
+        for k, row in enumerate(torch.stack([column.mean(0) for column in columns.values()], 1).tolist()):
             named = dict(zip(columns, row, strict=True))
             # what is not finite spoils its mean, so that the steps need be looked at only then; a sum may overflow alone
             bad = [

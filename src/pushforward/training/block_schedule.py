@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytorch_lightning as pl
 
 from pushforward.engine import Engine
-from pushforward.training import loggers, pictures
+from pushforward.training import pictures
 from pushforward.training.callbacks import begin_validation, end_validation
 from pushforward.training.plan import passed
 from pushforward.training.selection import measure
@@ -49,7 +49,7 @@ def between_blocks(engine: Engine, sessions: Sequence[Session], index: int, trai
         if plan.pictures_images and session.chief and passed(before, seen, plan.pictures_images) and not last:
             drawn = pictures.draw(session.run, session.family, session.data, {})
             for mirror in session.mirrors:
-                loggers.log_pictures(mirror, drawn, seen)
+                mirror.pictures(drawn, seen)
         if stop and not last:
             session.stop()
         session.tell()

@@ -15,7 +15,7 @@ from pushforward.errors import PushforwardError, described
 from pushforward.parallel import rank
 from pushforward.runs import RunDir
 from pushforward.signals import Interrupted
-from pushforward.training import checkpoints, loggers, pictures
+from pushforward.training import checkpoints, pictures
 from pushforward.training.console import say, summary
 from pushforward.training.evaluate import choose, evaluate
 from pushforward.training.missing_results import apart, remedy
@@ -46,12 +46,12 @@ def complete(session: Session) -> None:
     drawn = pictures.draw(run, session.family, session.data, gaps)
     for mirror in session.mirrors:
         with apart(run, gaps, "logger"):
-            loggers.log_pictures(mirror, drawn, outcome.images)
-            loggers.log_checkpoint(mirror, run.checkpoints / checkpoints.LAST)
+            mirror.pictures(drawn, outcome.images)
+            mirror.checkpoint(run.checkpoints / checkpoints.LAST)
             numbers = {f"test/{k}": m["value"] for k, m in run.metrics.items() if m["value"] is not None}
-            loggers.log_numbers(mirror, numbers, outcome.images)
+            mirror.numbers(numbers, outcome.images)
             if math.isfinite(session.best.value):
-                loggers.log_best(mirror, {"val/criterion": session.best.value, "images_seen": session.best.images_seen})
+                mirror.best({"val/criterion": session.best.value, "images_seen": session.best.images_seen})
     if gaps and "record.json" not in gaps:
         with apart(run, gaps, "record.json"):
             run.update_record({}, failed=gaps)
@@ -94,7 +94,7 @@ def close_loggers(session: Session, failed: bool) -> None:
     """Closes the run's loggers, once: what they raise is a gap, and ends no run."""
     while session.mirrors:
         with apart(session.run, session.gaps, "logger"):
-            loggers.finish(session.mirrors.pop(0), failed)
+            session.mirrors.pop(0).finish(failed)
 
 
 def told(session: Session) -> int:

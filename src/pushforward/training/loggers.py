@@ -53,22 +53,13 @@ def tags(frozen: Mapping[str, Any]) -> list[str]:
 
 
 def wandb_logger(
-    run: Path,
-    frozen: dict[str, Any],
-    project: str,
-    entity: str | None,
-    group: str | None,
-    mode: str,
-    init_timeout: Positive,
-    log_model: bool,
-    job_type: str = "train",
-) -> Any:
+    run: Path, frozen: dict[str, Any], project: str, entity: str | None, group: str | None, mode: str,
+    init_timeout: Positive, log_model: bool, job_type: str = "train",
+) -> "WandbMirror":  # fmt: skip
     """A W&B run named and identified by the run directory, so that a resumed run goes on in it.
 
     mode: auto is online where there is a key, offline where there is none or no answer within `init_timeout` seconds.
     """
-    from pytorch_lightning.loggers import WandbLogger
-
     from pushforward.training.rerun_command import command
 
     check_names(project, tags(frozen), mode)
@@ -79,11 +70,10 @@ def wandb_logger(
     )  # fmt: skip
     experiment.define_metric("images_seen")
     experiment.define_metric("*", step_metric="images_seen")
-    logger = WandbLogger(experiment=experiment, save_dir=str(run), log_model=False)
-    if experiment.settings._offline:
+    offline = bool(experiment.settings._offline)
+    if offline:
         print(f"wandb: this run is logged offline; pushforward sync {run.name} sends it", flush=True)
-    logger.pushforward_log_model = log_model and not experiment.settings._offline  # type: ignore[attr-defined]
-    return logger
+    return WandbMirror(experiment, sends=log_model and not offline)
 
 
 def start(
@@ -141,7 +131,7 @@ def has_key() -> bool:
         return False
 
 
-def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Any:
+def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> "TensorBoardMirror":
     """TensorBoard event files in `<run>/tensorboard`."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -149,60 +139,71 @@ def tensorboard_logger(run: Path, frozen: dict[str, Any]) -> Any:
         import tensorboard  # noqa: F401
     except ImportError:
         raise PushforwardError("logger=tensorboard needs tensorboard: pip install 'pushforward[tensorboard]'") from None
-    return TensorBoardLogger(str(run), name="tensorboard", version="")
+    return TensorBoardMirror(TensorBoardLogger(str(run), name="tensorboard", version=""))
 
 
-def finish(logger: "Logger", failed: bool) -> None:
-    """Closes W&B's run with the right exit code, so that the next job of a process does not land in it."""
-    from pytorch_lightning.loggers import WandbLogger
+class Mirror:
+    """Any logger of Lightning's as a mirror of a run: it has the curves, and what it cannot show is left out."""
 
-    if isinstance(logger, WandbLogger):
-        logger.experiment.finish(exit_code=int(failed))
-    else:
-        logger.finalize("failed" if failed else "success")
+    def __init__(self, logger: "Logger") -> None:
+        self.logger = logger
+
+    def numbers(self, row: dict[str, float], images_seen: int) -> None:
+        """Logs a row of the curves."""
+        self.logger.log_metrics(row, step=images_seen)
+
+    def pictures(self, files: list[Path], images_seen: int) -> None:
+        """Logs pictures of the run directory."""
+
+    def best(self, values: Mapping[str, float]) -> None:
+        """Logs the best values, where a table of runs shows them."""
+
+    def checkpoint(self, path: Path) -> None:
+        """Sends the final checkpoint."""
+
+    def finish(self, failed: bool) -> None:
+        """Closes the logger."""
+        self.logger.finalize("failed" if failed else "success")
 
 
-def log_pictures(logger: "Logger", pictures: list[Path], images_seen: int) -> None:
-    """Pictures of the run directory as media."""
-    from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+class TensorBoardMirror(Mirror):
+    """TensorBoard's event files, with pictures."""
 
-    if isinstance(logger, WandbLogger):
-        import wandb
-
-        media = {f"pictures/{path.stem}": wandb.Image(str(path)) for path in pictures}
-        logger.experiment.log({**media, "images_seen": images_seen})
-    elif isinstance(logger, TensorBoardLogger):
+    def pictures(self, files: list[Path], images_seen: int) -> None:
         import numpy as np
         from PIL import Image
 
-        for path in pictures:
+        for path in files:
             image = np.asarray(Image.open(path).convert("RGB"))
-            logger.experiment.add_image(f"pictures/{path.stem}", image, images_seen, dataformats="HWC")
+            self.logger.experiment.add_image(f"pictures/{path.stem}", image, images_seen, dataformats="HWC")  # type: ignore[attr-defined]
 
 
-def log_numbers(logger: "Logger", numbers: dict[str, float], images_seen: int) -> None:
-    """A row of the curves against images seen."""
-    from pytorch_lightning.loggers import WandbLogger
+class WandbMirror(Mirror):
+    """A run of W&B's. sends: whether the final checkpoint becomes an artifact."""
 
-    if isinstance(logger, WandbLogger):
-        logger.experiment.log({**numbers, "images_seen": images_seen})
-    else:
-        logger.log_metrics(numbers, step=images_seen)
+    def __init__(self, experiment: Any, sends: bool) -> None:
+        self.experiment, self.sends = experiment, sends
 
+    def numbers(self, row: dict[str, float], images_seen: int) -> None:
+        self.experiment.log({**row, "images_seen": images_seen})
 
-def log_best(logger: "Logger", best: Mapping[str, float]) -> None:
-    """The best values into W&B's summary, where a table of runs shows them."""
-    from pytorch_lightning.loggers import WandbLogger
-
-    if isinstance(logger, WandbLogger):
-        logger.experiment.summary.update({f"best/{name}": value for name, value in best.items()})
-
-
-def log_checkpoint(logger: "Logger", path: Path) -> None:
-    """The final checkpoint as an artifact, where W&B is online and asked for it."""
-    if getattr(logger, "pushforward_log_model", False):
+    def pictures(self, files: list[Path], images_seen: int) -> None:
         import wandb
 
-        artifact = wandb.Artifact(f"model-{path.parents[1].name}", type="model")
-        artifact.add_file(str(path))
-        logger.experiment.log_artifact(artifact)  # type: ignore[attr-defined]
+        media = {f"pictures/{path.stem}": wandb.Image(str(path)) for path in files}
+        self.experiment.log({**media, "images_seen": images_seen})
+
+    def best(self, values: Mapping[str, float]) -> None:
+        self.experiment.summary.update({f"best/{name}": value for name, value in values.items()})
+
+    def checkpoint(self, path: Path) -> None:
+        if self.sends:
+            import wandb
+
+            artifact = wandb.Artifact(f"model-{path.parents[1].name}", type="model")
+            artifact.add_file(str(path))
+            self.experiment.log_artifact(artifact)
+
+    def finish(self, failed: bool) -> None:
+        """With the right exit code, so that the next job of a process does not land in the same run."""
+        self.experiment.finish(exit_code=int(failed))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.loggers import Logger
 
 from pushforward import config, run_identity
 from pushforward.data import DataModule
@@ -23,6 +22,7 @@ from pushforward.training.acceleration import check
 from pushforward.training.callbacks import build_callbacks
 from pushforward.training.console import opening, quiet, say
 from pushforward.training.evaluate import during, features_for, measures
+from pushforward.training.loggers import Mirror
 from pushforward.training.plan import plan_of
 from pushforward.training.selection import Selector
 from pushforward.training.session import Best, Session
@@ -107,13 +107,14 @@ def last_checkpoint(run: RunDir) -> dict[str, Any] | None:
     return state
 
 
-def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Logger]:
+def make_mirrors(frozen: Mapping[str, Any], run: RunDir) -> list[Mirror]:
     """The loggers that a run's config asks for, open."""
     node = frozen["logger"]
     if not node or "_target_" not in node:
         return []
     # frozen holds targets of its own
-    return [build.make(node, "logger", _partial_=True)(run=run.path, frozen=dict(frozen))]
+    made = build.make(node, "logger", _partial_=True)(run=run.path, frozen=dict(frozen))
+    return [made if isinstance(made, Mirror) else Mirror(made)]
 
 
 def commit() -> str | None:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from pytorch_lightning.loggers import Logger
 
 from pushforward.data import DataModule
 from pushforward.engine import Means
@@ -16,9 +15,10 @@ from pushforward.families import Family
 from pushforward.parallel import rank, world
 from pushforward.runs import CurveWriter, RunDir
 from pushforward.signals import Requests, reason
-from pushforward.training import checkpoints, loggers
+from pushforward.training import checkpoints
 from pushforward.training.callbacks import Callbacks, states
 from pushforward.training.console import say
+from pushforward.training.loggers import Mirror
 from pushforward.training.missing_results import Gaps
 from pushforward.training.plan import Plan
 from pushforward.training.selection import Selector
@@ -71,7 +71,7 @@ class Session:
 
     def __init__(
         self, frozen: dict[str, Any], run: RunDir, data: DataModule, family: Family, plan: Plan, selector: Selector,
-        mirrors: list[Logger], callbacks: Callbacks, restored: dict[str, Any] | None, requests: Requests,
+        mirrors: list[Mirror], callbacks: Callbacks, restored: dict[str, Any] | None, requests: Requests,
     ) -> None:  # fmt: skip
         self.frozen, self.run, self.data, self.family, self.plan = frozen, run, data, family, plan
         self.selector, self.mirrors, self.callbacks = selector, mirrors, callbacks
@@ -213,7 +213,7 @@ class Session:
             assert self.curves is not None
             self.curves.append(self.seen, row)
             for mirror in self.mirrors:
-                loggers.log_numbers(mirror, row | speed, self.seen)
+                mirror.numbers(row | speed, self.seen)
 
     def due(self, at_once: bool) -> bool:
         """Whether this process may write a checkpoint: `at_once`, or when writing has taken little of the time."""

@@ -54,10 +54,14 @@ def refused(frozen: Mapping[str, Any]) -> list[str]:
     return errors
 
 
+def kind(job: Mapping[str, Any]) -> str:
+    """A job's config as text, without what changes nothing about whether it can be trained."""
+    return json.dumps({key: value for key, value in job.items() if key not in SAME}, sort_keys=True)
+
+
 def distinct(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The jobs that differ in more than what changes nothing about whether they can be trained, the first of each."""
-    keyed = {json.dumps({k: v for k, v in job.items() if k not in SAME}, sort_keys=True): job for job in reversed(jobs)}
-    return list(keyed.values())[::-1]
+    return list({kind(job): job for job in reversed(jobs)}.values())[::-1]
 
 
 def untargeted(objective: Any, path: str = "model.objective") -> Iterator[str]:

@@ -18,6 +18,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.spec import BLOCK, Batch, Block
 from pushforward.training import build
+from pushforward.training.signatures import kind
 from pushforward.training.stacked_runs import device_of
 
 SAME = ("batch_size", "data", "budget", "precision", "selection", "trainer", "metrics", "features", "logger")
@@ -79,12 +80,9 @@ class Kinds:
         return self.data[key]
 
     def family(self, job: int) -> Family:
-        frozen = self.jobs[job]
-        key = json.dumps(
-            {k: v for k, v in frozen.items() if k not in ("seed", "tags", "retry", "choices")}, sort_keys=True
-        )
+        key = kind(self.jobs[job])
         if key not in self.families:
-            self.families[key] = build.build_family(frozen, self.data_of(job).spec)
+            self.families[key] = build.build_family(self.jobs[job], self.data_of(job).spec)
         return self.families[key]
 
     def groups(self, alone: dict[int, str]) -> list[list[int]]:
