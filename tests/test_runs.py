@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 import pushforward
+from pushforward import atomic_files
+from pushforward.atomic_files import CurveWriter, Lock, is_locked, write_whole
 from pushforward.errors import PushforwardError
-from pushforward.runs import KILLED, CurveWriter, Lock, Run, RunDir, is_locked, sources, write_whole
+from pushforward.runs import KILLED, Run, RunDir, sources
 
 runs = sys.modules["pushforward.runs"]  # `pushforward.runs` by attribute is the function
 
@@ -35,7 +37,7 @@ def test_outputs_follow_the_environment_then_the_working_directory(tmp_path, mon
 def test_written_whole_or_not_at_all(tmp_path):
     file = tmp_path / "deep" / "a.json"
     write_whole(file, "old")
-    with pytest.raises(RuntimeError), runs.whole(file) as aside:
+    with pytest.raises(RuntimeError), atomic_files.whole(file) as aside:
         aside.write_text("half")
         raise RuntimeError
     assert file.read_text() == "old" and [p.name for p in file.parent.iterdir()] == ["a.json"]
@@ -75,7 +77,7 @@ def test_running_is_believed_only_while_its_process_lives(tmp_path, how):
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         assert Run(run.path).state == "running"
         if how == "lock":
-            assert runs.holder(run.path) == process.pid and not Lock(run.path).acquire()
+            assert atomic_files.holder(run.path) == process.pid and not Lock(run.path).acquire()
     finally:
         process.kill()
         process.wait()
@@ -88,7 +90,7 @@ def test_lock_is_exclusive_within_a_process_and_survives_being_asked(tmp_path):
     with first:
         assert is_locked(tmp_path) and not second.acquire()
         # another process still finds it held: asking above did not close, and so drop, the lock
-        ask = "import sys; from pushforward.runs import Lock; print(Lock(sys.argv[1]).acquire())"
+        ask = "import sys; from pushforward.atomic_files import Lock; print(Lock(sys.argv[1]).acquire())"
         assert subprocess.check_output([sys.executable, "-c", ask, str(tmp_path)], text=True) == "False\n"
     assert not is_locked(tmp_path)
     assert second.acquire()

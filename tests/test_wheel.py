@@ -34,7 +34,7 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
     assert len(assets) >= 2 and assets <= names
     modules = files(ROOT / "src", "*.py")
     assert len(modules) >= 90 and modules <= names
-    assert "hydra_plugins/pushforward_launchers/process.py" in names
+    assert "hydra_plugins/pushforward_launchers/launchers.py" in names
     assert "hydra_plugins/__init__.py" not in names, "the namespace is Hydra's: a file of ours would hide other plugins"
     outside = {name for name in names if not name.startswith(("pushforward/", "hydra_plugins/", "pushforward-"))}
     assert not outside
@@ -50,7 +50,7 @@ from pathlib import Path
 import pushforward
 from pushforward import config
 from pushforward.composition import compose
-import hydra_plugins.pushforward_launchers.process as launcher
+import hydra_plugins.pushforward_launchers.launchers as launcher
 site = Path.cwd() / "site"
 assert Path(pushforward.__file__).is_relative_to(site), pushforward.__file__
 assert Path(launcher.__file__).is_relative_to(site), launcher.__file__

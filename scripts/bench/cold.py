@@ -19,9 +19,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from pushforward.atomic_files import write_whole
 from pushforward.errors import PushforwardError
 from pushforward.report.terminal import console
-from pushforward.runs import write_whole
 
 COMMAND = ("model=vae", "data=digits")
 PATIENCE = 120.0

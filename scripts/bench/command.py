@@ -12,9 +12,10 @@ from bench import cold
 from bench.cases import CASES, ROWS, Case, absent, chosen
 from bench.rounds import Figures, Settings, compete, images_of, worker
 from bench.table import plain, table
+from pushforward.atomic_files import write_whole
 from pushforward.errors import PushforwardError
 from pushforward.report.terminal import console
-from pushforward.runs import outputs, write_whole
+from pushforward.runs import outputs
 
 
 def run(asked: Namespace) -> int:

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from bench.costs import CONV, FEATURES, SMALL, UNET, WIDE, compared, replicas, step, table
+from pushforward.atomic_files import whole, write_whole
 from pushforward.metrics.kernel import kernel_distance
 from pushforward.metrics.manifold import precision_recall_density_coverage
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.report.plots import STYLE
 from pushforward.report.terminal import console
-from pushforward.runs import whole, write_whole
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from pushforward import config, run_identity
-from pushforward.atomic_files import refuse_links
+from pushforward.atomic_files import refuse_links, write_whole
 from pushforward.errors import Busy, PushforwardError
-from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir, write_whole
+from pushforward.runs import UNREADABLE, Run, RunDir, runs_dir
 from pushforward.signals import STOPPING, Asked
 
 PATIENCE = 600.0

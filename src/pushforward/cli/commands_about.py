@@ -1,6 +1,6 @@
 """Commands about the subject, the configuration and the machine."""
 
-import ast
+import inspect
 import itertools
 import re
 from pathlib import Path
@@ -81,15 +81,10 @@ def sentence(path: Path) -> str:
 
 
 def launchers() -> dict[str, str]:
-    """{option of hydra/launcher: what it does}, from the first sentence of each plugin."""
-    import hydra_plugins.pushforward_launchers as plugins
+    """{option of hydra/launcher: what it does}, from the first line of each docstring."""
+    from hydra_plugins.pushforward_launchers.launchers import LAUNCHERS
 
-    found = {}
-    for path in sorted(Path(plugins.__path__[0]).glob("[a-z]*.py")):
-        said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
-        text = said.partition(": ")[2]
-        found[path.stem] = text[:1].upper() + text[1:]
-    return found
+    return {name: (inspect.getdoc(LAUNCHERS[name]) or "").splitlines()[0] for name in sorted(LAUNCHERS)}
 
 
 def price(path: Path) -> str:

@@ -1,6 +1,5 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
-from pushforward.atomic_files import CurveWriter, Lock, holder, is_locked, whole, write_whole
 from pushforward.runs.catalogue import every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
@@ -11,8 +10,6 @@ __all__ = [
     "KILLED",
     "TAKEN",
     "UNREADABLE",
-    "CurveWriter",
-    "Lock",
     "Run",
     "RunDir",
     "Sweep",
@@ -25,14 +22,10 @@ __all__ = [
     "find",
     "find_sweep",
     "flatten",
-    "holder",
-    "is_locked",
     "outputs",
     "own_sources",
     "runs",
     "runs_dir",
     "source_fingerprint",
     "sweeps_dir",
-    "whole",
-    "write_whole",
 ]

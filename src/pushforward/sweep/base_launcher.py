@@ -25,6 +25,10 @@ class FreezingLauncher(Launcher):
     parallel: int | None = None
     """Jobs at once, where the launcher is told a number."""
 
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+        self.parallel: int | None = settings.get("parallel")
+
     @abstractmethod
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
         """Runs what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""

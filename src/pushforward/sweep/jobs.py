@@ -3,6 +3,7 @@
 import contextlib
 import io
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +65,15 @@ class Job:
         if self.state in ("stopped", "not started"):  # the last line that it printed is no cause
             return told or "interrupted"
         return told or last_line(self.log) or f"exit code {self.code}"
+
+
+def jobs_of(frozen: list[dict[str, Any]], overrides: list[str], threads: Callable[[dict[str, Any]], int]) -> list[Job]:
+    """Return a Job each; `threads`: those of each process of a run that names none. They change bits, so they are recorded."""
+    jobs = [Job(f, o) for f, o in zip(frozen, overrides, strict=True)]
+    for job in jobs:
+        if job.frozen["trainer"]["threads"] is None:
+            job.frozen["trainer"]["threads"] = threads(job.frozen)
+    return jobs
 
 
 def unique(jobs: list[Job]) -> list[Job]:

@@ -9,6 +9,7 @@ from rich.progress import ProgressColumn, Task, TaskID
 from rich.text import Text
 
 from pushforward.crash_report import RESUMES, SYSTEM
+from pushforward.launch import CODES
 from pushforward.report.bars import bars, terms
 from pushforward.report.eta import Estimates, duration, remaining, together, took
 from pushforward.report.status import STYLES, main_metric
@@ -167,3 +168,13 @@ def summarise(jobs: list[Job]) -> None:
             print(f"  {job.state}: {job.path.name} ({job.overrides}): {job.error}{log}", flush=True)
     if any(map(interrupted, every)):
         print(f"interrupted{RESUMES}", flush=True)
+
+
+def finish(jobs: list[Job]) -> list[int]:
+    """Sum up. Returns the exit codes, also of jobs that are the same run."""
+    for job in jobs:
+        twin = next(j for j in jobs if j.path == job.path)
+        job.state, job.code, job.cause = twin.state, twin.code, twin.cause
+    summarise(jobs)
+    CODES.extend(job.code for job in jobs)
+    return [job.code for job in jobs]

@@ -12,10 +12,11 @@ import torch
 from hydra.utils import instantiate
 
 from pushforward.allowed_targets import trusted
+from pushforward.atomic_files import write_whole
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import Family
-from pushforward.runs import Run, schema, write_whole
+from pushforward.runs import Run, schema
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
 from pushforward.training.signatures import check_targets, settle

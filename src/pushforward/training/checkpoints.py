@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
+from pushforward.atomic_files import whole
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.initial_weights import checksum
-from pushforward.runs import whole
 
 FORMAT = 1
 """Raised when a checkpoint holds what earlier versions cannot resume from."""

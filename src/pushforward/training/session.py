@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 
+from pushforward.atomic_files import CurveWriter
 from pushforward.data import DataModule
 from pushforward.engine import Means
 from pushforward.engine.players import TOTAL
 from pushforward.errors import described
 from pushforward.families import Family
 from pushforward.parallel import rank, world
-from pushforward.runs import CurveWriter, RunDir
+from pushforward.runs import RunDir
 from pushforward.signals import Requests, reason
 from pushforward.training import checkpoints
 from pushforward.training.callbacks import Callbacks, states

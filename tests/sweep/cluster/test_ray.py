@@ -16,7 +16,7 @@ from pushforward.errors import PushforwardError
 from pushforward.runs import every_run, runs_dir
 from pushforward.sweep import job_process
 from pushforward.sweep.cluster import cluster_jobs, ray
-from pushforward.sweep.jobs import Job
+from pushforward.sweep.jobs import Job, jobs_of
 
 TINY = ["data=digits", "features=none", "metrics=none", "logger=none", "model=vae", "network.hidden=[16]"]
 SETTINGS: dict[str, Any] = {"address": None, "cores": None, "num_cpus": None, "num_gpus": None}
@@ -44,7 +44,7 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_cores_and_gpus_of_a_job(overrides: list[str], settings: dict[str, Any], expected: tuple[float, float]) -> None:
     asked = SETTINGS | settings
     threads = lambda frozen: max(1, int(asked["num_cpus"] or 1) // ray.devices(frozen))  # noqa: E731
-    (job,) = cluster_jobs.jobs_of([compose([*TINY, *overrides])], [""], threads)
+    (job,) = jobs_of([compose([*TINY, *overrides])], [""], threads)
     assert ray.resources(job, asked) == {"num_cpus": expected[0], "num_gpus": expected[1]}
     if settings.get("num_cpus"):
         assert job.frozen["trainer"]["threads"] == 4, "its cores, divided among its processes"

@@ -196,7 +196,7 @@ def test_a_warned_run_is_queued_again_and_goes_on(outputs: Path, cluster: Path) 
         subprocess.run(["scancel", "4001", "--signal", number], check=True)
     until(lambda: Run(run).state == "finished")
     log = (run / "job.log").read_text()
-    assert log.count("interrupted by SIGTERM") == 1 and log.count("goes on") >= 1, log
+    assert log.count("interrupted by SIGTERM") == 1 and log.count("resumes") >= 1, log
     status = Run(run).status
     assert 0 <= status["images_seen"] - status["budget_images"] < 64, "the budget, rounded up to batches"
     rows = [int(line.split(",")[0]) for line in (run / "metrics.csv").read_text().splitlines()[1:]]

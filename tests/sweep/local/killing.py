@@ -77,7 +77,7 @@ class Killed:
     def look(self) -> int:
         """Adds what has been trained since the last look, when nothing runs. Returns how many runs had been going.
 
-        A run that opens says from where it goes on; its last row says how far it came.
+        A run that opens says from where it resumes; its last row says how far it came.
         """
         going = 0
         for run in every_run(self.outputs / "runs"):
@@ -86,7 +86,7 @@ class Killed:
             leg = self.legs.setdefault(run.id, Leg())
             if len(openings) > leg.openings:
                 opening = lines[openings[-1] :]
-                on = [line.split()[3].replace(",", "") for line in opening if line.startswith("goes on")]
+                on = [line.split()[2].replace(",", "") for line in opening if line.startswith("resumes")]
                 self.trained += max(0, last_row(run.path) - int(on[0] if on else 0))
                 going += run.state != "finished"
                 assert len(openings) == leg.openings + 1, f"{run.id} was started twice at once"

@@ -47,7 +47,7 @@ def test_the_files_are_read_once(loader: tuple[Any, DictConfig], monkeypatch: py
     made = composer(loader, {"network": {"choice": ["mlp", "conv"]}, "seed": {"int": [1, 9]}})
     monkeypatch.setattr(type(loader[0]), "load_sweep_config", None)
     assert made({"network": "conv", "seed": 4})["choices"]["network"] == "conv"
-    assert len({config.run_id(f) for f in made.corners()}) == 4
+    assert len({config.run_id(f) for f in made.corners}) == 4
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pushforward.signals import STOPPING, Asked
 from pushforward.sweep import job_process, sweep_screen
 from pushforward.sweep.cluster import cluster_jobs
 from pushforward.sweep.devices import on_gpu
-from pushforward.sweep.jobs import Job
+from pushforward.sweep.jobs import Job, jobs_of
 
 SENT = ("PUSHFORWARD_", "WANDB_")
 """Beginnings of the environment variables that a job on another node needs as they are here."""
@@ -27,9 +27,7 @@ def run_jobs(
     Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop; asked twice, they are killed.
     """
     ray = library()
-    jobs = cluster_jobs.jobs_of(
-        frozen, overrides, lambda frozen: max(1, int(settings["num_cpus"] or 1) // devices(frozen))
-    )
+    jobs = jobs_of(frozen, overrides, lambda frozen: max(1, int(settings["num_cpus"] or 1) // devices(frozen)))
     for job in jobs:
         if int(job.frozen["trainer"].get("num_nodes") or 1) > 1:
             raise PushforwardError(
@@ -47,7 +45,7 @@ def run_jobs(
             follow(ray, jobs, waiting, needs, folder)
         finally:
             ray.shutdown()
-    return cluster_jobs.finish(jobs)
+    return sweep_screen.finish(jobs)
 
 
 def library() -> Any:

@@ -22,7 +22,7 @@ from pushforward.sweep import sweep_screen
 from pushforward.sweep.cluster import cluster_jobs
 from pushforward.sweep.cluster.slurm_task import Task
 from pushforward.sweep.devices import on_gpu
-from pushforward.sweep.jobs import ELSEWHERE, Job
+from pushforward.sweep.jobs import ELSEWHERE, Job, jobs_of
 
 TICKET = "submitted.json"
 """In a run directory: the job that it was submitted as."""
@@ -58,7 +58,7 @@ def run_jobs(
     """
     library()
     cluster = cluster_of(settings["cluster"])
-    jobs = cluster_jobs.jobs_of(frozen, overrides, lambda frozen: int(settings["cpus_per_task"]))
+    jobs = jobs_of(frozen, overrides, lambda frozen: int(settings["cpus_per_task"]))
     waiting = [job for job in cluster_jobs.unfinished(jobs) if not queued(job)]
     cluster_jobs.rehearse(waiting)
     before = sum(job.state == "skipped (finished)" for job in jobs)
@@ -72,7 +72,7 @@ def run_jobs(
         )
     if handles and (settings["wait"] or cluster == "debug"):
         wait(jobs, handles)
-    return cluster_jobs.finish(jobs)
+    return sweep_screen.finish(jobs)
 
 
 # Submission ----------------------------------------------------------------------------------------------------------

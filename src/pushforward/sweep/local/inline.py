@@ -5,7 +5,7 @@ from typing import Any
 
 from pushforward import config
 from pushforward.errors import PushforwardError
-from pushforward.launch import CODES, freeze_to, fresh
+from pushforward.launch import freeze_to, fresh
 from pushforward.runs import Run
 from pushforward.sweep import sweep_screen
 from pushforward.sweep.jobs import Job, close, settled, unique
@@ -28,12 +28,7 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
             continue
         run(job)
         stop = job.state == "stopped" or (fail_fast and job.code != 0)
-    for job in jobs:  # the same run asked for twice
-        twin = next(j for j in jobs if j.path == job.path)
-        job.state, job.code, job.cause = twin.state, twin.code, twin.cause
-    sweep_screen.summarise(jobs)
-    CODES.extend(job.code for job in jobs)
-    return [job.code for job in jobs]
+    return sweep_screen.finish(jobs)
 
 
 def run(job: Job) -> None:

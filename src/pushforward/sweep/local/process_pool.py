@@ -12,11 +12,11 @@ from typing import Any
 from pushforward import config, machine
 from pushforward.crash_report import SYSTEM, explain
 from pushforward.errors import PushforwardError
-from pushforward.launch import CODES, freeze_to, to_measure
+from pushforward.launch import freeze_to, to_measure
 from pushforward.runs import Run
 from pushforward.signals import STOPPING, Asked
 from pushforward.sweep import devices, sweep_screen
-from pushforward.sweep.jobs import ELSEWHERE, Job, ended, memory_kills, settled, unique
+from pushforward.sweep.jobs import ELSEWHERE, Job, ended, jobs_of, memory_kills, settled, unique
 from pushforward.sweep.local import stacking
 from pushforward.sweep.local.forkserver_client import Gone, Server, shared, targets
 
@@ -38,10 +38,8 @@ def run_jobs(
     """
     names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
     at_once = devices.at_once(frozen, parallel, names)
-    jobs = [Job(f, o) for f, o in zip(frozen, overrides, strict=True)]
-    for job in jobs:
-        if job.frozen["trainer"]["threads"] is None:
-            job.frozen["trainer"]["threads"] = machine.threads(min(at_once, len(jobs)) * config.devices(job.frozen))
+    side_by_side = min(at_once, len(frozen))
+    jobs = jobs_of(frozen, overrides, lambda one: machine.threads(side_by_side * config.devices(one)))
     pool = Pool(jobs, at_once, devices.Devices(names), warm, fail_fast, memory_gb)
     if pool.waiting:
         rehearse(pool.server(), [job.frozen for job in pool.waiting])
@@ -49,12 +47,7 @@ def run_jobs(
     if replicas != 1:
         stacking.arrange(pool.server(), pool.waiting, at_once, replicas, folder)
     pool.run()
-    for job in jobs:  # the same run asked for twice
-        twin = next(j for j in jobs if j.path == job.path)
-        job.state, job.code, job.cause = twin.state, twin.code, twin.cause
-    sweep_screen.summarise(jobs)
-    CODES.extend(job.code for job in jobs)
-    return [job.code for job in jobs]
+    return sweep_screen.finish(jobs)
 
 
 def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The frozen config of a proposal. All that is read is read at the start: editing YAML while a search runs changes nothing."""
 
+import copy
 import itertools
 import json
 import math
@@ -8,9 +9,9 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from pushforward import config, run_identity
+from pushforward import composition, run_identity
 from pushforward.errors import PushforwardError
 from pushforward.runs import outputs
 from pushforward.runs.sweep_folders import read_study
@@ -23,8 +24,6 @@ BATCH = 8
 """Trials asked for together, for each process, where they are trained as one."""
 MOST = 256
 """Combinations of groups' options that a space may have."""
-
-Composed = tuple[DictConfig, dict[str, str]]
 
 
 class Composer:
@@ -48,40 +47,23 @@ class Composer:
         for d in self.groups:
             if d.kind != "choice":
                 raise PushforwardError(f"study.space.{d.key}: it is a group; write {{choice: [option, option]}}")
-        self.base = self._freeze(*self._compose(loader, master, list(overrides)))
-        self.composed: dict[tuple[Any, ...], Composed] = {}
+        self.base = composition.frozen(loader.load_sweep_config(master, list(overrides)))
+        self.composed: dict[tuple[Any, ...], DictConfig] = {}
         for options in itertools.product(*(d.values for d in self.groups)):
             chosen = [f"{d.key}={option}" for d, option in zip(self.groups, options, strict=True)]
-            self.composed[options] = self._compose(loader, master, [*overrides, *chosen])
-            for end in (0.0, 1 - 1e-9):  # the ends of every range are legal with every combination
-                self({**dict(zip((d.key for d in self.groups), options, strict=True)), **_corner(self.keys, end)})
-
-    @staticmethod
-    def _compose(loader: ConfigLoader, master: DictConfig, overrides: list[str]) -> Composed:
-        cfg = loader.load_sweep_config(master, overrides)
-        choices = dict(cfg.hydra.runtime.choices)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        return cfg, choices
-
-    @staticmethod
-    def _freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
-        return config.freeze(cfg, choices)
-
-    def __call__(self, params: dict[str, Any]) -> dict[str, Any]:
-        cfg, choices = self.composed[tuple(params[d.key] for d in self.groups)]
-        own = cfg.copy()
-        for d in self.keys:
-            OmegaConf.update(own, d.key, params[d.key], merge=True)
-        return self._freeze(own, choices)
-
-    def corners(self) -> list[dict[str, Any]]:
-        """Frozen configs at both ends of every range, for each combination of groups: what is to be rehearsed."""
-        return [
+            self.composed[options] = loader.load_sweep_config(master, [*overrides, *chosen])
+        self.corners = [
             self({**dict(zip((d.key for d in self.groups), options, strict=True)), **_corner(self.keys, end)})
             for options in self.composed
             for end in (0.0, 1 - 1e-9)
         ]
+        """Frozen configs at both ends of every range, for each combination of groups: what is to be rehearsed."""
+
+    def __call__(self, params: dict[str, Any]) -> dict[str, Any]:
+        own = copy.deepcopy(self.composed[tuple(params[d.key] for d in self.groups)])
+        for d in self.keys:
+            OmegaConf.update(own, d.key, params[d.key], merge=True)
+        return composition.frozen(own)
 
 
 def _corner(dimensions: Sequence[Dimension], end: float) -> dict[str, Any]:
@@ -145,7 +127,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     study = Study(checked, outputs() / "studies" / checked.name)
     if plan.ASKED.get():
         study.begun_alike()
-        rehearse(server_for([composer.base]), composer.corners())
+        rehearse(server_for([composer.base]), composer.corners)
         return planned(checked, composer.base)
     names = devices.gpus() if devices.on_gpu(composer.base) else []
     stacked = launcher == "vectorized"
@@ -157,7 +139,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
     with study, sweep_record.grouped(checked.name):
         print(f"study {checked.name}: {len(study.trials())} of {study.total} trials there; {study.folder}", flush=True)
-        before = lambda: rehearse(pool.server(), composer.corners())  # noqa: E731
+        before = lambda: rehearse(pool.server(), composer.corners)  # noqa: E731
         codes = Search(study, composer, pool, before, arrange if stacked else None).run()
         for line in report(study):
             print(line, flush=True)
