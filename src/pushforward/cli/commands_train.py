@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from pushforward.allowed_targets import allowed, beside
+from pushforward.cli.commands_about import folder
 from pushforward.cli.parser import Parser, add_allow_modules, words
-from pushforward.errors import PushforwardError
 from pushforward.output_streams import steady
 from pushforward.overrides import read
 from pushforward.runs import find
@@ -49,16 +49,15 @@ def evaluate(args: list[str]) -> int:
     asked = parser.parse_intermixed_args(args)
     measuring = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     moved = [word for word in asked.run if re.match(r"data\.source\.[\w.]+=", word)]
-    if asked.config_dir is not None and not asked.config_dir.is_dir():
-        raise PushforwardError(f"--config-dir {asked.config_dir}: there is no such folder")
+    own = folder(asked.config_dir)
     # all are found before the first is measured
     runs = [run for spec in asked.run if spec not in (*measuring, *moved) for run in find(spec)]
     from pushforward.training.load_run import evaluate_again
 
     failed = False
-    with allowed([*beside(asked.config_dir), *words(asked.allow_modules)]):
+    with allowed([*beside(own), *words(asked.allow_modules)]):
         for run in {run.id: run for run in runs}.values():
-            said, failures = evaluate_again(run, read(measuring), asked.config_dir, moved)
+            said, failures = evaluate_again(run, read(measuring), own, moved)
             print(said)
             failed |= bool(failures)
     return int(failed)

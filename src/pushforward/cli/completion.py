@@ -138,13 +138,11 @@ def own(before: list[str]) -> list[Path]:
 
 
 def choices(before: list[str], key: str) -> list[str]:
-    from pushforward.cli.commands_about import launchers
-    from pushforward.config import conf_dir
+    from pushforward.cli.commands_about import launchers, summaries
 
     if key == "hydra/launcher":
         return list(launchers())
-    group = key.partition("@")[0]
-    found = [path.stem for folder in (conf_dir(), *own(before)) for path in sorted((folder / group).glob("*.yaml"))]
+    found = list(summaries(key.partition("@")[0], next(iter(own(before)), None)))
     return found or {"retry": ["stale", "failed"], "precision": ["fp32", "bf16", "fp64"]}.get(key, [])
 
 

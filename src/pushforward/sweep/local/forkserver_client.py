@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,18 @@ class Server:
             memory_gb=memory_gb,
         )  # fmt: skip
         return process
+
+    def answer(self, call: str, jobs: Sequence[Any], *more: str, threads: int = 1) -> tuple[str | None, str]:
+        """What `call([JOBS, ANSWER, *more])` writes into the file ANSWER, in a process of its own, and its last line printed.
+
+        JOBS: a file with the jobs as JSON. None: it has written nothing.
+        """
+        with tempfile.TemporaryDirectory() as name:
+            file, answer, log = (Path(name) / part for part in ("jobs.json", "answer", "log"))
+            file.write_text(json.dumps(jobs), encoding="utf-8")
+            self.start(call, [str(file), str(answer), *more], log=log, threads=threads).wait()
+            said = (log.read_text(encoding="utf-8").strip().splitlines() or ["its process was killed"])[-1]
+            return answer.read_text(encoding="utf-8") if answer.exists() else None, said
 
     def tell(self, **what: Any) -> None:
         try:

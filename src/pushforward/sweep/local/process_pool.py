@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -52,15 +51,10 @@ def run_jobs(
 
 def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
     """Builds every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
-    with tempfile.TemporaryDirectory() as name:
-        file, wrong = Path(name) / "jobs.json", Path(name) / "wrong"
-        file.write_text(json.dumps(jobs), encoding="utf-8")
-        server.start(
-            "pushforward.sweep.local.process_pool.rehearsed", [str(file), str(wrong)], log=Path(name) / "log"
-        ).wait()
-        if wrong.exists():
-            raise PushforwardError(wrong.read_text(encoding="utf-8"))
-        # where building fails otherwise, the job will fail and say so; the others are none the worse
+    wrong, _ = server.answer("pushforward.sweep.local.process_pool.rehearsed", jobs)
+    if wrong is not None:
+        raise PushforwardError(wrong)
+    # where building fails otherwise, the job will fail and say so; the others are none the worse
 
 
 def rehearsed(args: list[str]) -> int:

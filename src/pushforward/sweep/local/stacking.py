@@ -1,7 +1,6 @@
 """Which jobs of a sweep are trained as one: tried out and measured in a process of its own, and told."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,17 +15,14 @@ def arrange(server: Server, jobs: Sequence[Job], at_once: int, replicas: int | N
     """Numbers the stacks of `jobs`, at most `replicas` in each, and says which jobs are trained alone and why."""
     if len(jobs) < 2:
         return
-    with tempfile.TemporaryDirectory() as name:
-        file, answer, log = (Path(name) / part for part in ("jobs.json", "answer.json", "log"))
-        file.write_text(json.dumps([job.frozen for job in jobs]), encoding="utf-8")
-        args = [str(file), str(answer), str(at_once), str(replicas or 0)]
-        threads = int(jobs[0].frozen["trainer"]["threads"])
-        server.start("pushforward.training.stack_planning.main", args, log=log, threads=threads).wait()
-        if not answer.exists():
-            last = (log.read_text(encoding="utf-8").strip().splitlines() or ["its process was killed"])[-1]
-            print(f"no job is stacked: {last}", flush=True)
-            return
-        found = json.loads(answer.read_text(encoding="utf-8"))
+    text, said = server.answer(
+        "pushforward.training.stack_planning.main", [job.frozen for job in jobs], str(at_once), str(replicas or 0),
+        threads=int(jobs[0].frozen["trainer"]["threads"]),
+    )  # fmt: skip
+    if text is None:
+        print(f"no job is stacked: {said}", flush=True)
+        return
+    found = json.loads(text)
     for number, members in enumerate(found["stacks"]):
         for member in members:
             jobs[member].stack = number

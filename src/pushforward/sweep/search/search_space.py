@@ -54,12 +54,7 @@ class Dimension:
         return int(suggested) if "int" in self.kind else float(suggested)
 
     def suggest(self, trial: "Trial") -> Any:
-        if self.kind == "choice":
-            return trial.suggest_categorical(self.key, self.labels)
-        log = self.kind.startswith("log")
-        if "int" in self.kind:
-            return trial.suggest_int(self.key, int(self.low), int(self.high), step=int(self.step or 1), log=log)
-        return trial.suggest_float(self.key, self.low, self.high, step=self.step, log=log)
+        return trial._suggest(self.key, self.distribution())
 
     def distribution(self) -> "BaseDistribution":
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
