@@ -7,7 +7,7 @@ from pushforward.domains import Count
 from pushforward.families import Sparse
 from pushforward.metrics import sparsity
 from pushforward.protocol.measure import Measure, Number, Value, value
-from pushforward.protocol.subject import CHUNK, Subject
+from pushforward.protocol.subject import Subject
 
 ANY = (
     Number("hoyer", "0 to 1"),
@@ -39,9 +39,6 @@ class Sparsity(Measure):
     def values(self, subject: Subject) -> dict[str, Value]:
         z = subject.codes(subject.split, self.images)
         target = subject.family.target_activation if isinstance(subject.family, Sparse) else None
-        metric = sparsity.Sparsity(z.shape[1], target)
-        for part in z.split(CHUNK):
-            metric.update(part)
-        found = metric.summary()
+        found = sparsity.summary(z, target)
         card = {"n": len(z), "units": z.shape[1]}
         return {n.name: value(found[n.name][0], **card, **found[n.name][2]) for n in self.numbers(subject)}
