@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.families import VariationalAutoencoder
 from pushforward.protocol.gradients import NAMES, Gradients
 from pushforward.protocol.subject import Subject
 from pushforward.tour.drawing import BLUE, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, times, write
@@ -42,10 +43,10 @@ def measure_rate_distortion(models: Models) -> dict[str, Any]:
     }
 
 
-def trained(models: Models, name: str, beta: float) -> Any:
+def trained(models: Models, name: str, beta: float) -> VariationalAutoencoder:
     if beta == 1:
-        return models.trained(name).family
-    return models.train(name, (*RECIPES["VAE"], f"weighting.beta={beta:g}")).family
+        return models.trained(name).able(VariationalAutoencoder)
+    return models.train(name, (*RECIPES["VAE"], f"weighting.beta={beta:g}")).able(VariationalAutoencoder)
 
 
 def measure_gradients(models: Models) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import Delaunay
 from torch import Tensor
 
-from pushforward.families import Samples
+from pushforward.families import Reconstructs, Samples
 from pushforward.priors import FittedGaussian
 from pushforward.protocol.holes import Surroundings
 from pushforward.report import plots
@@ -34,7 +34,7 @@ def measure_variational(models: Models) -> dict[str, Any]:
 
 @torch.no_grad()
 def of_map(models: Models, name: str) -> dict[str, Any]:
-    subject, family = models.subject(name), models.trained(name).family
+    subject, family = models.subject(name), models.trained(name).able(Reconstructs)
     z, training = subject.codes("train"), subject.raw("train")
     fitted = FittedGaussian.fit(z)
     draws = fitted.sample(DRAWS, models.generator("holes", name))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.families import HasLikelihood
 from pushforward.metrics import compressors
 from pushforward.metrics.histograms import PixelHistogram, shares
 from pushforward.metrics.information import cross_entropy, entropy, kl_divergence, probabilities
@@ -82,7 +83,7 @@ def codes_of(
     sizes = compressors.bits_per_dim(models.data.raw_levels("test"), spec.levels)
     found += [(name, "compressor", bits) for name, bits in sizes.items()]
     for name, label in (("flow", "flow (exact)"), ("VAE", "VAE (bound)")):
-        family = models.trained(name).family
+        family = models.trained(name).able(HasLikelihood)
         with torch.no_grad():
             log_prob = family.log_prob(models.data.tensor("test"), models.generator("code", name))
         bits = spec.bits_per_dim(-log_prob.values.double().mean(), density=log_prob.density)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ MOMENTS = {"VAE": 4, "GAN": 40}
 """The number of moments of a model's training that are kept, the first before it and the last at its end; else these two."""
 
 
+C = TypeVar("C")
+
+
 @dataclass
 class Trained:
     """A family in evaluation mode; `seconds` of training, `images` seen, `terms`: player/term -> every step's mean.
@@ -46,13 +49,18 @@ class Trained:
     moments: (images seen, weights) during training.
     """
 
-    family: Any
+    family: Family
     seconds: float
     images: int
     terms: dict[str, Tensor]
     moments: list[tuple[int, dict[str, Tensor]]]
 
-    def on_the_way(self) -> Iterator[tuple[int, Any]]:
+    def able(self, capability: type[C]) -> C:
+        """The family, as something with a capability that its recipe is known to have."""
+        assert isinstance(self.family, capability)
+        return self.family
+
+    def on_the_way(self) -> Iterator[tuple[int, Family]]:
         """(images seen, the family with the weights it had then), in turn; after the last it is trained again."""
         for images, weights in self.moments:
             self.family.load_state_dict(weights)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pushforward.families import IterativeSampler
+from pushforward.families import GAN, IterativeSampler, Samples
 from pushforward.metrics.sample import fd_protocol
 from pushforward.tour.drawing import BLUE, GREEN, GREY, ORANGE, Arrays, ink, mosaic, save, sheet, styled, texts, write
 from pushforward.tour.models import Models
@@ -26,6 +26,7 @@ def measure_game(models: Models) -> dict[str, Any]:
     samples = []
     trained = models.trained("GAN")
     for images, family in trained.on_the_way():
+        assert isinstance(family, GAN)
         fake = family.sample(len(test), models.generator("game"))
         seen_at.append(images)
         beliefs.append([float(family.critic(family.centre(x)).sigmoid().mean()) for x in (training, test, fake)])
@@ -58,7 +59,7 @@ def measure_families(models: Models) -> dict[str, Any]:
     for name in FAMILIES:
         trained = models.trained(name)
         models.say(f"sampling: {name}")
-        x = trained.family.sample(len(test), models.generator("families"))
+        x = trained.able(Samples).sample(len(test), models.generator("families"))
         fd = fd_protocol(models.features(x), test, train).value
         rows.append(
             (

@@ -184,5 +184,5 @@ class Bar(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, family: Family) -> None:  # type: ignore[override]
         self.progress.stop()
 
-    def on_exception(self, trainer: pl.Trainer, family: Any, exception: BaseException) -> None:
+    def on_exception(self, trainer: pl.Trainer, family: pl.LightningModule, exception: BaseException) -> None:
         self.progress.stop()
