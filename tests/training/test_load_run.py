@@ -140,6 +140,25 @@ def test_samples_and_codes_of_own_points_are_of_their_own_unit(tmp_path: Path, m
     assert float(drawn.std(0)[0]) > 100 and float(drawn.std(0)[1]) > 1e-4
 
 
+def test_samples_of_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a model built again from its run's spec, without its data."""
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(tmp_path))
+    small = ["network=mlp", "network.hidden=[16]", "budget.images=64", "budget.epochs=null", "logger=none"]
+    frozen = compose(["model=conditional_gan", "data=digits", *small, "features=none", "metrics=none"])
+    path = runs_dir() / config.run_id(frozen)
+    assert train(frozen, path) == 0
+    trained = load(Run(path))
+    each = trained.sample(3, y=torch.tensor([4, 4, 5]))
+    assert torch.equal(each[:2], trained.sample(3, y=4)[:2]) and not torch.equal(each[2], trained.sample(3, y=4)[2])
+    assert trained.sample(3).shape == each.shape and "data" not in vars(trained)
+    assert said(capsys, "sample", "latest", "--n", "4", "--label", "3", "--out", str(tmp_path / "threes.png"))[0] == 0
+    for wrong in (10, torch.tensor([1, 2])):
+        with pytest.raises(PushforwardError, match=r"y: give"):
+            trained.sample(3, y=wrong)
+
+
 @pytest.mark.parametrize("key", ["data", "model", "budget", "selection", "seed"])
 def test_a_config_that_lacks_a_part_is_told_in_one_line(run: Run, key: str, tmp_path: Path) -> None:
     import shutil
