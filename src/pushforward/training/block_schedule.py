@@ -36,8 +36,8 @@ def between_blocks(engine: Engine, sessions: Sequence[Session], index: int, trai
     if validates and good:
         by = validate(engine, sessions, trainer)
         if by is not None and not last:
-            lead.outcome.early = {"by": by, "images_seen": seen, "of_images": plan.images}
-            lead.outcome.state, last = "finished", True
+            lead.end_early(by)
+            last = True
     for session in good:
         session.flush()
     if (validates or stop) and any(session.due(last or stop) for session in good):

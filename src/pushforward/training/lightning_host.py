@@ -17,6 +17,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family
 from pushforward.report.bars import bars, terms
 from pushforward.signals import STOPPING
+from pushforward.spec import Block
 from pushforward.training import acceleration, build
 from pushforward.training.block_schedule import between_blocks
 from pushforward.training.session import Session
@@ -128,8 +129,9 @@ class RunCallback(pl.Callback):
 
         loop.advance = watched  # type: ignore[method-assign, assignment]
 
-    def on_train_batch_end(self, trainer: pl.Trainer, family: Family, *args: Any) -> None:  # type: ignore[override]
-        _, block, _ = args
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: pl.Trainer, family: Family, outputs: None, block: Block, batch_idx: int
+    ) -> None:
         between_blocks(family.get_stepper(), [self.session], block.index, trainer)
         if self.session.outcome.state != "running":
             trainer.should_stop = True

@@ -165,6 +165,11 @@ class Session:
         by = "trainer.max_time" if self.overtime else "another process"
         self.outcome.reason = reason(self.requests.taken) if self.requests.taken else f"stopped by {by}"
 
+    def end_early(self, by: str) -> None:
+        """Ends the run as finished, at the wish of a callback."""
+        self.outcome.state = "finished"
+        self.outcome.early = {"by": by, "images_seen": self.seen, "of_images": self.plan.images}
+
     def note_terms(self, found: Means) -> None:
         """Writes a row of the curves: means since the last one. The first value that is not finite ends the run."""
         if found.spoilt is not None:
