@@ -42,7 +42,7 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
 
 
 def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
-    """The trained model of a run: `sample`, `encode`, `decode`, `reconstruct`, and `family` and `data` themselves.
+    """Return the trained model of a run: `sample`, `encode`, `decode`, `reconstruct`, and `family` and `data` themselves.
 
     run: a Run, or RUN as on the command line; allow_modules: modules of your own that its config may name.
     Raises PushforwardError where RUN means none or several runs, and where its config names other modules.
@@ -59,7 +59,7 @@ def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
 
 
 def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Run:
-    """Trains one run as `pushforward train OVERRIDES` does, or finds it finished; returns it.
+    """Train one run as `pushforward train OVERRIDES` does, or finds it finished; returns it.
 
     more: values by key, as they are: `seed=3`, `**{"data.source.path": Path("it's mine.npz"), "network.hidden": (64, 32)}`.
     allow_modules: modules of your own that the overrides may name in a `_target_`. Threads take turns.

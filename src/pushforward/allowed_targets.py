@@ -116,7 +116,7 @@ def _may_be_named(name: str) -> bool:
 
 
 def locate(target: Any) -> Any:
-    """The class or function that a `_target_` names.
+    """Return the class or function that a `_target_` names.
 
     Raises PushforwardError where it may not be named, and where it is not there: which part is missing, what was meant.
     """
@@ -131,7 +131,7 @@ def locate(target: Any) -> Any:
 
 
 def refusal(target: str) -> str:
-    """One line on a name that may not be used, and how its module is allowed."""
+    """Return one line on a name that may not be used, and how its module is allowed."""
     root = target.partition(".")[0]
     if root in {family.partition(".")[0] for family in FAMILIES}:
         return f"{target} may not be named in a config; what may be is said in docs/trust.md"
@@ -166,7 +166,7 @@ def _may_be_built(target: str, found: Any) -> bool:
 
 
 def _kind(found: Any) -> str:
-    """What an object is, for an error."""
+    """Return what an object is, for an error."""
     if inspect.ismodule(found):
         return f"the module {found.__name__}"
     return f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', type(found).__name__)}"
@@ -199,7 +199,7 @@ SECRET = re.compile(r"(?i)KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE")
 
 
 def refuse_secrets(node: Any, path: str = "") -> None:
-    """Raises PushforwardError where an unresolved config takes a secret from the environment by `${oc.env:NAME}`."""
+    """Raise PushforwardError where an unresolved config takes a secret from the environment by `${oc.env:NAME}`."""
     if isinstance(node, Mapping | list):
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, value in items:
@@ -214,7 +214,7 @@ def refuse_secrets(node: Any, path: str = "") -> None:
 
 
 def refuse_hydras_own(hydra: Mapping[str, Any]) -> None:
-    """Raises PushforwardError where the node `hydra` names code: its callbacks, or loggers other than Hydra's own."""
+    """Raise PushforwardError where the node `hydra` names code: its callbacks, or loggers other than Hydra's own."""
     if hydra.get("callbacks"):
         raise PushforwardError("hydra.callbacks: Hydra's callbacks are not run; those of training are callbacks=…")
     for key in ("job_logging", "hydra_logging"):
@@ -227,7 +227,7 @@ LOGGING = ("logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredForm
 
 
 def _named(node: Any) -> Iterator[str]:
-    """What a logging configuration calls: `class`, `()` and `ext://`."""
+    """Yield what a logging configuration calls: `class`, `()` and `ext://`."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         if isinstance(value, str) and (
@@ -238,7 +238,7 @@ def _named(node: Any) -> Iterator[str]:
 
 
 def trusted(node: Any, depth: int = 0) -> Any:
-    """A config node with every `_target_` in it replaced by what it names: nothing else is left to be looked up.
+    """Return a config node with every `_target_` in it replaced by what it names: nothing else is left to be looked up.
 
     Raises PushforwardError for what may not be named, and for `${…}`, which would be filled in when it is built.
     """

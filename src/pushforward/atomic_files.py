@@ -43,7 +43,7 @@ ASIDE = ".aside-"
 
 @contextmanager
 def whole(path: Path, durable: bool = True, parents: bool = True) -> Iterator[Path]:
-    """A path beside `path` (same suffix) to write to: it becomes `path` at the end, or goes on an exception.
+    """Yield a path beside `path` (same suffix) to write to: it becomes `path` at the end, or goes on an exception.
 
     durable: it survives a power cut, too; otherwise only the end of its process, and costs a tenth.
     parents: make its folder; otherwise a folder that was deleted meanwhile is an error.
@@ -68,7 +68,7 @@ def whole(path: Path, durable: bool = True, parents: bool = True) -> Iterator[Pa
 
 
 def refuse_links(folder: Path) -> None:
-    """Raises PushforwardError where a file or folder in `folder` is a link: nothing is written through one."""
+    """Raise PushforwardError where a file or folder in `folder` is a link: nothing is written through one."""
     try:
         with os.scandir(folder) as entries:
             link = next((entry.path for entry in entries if entry.is_symlink()), None)
@@ -81,7 +81,7 @@ def refuse_links(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until a file or a folder is on the disk."""
+    """Wait until a file or a folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -90,13 +90,13 @@ def sync(path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes | str, durable: bool = True, parents: bool = True) -> None:
-    """Writes `data` to `path` so that a reader sees the old file or the new one, never a part."""
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part."""
     with whole(Path(path), durable, parents) as aside:
         aside.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def tidy(folder: Path) -> None:
-    """Removes what killed writers left below `folder`. Only the holder of the folder's lock may call it."""
+    """Remove what killed writers left below `folder`. Only the holder of the folder's lock may call it."""
     for aside in folder.rglob(f"{ASIDE}*"):
         aside.unlink(missing_ok=True)
 
@@ -267,7 +267,7 @@ def _is_number(cell: str) -> bool:
 
 
 def read_curves(path: Path) -> "dict[str, np.ndarray]":
-    """Columns of a curve file as float64 arrays of equal length, NaN where a row lacks the column."""
+    """Return the columns of a curve file as float64 arrays of equal length, NaN where a row lacks the column."""
     import numpy as np
 
     header, rows = _rows(path)
@@ -314,12 +314,12 @@ class CurveWriter:
             raise
 
     def cut(self, images_seen: int) -> None:
-        """Drops the rows after `images_seen`: what a resumed run is about to write again."""
+        """Drop the rows after `images_seen`: what a resumed run is about to write again."""
         self._file.close()
         header, rows = _rows(self.path)
         self._start(header, [row for row in rows if int(row[0]) <= images_seen])
 
     def close(self) -> None:
-        """Ends writing; what a full disk did not take is left out."""
+        """End writing; what a full disk did not take is left out."""
         with suppress(OSError):
             self._file.close()

@@ -94,7 +94,7 @@ def hydra_app(loader: composition.Loader) -> Any:
 
 
 def show(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
-    """Prints what Hydra shows of a configuration, or of itself. Returns 0."""
+    """Print what Hydra shows of a configuration, or of itself. Returns 0."""
     app, name = hydra_app(composition.Loader(asked.config_dir)), composition.ROOT
     overrides = read(asked.overrides)
     with composition.hydras_own(), explained(app.config_loader, overrides):
@@ -117,7 +117,7 @@ def show(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
 
 
 def check_package(app: Any, package: str, overrides: list[str]) -> None:
-    """Refuses a part of the config that is not there."""
+    """Refuse a part of the config that is not there."""
     from omegaconf import OmegaConf
 
     cfg = app.config_loader.load_configuration(composition.ROOT, overrides, composition.RunMode.RUN)
@@ -136,7 +136,7 @@ def explained(loader: composition.Loader, overrides: list[str]) -> Iterator[None
 
 
 def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None) -> int:
-    """A grid or a search. Returns the exit code."""
+    """Run a grid or a search. Returns the exit code."""
     made = None
     if not any(o.startswith("hydra.sweep.dir=") for o in overrides):
         if folder is None:
@@ -153,7 +153,7 @@ def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None)
 
 
 def task(cfg: Any) -> int:
-    """A job, for launchers that are not ours."""
+    """Run a job, for launchers that are not ours."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()

@@ -122,7 +122,7 @@ class Loader(ConfigLoaderImpl):
             raise PushforwardError(config_errors.explain(error, self.without_errors(overrides))) from error
 
     def without_end(self) -> str:
-        """What is to be said of defaults lists that lead back to themselves."""
+        """Return what is to be said of defaults lists that lead back to themselves."""
         for file in sorted(self.folder.rglob("*.yaml")) if self.folder else ():
             name = file.relative_to(self.folder).with_suffix("").as_posix()  # type: ignore[arg-type]
             if found := circle(self.folder, name):  # type: ignore[arg-type]
@@ -130,7 +130,7 @@ class Loader(ConfigLoaderImpl):
         return "the config refers to itself without end: look at its defaults lists and at ${…}"
 
     def without_errors(self, overrides: list[str]) -> dict[str, Any]:
-        """What composes of overrides, what is refused left out: for naming what was meant."""
+        """Return what composes of overrides, what is refused left out: for naming what was meant."""
         choices = [a for a in overrides if "=" in a and "." not in a.split("=")[0] and a[0] not in "-+~"]
         data = [a for a in overrides if a.startswith("data.source.path=")]
         models = [c for c in choices if c.startswith("model=")]
@@ -158,7 +158,7 @@ def hydras_own() -> Iterator[None]:
 
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
-    """The frozen config of these overrides; config_dir: a person's own groups beside ours.
+    """Return the frozen config of these overrides; config_dir: a person's own groups beside ours.
 
     Raises PushforwardError like the command line.
     """
@@ -167,7 +167,7 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, A
 
 
 def frozen(cfg: DictConfig) -> dict[str, Any]:
-    """The frozen config of a composed one, without the node `hydra` that it was composed with."""
+    """Return the frozen config of a composed one, without the node `hydra` that it was composed with."""
     plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     try:
         return config.freeze(plain, dict(cfg.hydra.runtime.choices))

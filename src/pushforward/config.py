@@ -157,7 +157,7 @@ def register() -> None:
 
 
 def conf_dir() -> Path:
-    """The config tree: inside the wheel, else beside the checkout's src."""
+    """Return the config tree: inside the wheel, else beside the checkout's src."""
     package = Path(__file__).resolve().parent
     checkout = package.parents[1] / "conf" if package.parent.name == "src" else None
     for folder in (checkout, package / "conf"):  # an editable install may leave a stale copy in site-packages
@@ -167,17 +167,17 @@ def conf_dir() -> Path:
 
 
 def options(group: str) -> list[str]:
-    """The options of a config group that come with the package."""
+    """Return the options of a config group that come with the package."""
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
 def groups() -> list[str]:
-    """The config groups that come with the package."""
+    """Return the config groups that come with the package."""
     return sorted(path.name for path in conf_dir().iterdir() if any(path.glob("*.yaml")))
 
 
 def none_of(group: str) -> str | None:
-    """What chooses nothing of a group: its option `none`, `null` where that is the default, None where one is needed."""
+    """Return what chooses nothing of a group: its option `none`, `null` where that is the default, None where one is needed."""
     if "none" in options(group):
         return "none"
     defaults = yaml.safe_load((conf_dir() / "train.yaml").read_text(encoding="utf-8"))["defaults"]
@@ -185,7 +185,7 @@ def none_of(group: str) -> str | None:
 
 
 def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
-    """The config with every interpolation resolved, as plain data, and the group options it was composed from."""
+    """Return the config with every interpolation resolved, as plain data, and the group options it was composed from."""
     refuse_secrets(OmegaConf.to_container(cfg, resolve=False))
     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(plain, dict)
@@ -206,7 +206,7 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
 
 
 def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
-    """A node with `1e2` as 100 where a whole number is meant, and the text "3", as an environment gives it, as 3."""
+    """Return a node with `1e2` as 100 where a whole number is meant, and the text "3", as an environment gives it, as 3."""
     known, made = keys_of(schema), dict(node)
     for key in made.keys() & known.keys():
         inner = schema_of(known[key])
@@ -249,7 +249,7 @@ def check_values(frozen: Mapping[str, Any]) -> None:
 
 
 def trainer_errors(frozen: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with values of the trainer that depend on others, or have a form of their own."""
+    """Yield what is wrong with values of the trainer that depend on others, or have a form of their own."""
     settings, parts = frozen["trainer"], accumulate(frozen)
     given, batch = settings.get("max_time"), frozen["batch_size"]
     if isinstance(given, str) and max_seconds(frozen) is None:
@@ -268,7 +268,7 @@ def accumulate(frozen: Mapping[str, Any]) -> int:
 
 
 def max_seconds(frozen: Mapping[str, Any]) -> float | None:
-    """Seconds after which training stops; None: it does not, or what is given is no time above 0."""
+    """Return the seconds after which training stops; None: it does not, or what is given is no time above 0."""
     given = frozen["trainer"].get("max_time")
     if not isinstance(given, str):
         return given
@@ -299,7 +299,7 @@ def untaken(frozen: Mapping[str, Any]) -> Iterator[str]:
 
 
 def held(path: str, node: Mapping[str, Any], schema: type | None) -> Iterator[str]:
-    """What is wrong with a node that is a component, or holds components beside the keys of its schema."""
+    """Yield what is wrong with a node that is a component, or holds components beside the keys of its schema."""
     if "_target_" in node:
         return
     known = {} if schema is None else keys_of(schema)
@@ -330,15 +330,15 @@ def stale(run: Run) -> str:
 
 
 def devices(frozen: Mapping[str, Any]) -> int:
-    """Processes that a run takes."""
+    """Return how many processes a run takes."""
     return int(frozen["trainer"]["devices"]) * int(frozen["trainer"].get("num_nodes") or 1)
 
 
 def threads(frozen: dict[str, Any]) -> int:
-    """CPU threads of each of the run's processes."""
+    """Return CPU threads of each of the run's processes."""
     return int(frozen["trainer"]["threads"] or machine.threads(devices(frozen)))
 
 
 def calm(frozen: dict[str, Any]) -> None:
-    """Tells OpenMP, before torch is imported, how many threads to use; that waiting ones sleep the package says itself."""
+    """Tell OpenMP, before torch is imported, how many threads to use; that waiting ones sleep the package says itself."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads(frozen)))

@@ -15,7 +15,7 @@ REFUSALS: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException)
 
 
 def explain(error: BaseException, composed: Mapping[str, Any] | None = None) -> str:
-    """One line for a person: what, where, remedy. `composed` is the config without the overrides that were refused."""
+    """Return one line for a person: what, where, remedy. `composed` is the config without the overrides that were refused."""
     text = str(error)
     cause: BaseException | None = error.__cause__
     while cause is not None:
@@ -100,14 +100,14 @@ def key_line(key: str, composed: Mapping[str, Any]) -> str:
 
 
 def dotted(node: Any, path: str = "") -> Iterator[str]:
-    """The keys of a config, in full."""
+    """Yield the keys of a config, in full."""
     for key, value in node.items() if isinstance(node, Mapping) else ():
         yield f"{path}{key}"
         yield from dotted(value, f"{path}{key}.")
 
 
 def deepest(key: str, composed: Mapping[str, Any]) -> tuple[str, str]:
-    """The part of a dotted key that exists, and the first that does not."""
+    """Return the part of a dotted key that exists, and the first that does not."""
     parts = key.split(".")
     for i, part in enumerate(parts):
         if part not in siblings(".".join(parts[:i]), composed):
@@ -116,7 +116,7 @@ def deepest(key: str, composed: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def siblings(head: str, composed: Mapping[str, Any]) -> list[str]:
-    """The keys below `head`."""
+    """Return the keys below `head`."""
     node: Any = composed
     for part in head.split(".") if head else []:
         node = node.get(part) if isinstance(node, Mapping) else None

@@ -35,7 +35,7 @@ class Level:
 
 
 def check_file(path: Path) -> None:
-    """Raises PushforwardError where a config file cannot be read, or holds what no config has."""
+    """Raise PushforwardError where a config file cannot be read, or holds what no config has."""
     try:
         check_text(decoded(path))
     except yaml.reader.ReaderError as error:
@@ -68,7 +68,7 @@ def line_at(path: Path, position: int) -> int:
 
 
 def decoded(path: Path) -> str:
-    """The text of a file in UTF-8."""
+    """Return the text of a file in UTF-8."""
     if not path.is_file():
         raise Wrong(1, "it is no file")
     if path.stat().st_size > LARGEST:
@@ -82,7 +82,7 @@ def decoded(path: Path) -> str:
 
 
 def in_words(error: yaml.MarkedYAMLError) -> str:
-    """What YAML's own error says, in one line."""
+    """Return what YAML's own error says, in one line."""
     said = " ".join(f"{error.context or ''} {error.problem or ''}".split())
     if "'\\t'" in said:
         return "a tab: YAML is indented by spaces"
@@ -90,7 +90,7 @@ def in_words(error: yaml.MarkedYAMLError) -> str:
 
 
 def check_text(text: str) -> None:
-    """Raises Wrong, or yaml.YAMLError, at the first line that no config has. Takes time and memory as the text is long."""
+    """Raise Wrong, or yaml.YAMLError, at the first line that no config has. Takes time and memory as the text is long."""
     levels: list[Level] = []
     sizes: dict[str, int] = {}
     documents = 0
@@ -125,7 +125,7 @@ def check_root(event: yaml.NodeEvent, line: int) -> None:
 
 
 def add(levels: list[Level], event: yaml.NodeEvent, line: int, sizes: dict[str, int]) -> None:
-    """Takes note of a value or key; of a collection only that it begins."""
+    """Take note of a value or key; of a collection only that it begins."""
     tag = getattr(event, "tag", None)
     if tag is not None and tag not in STANDARD and tag != "!":
         raise Wrong(line, f"the tag {tag.replace('tag:yaml.org,2002:', '!!')}: a config has none")
@@ -173,7 +173,7 @@ def defaults_of(path: Path) -> Iterator[tuple[str | None, str]]:
 
 
 def circle(folder: Path, name: str, above: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names of configs in `folder` whose defaults lists lead from `name` back to one of them; empty where none do."""
+    """Return names of configs in `folder` whose defaults lists lead from `name` back to one of them; empty where none do."""
     if name in above:
         return (*above[above.index(name) :], name)
     file = folder / f"{name}.yaml"

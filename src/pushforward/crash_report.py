@@ -41,7 +41,7 @@ REMEDIES = {
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """The refusal of the operating system that an exception is, or that caused it; None where there is none."""
+    """Return the refusal of the operating system that an exception is, or that caused it; None where there is none."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in REMEDIES:
             return error
@@ -50,7 +50,7 @@ def system_error(error: BaseException | None) -> OSError | None:
 
 
 def explain(error: BaseException) -> str:
-    """One line: what, where, and the remedy where there is one."""
+    """Return one line: what, where, and the remedy where there is one."""
     refused = system_error(error)
     if refused is None:
         return described(error)
@@ -59,7 +59,7 @@ def explain(error: BaseException) -> str:
 
 
 def keep_trace(error: BaseException, log: Path | None = None) -> str:
-    """Appends the traceback to `log`, else to a file in `outputs/logs`, else where there is room. Returns where it is."""
+    """Append the traceback to `log`, else to a file in `outputs/logs`, else where there is room. Returns where it is."""
     text = "".join(traceback.format_exception(error))
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{os.getpid()}.log"
     places: list[Callable[[], Path]] = [

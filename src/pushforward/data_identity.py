@@ -29,7 +29,7 @@ def looked_at_once() -> Iterator[None]:
 
 
 def described(data: Mapping[str, Any], option: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """The node `data` with absolute paths and a name, and the fingerprint of what lies at each path, by dotted key.
+    """Return the node `data` with absolute paths and a name, and the fingerprint of what lies at each path, by dotted key.
 
     Raises PushforwardError where nothing lies there, or the name is no name.
     """
@@ -51,7 +51,7 @@ def name_of(path: Path) -> str:
 
 
 def paths(data: Any, key: str = "data") -> Iterator[tuple[str, str]]:
-    """Every `path` in the source of a data config, with its dotted key: `data.source.path`."""
+    """Yield every `path` in the source of a data config, with its dotted key: `data.source.path`."""
     node = data.get("source") if key == "data" and isinstance(data, Mapping) else data
     here = f"{key}.source" if key == "data" else key
     if isinstance(node, Mapping):
@@ -63,7 +63,7 @@ def paths(data: Any, key: str = "data") -> Iterator[tuple[str, str]]:
 
 
 def with_paths(data: Mapping[str, Any], places: Mapping[str, str], key: str = "data") -> dict[str, Any]:
-    """The node with other values at some dotted keys."""
+    """Return the node with other values at some dotted keys."""
     return {
         name: places[f"{key}.{name}"]
         if f"{key}.{name}" in places
@@ -75,7 +75,7 @@ def with_paths(data: Mapping[str, Any], places: Mapping[str, str], key: str = "d
 
 
 def fingerprint(path: Path, key: str = "data.source.path") -> dict[str, str]:
-    """SHA-256 over names and contents of a file or folder, and over its listing: names, sizes, times of change.
+    """Return SHA-256 over names and contents of a file or folder, and over its listing: names, sizes, times of change.
 
     As long as the listing is the same, the contents are not read again. Raises PushforwardError where there is nothing.
     """
@@ -100,14 +100,14 @@ def fingerprint(path: Path, key: str = "data.source.path") -> dict[str, str]:
 
 
 def named(path: Path) -> dict[str, Path]:
-    """The files at a path by their names in it; a file alone has none."""
+    """Return the files at a path by their names in it; a file alone has none."""
     if path.is_file():
         return {"": path}
     return {str(file.relative_to(path)): file for file in walk(path) if file.is_file()}
 
 
 def listing(files: Mapping[str, Path]) -> str:
-    """SHA-256 over names, sizes and times of change, 64 hex digits."""
+    """Return SHA-256 over names, sizes and times of change, 64 hex digits."""
     digest = hashlib.sha256()
     for name, file in files.items():
         there = file.stat()
@@ -116,7 +116,7 @@ def listing(files: Mapping[str, Path]) -> str:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raises PushforwardError where a run's own data are not what they were when it was composed."""
+    """Raise PushforwardError where a run's own data are not what they were when it was composed."""
     places = dict(paths(config.get("data") or {}))
     for key, then in (config.get("content") or {}).items():
         path, elsewhere = Path(places[key]), f"pushforward evaluate RUN {key}=…"
@@ -130,7 +130,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def moved(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A run's config with its data elsewhere, as `data.source.path=NEW` says.
+    """Return a run's config with its data elsewhere, as `data.source.path=NEW` says.
 
     Raises PushforwardError where a key is none of its paths, or other data lie there.
     """

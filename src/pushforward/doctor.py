@@ -29,7 +29,7 @@ EXTRAS = {
 
 
 def examine() -> tuple[list[str], bool]:
-    """One line a finding, and whether a run would work here."""
+    """Return one line a finding, and whether a run would work here."""
     findings = [*interpreter(), *packages(), *accelerators(), *tracking(), *data(), *places(), *extras()]
     width = max(len(subject) for _, subject, _ in findings)
     lines = [f"{mark} {subject:<{width}}  {text}" for mark, subject, text in findings]
@@ -67,7 +67,7 @@ def packages() -> Iterator[Finding]:
 
 
 def core_requirements() -> list[str]:
-    """Names of the packages that pushforward needs, without its extras."""
+    """Return the names of the packages that pushforward needs, without its extras."""
     try:
         lines = requires("pushforward") or []
     except PackageNotFoundError:
@@ -135,7 +135,7 @@ def data() -> Iterator[Finding]:
 
 
 def present(folder: Path) -> list[str]:
-    """Names of data sets that have a folder with something in it."""
+    """Return the names of data sets that have a folder with something in it."""
     known = [*options("data"), "dsprites"]
     return [name for name in sorted(known) if (folder / name).is_dir() and any((folder / name).iterdir())]
 

@@ -63,7 +63,7 @@ def keys_of(schema: type) -> dict[str, Any]:
 
 
 def refusals(path: str, node: Mapping[str, Any], known: Mapping[str, Any], owner: str) -> Iterator[str]:
-    """What is wrong with a node whose keys are `known`, key -> annotation; below a key that has a schema, likewise.
+    """Yield what is wrong with a node whose keys are `known`, key -> annotation; below a key that has a schema, likewise.
 
     owner: what has these keys, as a message begins: `Conv has no such argument`.
     """
@@ -78,14 +78,14 @@ def refusals(path: str, node: Mapping[str, Any], known: Mapping[str, Any], owner
 
 
 def schema_of(annotation: Any) -> type | None:
-    """The dataclass that an annotation is, or allows beside null."""
+    """Return the dataclass that an annotation is, or allows beside null."""
     union = get_origin(annotation) in (Union, types.UnionType)
     options = get_args(annotation) if union else (annotation,)
     return next((option for option in options if isinstance(option, type) and is_dataclass(option)), None)
 
 
 def shown(value: Any) -> str:
-    """A value as a person wrote it, shortened."""
+    """Return a value as a person wrote it, shortened."""
     if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
         return f"a whole number of {int(value.bit_length() * math.log10(2)) + 1} digits"
     text = json.dumps(value) if isinstance(value, bool | None) else str(value)
@@ -146,7 +146,7 @@ def fits_container(value: Any, kind: Any, args: tuple[Any, ...]) -> bool:
 
 
 def wanted(annotation: Any) -> str:
-    """An annotation in words: `a whole number of at least 1 or null`."""
+    """Return an annotation in words: `a whole number of at least 1 or null`."""
     annotation = meant(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -171,7 +171,7 @@ def wanted(annotation: Any) -> str:
 
 
 def settled(value: Any, annotation: Any) -> Any:
-    """The value with whole floats (`16.0`, `1e2`) as ints where whole numbers are meant."""
+    """Return the value with whole floats (`16.0`, `1e2`) as ints where whole numbers are meant."""
     annotation = meant(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -188,5 +188,5 @@ def settled(value: Any, annotation: Any) -> Any:
 
 
 def kind_of(annotation: Any) -> Any:
-    """The type that a domain narrows."""
+    """Return the type that a domain narrows."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

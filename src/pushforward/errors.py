@@ -31,7 +31,7 @@ def near(word: str, known: Collection[str]) -> str:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line: its message and type, and the line of the user's own code that raised it."""
+    """Return an exception in one line: its message and type, and the line of the user's own code that raised it."""
     said = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, PushforwardError):
         return said

@@ -8,7 +8,7 @@ from pushforward.errors import PushforwardError
 
 
 def walk(root: Path) -> list[Path]:
-    """Everything under a folder that is no folder, sorted; names that begin with a dot are left out.
+    """Return everything under a folder that is no folder, sorted; names that begin with a dot are left out.
 
     Links are followed, to files and to folders, but for a link to a folder that it lies in. What is listed may be no
     regular file, and a link may lead nowhere. Raises PushforwardError where a folder cannot be read.

@@ -44,7 +44,7 @@ def described(given: str | None) -> tuple[str | None, dict[str, Any]]:
 
 
 def checksum(file: Path) -> str:
-    """SHA-256 of a file, 64 hex digits; kept as long as its size and time are the same."""
+    """Return SHA-256 of a file, 64 hex digits; kept as long as its size and time are the same."""
     there = file.stat()
     return _checksum(file, there.st_size, there.st_mtime_ns)
 

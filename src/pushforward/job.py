@@ -14,7 +14,7 @@ from pushforward.signals import handled, interrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Trains the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
+    """Train the run whose directory holds the given frozen config; of several, all as one. Returns the exit code."""
     files = [Path(name) for name in (sys.argv[1:] if arguments is None else arguments)]
     output_streams.prepare()
     with handled(interrupt), output_streams.steady():

@@ -23,7 +23,7 @@ CODES: list[int] = []
 
 
 def of_sweep(codes: Sequence[int]) -> int:
-    """A sweep's exit code: 0 where all jobs are finished, 130 where it was interrupted and none failed, else 1."""
+    """Return a sweep's exit code: 0 where all jobs are finished, 130 where it was interrupted and none failed, else 1."""
     bad = set(codes) - {0}
     if not bad:
         return 0
@@ -32,7 +32,7 @@ def of_sweep(codes: Sequence[int]) -> int:
 
 
 def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
-    """One run: done already, or trained here and now; overrides: what was asked for. Returns the exit code."""
+    """Train a run here and now, unless it is done; overrides: what was requested. Returns the exit code."""
     if said := run_identity.unused([frozen], [overrides]):
         print(said, flush=True)
     path = runs_dir() / config.run_id(frozen)
@@ -53,7 +53,7 @@ def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:
 
 
 def fresh(frozen: dict[str, Any], path: Path) -> int:
-    """A run of several processes starts from its own command line: its children inherit that, not the sweep's."""
+    """Start a run of several processes from its own command line: its children inherit that, not the sweep's."""
     from pushforward.sweep import job_process
 
     file, asked = freeze_to(frozen, path), Asked(*STOPPING)
@@ -68,7 +68,7 @@ def fresh(frozen: dict[str, Any], path: Path) -> int:
 
 
 def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
-    """Writes the frozen config into the run directory, where `pushforward.job` takes it from."""
+    """Write the frozen config into the run directory, where `pushforward.job` takes it from."""
     run_identity.check_identity(Run(path), frozen)
     refuse_links(path)
     file = path / "frozen.yaml"
@@ -77,7 +77,7 @@ def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
 
 
 def standing(path: Path, frozen: dict[str, Any]) -> int | None:
-    """Exit code of a run that needs no training now, having said how it stands; None where there is something to do."""
+    """Return the exit code of a run that needs no training now; None where something is to be done."""
     run, retry = Run(path), frozen["retry"]
     run_identity.check_identity(run, frozen)
     state = run.state
@@ -114,7 +114,7 @@ def standing(path: Path, frozen: dict[str, Any]) -> int | None:
 
 
 def measures_anew(run: Run, frozen: dict[str, Any]) -> dict[str, Any]:
-    """What follows and measures training in a config, where it is not what the run was trained with."""
+    """Return what follows and measures training in a config, where it is not what the run was trained with."""
     asked = {key: frozen[key] for key in ("logger", "features", "metrics")}
     return asked if any(node != run.config.get(key) for key, node in asked.items()) else {}
 
@@ -147,7 +147,7 @@ def to_measure(run: Run, frozen: dict[str, Any]) -> list[str] | None:
 
 
 def asked_more(asked: Iterable[tuple[Run, dict[str, Any]]]) -> list[str]:
-    """What a command asks of finished runs beside their training, and the command that does it: a line for all alike."""
+    """Return what a command asks of finished runs beside their training, and the command that does it: a line for all alike."""
     measures, followed = dict[tuple[str, ...], list[Run]](), list[Run]()
     for run, frozen in asked:
         if (anew := to_measure(run, frozen)) is not None:
@@ -171,7 +171,7 @@ def trained(runs: Sequence[Run]) -> str:
 
 
 def add_tags(run: Run, frozen: dict[str, Any]) -> list[str]:
-    """Adds the tags of a config that a finished run does not have. Returns those."""
+    """Add the tags of a config that a finished run does not have. Returns those."""
     own = run.config
     tags = [tag for tag in frozen["tags"] if tag not in (own.get("tags") or [])]
     writer = RunDir(run.path)
@@ -185,7 +185,7 @@ def add_tags(run: Run, frozen: dict[str, Any]) -> list[str]:
 
 
 def renew(path: Path) -> None:
-    """Sets aside what a run has, so that it is trained from the start: nothing is deleted."""
+    """Set aside what a run has, so that it is trained from the start: nothing is deleted."""
     number = 1
     while (old := path.with_name(f".{path.name}.{number}")).exists():
         number += 1

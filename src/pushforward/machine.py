@@ -9,13 +9,13 @@ MEMINFO, CGROUPS, SYSTEM = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Pat
 
 
 def affinity() -> int:
-    """CPU cores that the scheduler may run this process on."""
+    """Return CPU cores that the scheduler may run this process on."""
     count = os.cpu_count() or 1
     return min(count, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else count
 
 
 def quota() -> float | None:
-    """Cores that the cgroup of this process pays for, its parents' limits included; None without a limit."""
+    """Return cores that the cgroup of this process pays for, its parents' limits included; None without a limit."""
     limits = [_ratio(_read(folder / "cpu.max").split()) for folder in _folders("")]
     for folder in _folders("cpu"):
         limits.append(_ratio([_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]))
@@ -23,24 +23,24 @@ def quota() -> float | None:
 
 
 def cores() -> int:
-    """CPU cores that this process may keep busy: by affinity and by quota, at least one."""
+    """Return CPU cores that this process may keep busy: by affinity and by quota, at least one."""
     limit = quota()
     return affinity() if limit is None else max(1, min(affinity(), int(limit)))
 
 
 def threads(processes: int = 1) -> int:
-    """CPU threads of each of so many processes: OMP_NUM_THREADS where a person has set it, else a share of the cores."""
+    """Return CPU threads of each of so many processes: OMP_NUM_THREADS where a person has set it, else a share of the cores."""
     return asked() or max(1, cores() // processes)
 
 
 def asked() -> int | None:
-    """What OMP_NUM_THREADS said when this process began: the first number of a list; None where it says none."""
+    """Return what OMP_NUM_THREADS said when this process began: the first number of a list; None where it says none."""
     first = ASKED.split(",")[0].strip()
     return int(first) if first.isdigit() and int(first) > 0 else None
 
 
 def explanation() -> str:
-    """The threads that `train` uses, and why."""
+    """Return the threads that `train` uses, and why."""
     count, limit = os.cpu_count() or 1, quota()
     allowed = [f"{affinity()} by affinity"] if affinity() < count else []
     allowed += [f"{limit:g} by the cgroup's quota"] if limit is not None and limit < count else []
@@ -50,7 +50,7 @@ def explanation() -> str:
 
 
 def free_memory() -> float | None:
-    """Bytes that can be taken without swapping, within the cgroup's limit; None where the system does not say."""
+    """Return the bytes that can be taken without swapping, within the cgroup's limit; None where the system does not say."""
     lines = [line for line in _read(MEMINFO).splitlines() if line.startswith("MemAvailable")]
     left = [1024 * float(lines[0].split()[1])] if lines else []
     files = [(f / "memory.max", f / "memory.current") for f in _folders("")]

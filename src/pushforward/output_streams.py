@@ -20,7 +20,7 @@ ERRORS = "pushforward"
 
 
 def plainly(sign: str) -> str:
-    """The nearest ASCII of a sign: `β` is beta, `é` is e, `²` is 2; a question mark where there is none."""
+    """Return the nearest ASCII of a sign: `β` is beta, `é` is e, `²` is 2; a question mark where there is none."""
     if sign in PLAIN:
         return PLAIN[sign]
     name = unicodedata.name(sign, "").split(" WITH ")[0].split()
@@ -39,7 +39,7 @@ codecs.register_error(ERRORS, _unencodable)
 
 
 def prepare() -> None:
-    """Opens what a shell has closed (`>&-`), and lets the standard streams take every sign. For a process's start."""
+    """Open what a shell has closed (`>&-`), and lets the standard streams take every sign. For a process's start."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)

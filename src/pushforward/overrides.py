@@ -20,7 +20,7 @@ NEEDED = ("model", "data", "network", "weighting", "trainer", "optimizer")
 
 
 def quoted(text: str) -> str:
-    """Text as one value of Hydra's grammar, whatever signs are in it."""
+    """Return text as one value of Hydra's grammar, whatever signs are in it."""
     return str(QuotedString(text=text, quote=Quote.single).with_quotes())
 
 
@@ -30,7 +30,7 @@ def override(key: str, value: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """A value from Python as Hydra's grammar has it."""
+    """Return a value from Python as Hydra's grammar has it."""
     match value:
         case None:
             return "null"
@@ -54,7 +54,7 @@ def written(value: Any) -> str:
 
 
 def read(arguments: Iterable[str], several: bool = False) -> list[str]:
-    """What a person wrote, as overrides that Hydra reads as it was meant; several: with -m, where commas part values.
+    """Return what a person wrote, as overrides that Hydra reads as it was meant; several: with -m, where commas part values.
 
     A path is taken as it stands, `seed=0..4` is a range, `logger=null` is none, and text that Hydra's grammar has no place
     for is text. Raises PushforwardError, in one line, for the rest.
@@ -63,7 +63,7 @@ def read(arguments: Iterable[str], several: bool = False) -> list[str]:
 
 
 def one(argument: str, several: bool) -> list[str]:
-    """The override of one word; none where it says nothing."""
+    """Return the override of one word; none where it says nothing."""
     key, equals, value = argument.partition("=")
     if not key:
         return refuse(argument)
@@ -95,7 +95,7 @@ def one(argument: str, several: bool) -> list[str]:
 
 
 def parsed(text: str) -> Override | None:
-    """An override as Hydra reads it; None where it cannot."""
+    """Return an override as Hydra reads it; None where it cannot."""
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError):

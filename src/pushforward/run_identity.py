@@ -59,7 +59,7 @@ def unused(frozen: Sequence[dict[str, Any]], overrides: Sequence[Iterable[str]])
 
 
 def identity(frozen: dict[str, Any]) -> str:
-    """SHA-256 of what is trained, 64 hex digits; a person's own data enter by content, not by path.
+    """Return SHA-256 of what is trained, 64 hex digits; a person's own data enter by content, not by path.
 
     Of the groups in `TAKEN` it has what the model takes: `network=` makes no other run of a model that has a network of
     its own.
@@ -77,7 +77,7 @@ def identity(frozen: dict[str, Any]) -> str:
 
 
 def run_id(frozen: dict[str, Any]) -> str:
-    """The run's name: `vae-mnist-s1-k3f9a2cq7x2m`, of 60 bits of its identity.
+    """Return the run's name: `vae-mnist-s1-k3f9a2cq7x2m`, of 60 bits of its identity.
 
     Where that is the name of a run with another identity it takes more of it, so both have a name and are found again.
     """
@@ -97,13 +97,13 @@ def run_id(frozen: dict[str, Any]) -> str:
 
 
 def names(frozen: dict[str, Any], identity: str) -> list[str]:
-    """Names that a run may have, the shortest first."""
+    """Return names that a run may have, the shortest first."""
     beginning = f"{frozen['choices']['model']}-{data_name(frozen)}-s{frozen['seed']}".replace("/", "_")
     return [f"{beginning}-{digits(identity)[:length]}" for length in LENGTHS]
 
 
 def digits(identity: str) -> str:
-    """The identity in letters and digits, 5 bits each."""
+    """Return the identity in letters and digits, 5 bits each."""
     return base64.b32encode(bytes.fromhex(identity)).decode().lower().rstrip("=")
 
 
@@ -119,7 +119,7 @@ def holder(path: Path) -> str | None:
 
 
 def check_identity(run: Run, frozen: dict[str, Any]) -> None:
-    """Raises PushforwardError where the directory holds another run than that of this config."""
+    """Raise PushforwardError where the directory holds another run than that of this config."""
     if holder(run.path) not in (None, identity(frozen)):
         raise PushforwardError(
             f"{run.path}: it holds a run of another configuration or other data, and is not taken for this one; "

@@ -56,7 +56,7 @@ class Requests:
             raise Interrupted(number)
 
     def check(self) -> None:
-        """Raises Interrupted where one has been remembered."""
+        """Raise Interrupted where one has been remembered."""
         if self.taken:
             raise Interrupted(self.taken)
 

@@ -17,7 +17,7 @@ _CONTROL = {
 
 
 def visible(text: str) -> str:
-    """The text with its control characters shown instead of obeyed; line breaks and tabs stay."""
+    """Return the text with its control characters shown instead of obeyed; line breaks and tabs stay."""
     return text if text.isprintable() else text.translate(_CONTROL)
 
 
@@ -37,14 +37,14 @@ def everywhere(value: Any) -> Any:
 
 
 def markup(text: Any) -> str:
-    """One line in rich's markup: `[/]` is text."""
+    """Return one line in rich's markup: `[/]` is text."""
     from rich.markup import escape
 
     return escape(line(text))
 
 
 def md(text: str) -> str:
-    """One line in a Markdown table."""
+    """Return one line in a Markdown table."""
     found = line(text)
     for character in "\\|*_<`":
         found = found.replace(character, "\\" + character)
@@ -52,7 +52,7 @@ def md(text: str) -> str:
 
 
 def html(text: Any) -> str:
-    """Text in HTML, attributes included."""
+    """Return text in HTML, attributes included."""
     from html import escape
 
     return escape(visible(str(text)))
@@ -79,7 +79,7 @@ _ACCENTS = {
 
 
 def tex(text: str) -> str:
-    """One line that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
+    """Return one line that any LaTeX engine sets: ASCII alone, what is unknown as `?`."""
     return "".join(map(_tex, unicodedata.normalize("NFC", line(text))))
 
 
@@ -99,5 +99,5 @@ def _tex(c: str) -> str:
 
 
 def _plain(codes: list[str]) -> str:
-    """The characters of hexadecimal codes, each in ASCII or as `?`."""
+    """Return the characters of hexadecimal codes, each in ASCII or as `?`."""
     return "".join(c if c.isascii() else "?" for c in (chr(int(code, 16)) for code in codes))

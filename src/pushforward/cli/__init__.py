@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(args: list[str]) -> int:
-    """The exit code of a command line."""
+    """Return the exit code of a command line."""
     name = args[0] if args else ""
 
     def command() -> int:

@@ -55,7 +55,7 @@ def listed(own: Path | None = None) -> list[str]:
 
 
 def folder(config_dir: Path | None) -> Path | None:
-    """The folder after --config-dir. Raises PushforwardError where there is none."""
+    """Return the folder after --config-dir. Raises PushforwardError where there is none."""
     if config_dir is not None and not config_dir.is_dir():
         raise PushforwardError(f"--config-dir {config_dir}: there is no such folder")
     return config_dir
@@ -71,7 +71,7 @@ def summaries(group: str, own: Path | None = None) -> dict[str, str]:
 
 
 def sentence(path: Path) -> str:
-    """The first sentence of a file's leading comment; empty where it has none."""
+    """Return the first sentence of a file's leading comment; empty where it has none."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     block = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
     block = [line for line in block if not line.startswith("@package")]
@@ -88,7 +88,7 @@ def launchers() -> dict[str, str]:
 
 
 def price(path: Path) -> str:
-    """What a measure costs, one of `COSTS`; empty where its file does not say."""
+    """Return what a measure costs, one of `COSTS`; empty where its file does not say."""
     found = re.findall(r"^# cost: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return found[0] if found else ""
 

@@ -27,7 +27,7 @@ def train(args: list[str]) -> int:
 
 
 def config_dir(args: list[str]) -> Path | None:
-    """The folder that Hydra's `--config-dir` names."""
+    """Return the folder that Hydra's `--config-dir` names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=True)
     parser.add_argument("--config-dir", "-cd", type=Path)
     with contextlib.suppress(argparse.ArgumentError, SystemExit):

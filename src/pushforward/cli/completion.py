@@ -54,14 +54,14 @@ def completion(args: list[str]) -> int:
 
 
 def completed(line: str) -> list[str]:
-    """What may stand in the place of the line's last word."""
+    """Return what may stand in the place of the line's last word."""
     words = typed(line)
     partial = words[-1]
     return sorted({word for word in candidates(words[1:-1], partial) if word.startswith(partial)})
 
 
 def typed(line: str) -> list[str]:
-    """The words of an unfinished line; the last one may be empty, or an open quote."""
+    """Return the words of an unfinished line; the last one may be empty, or an open quote."""
     for ending in ("", "'", '"'):
         with contextlib.suppress(ValueError):
             words = shlex.split(line + ending)
@@ -97,7 +97,7 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
 
 
 def flags(command: str) -> list[str]:
-    """The options that a command's own help names."""
+    """Return the options that a command's own help names."""
     from pushforward.cli.commands import COMMANDS
 
     if command not in COMMANDS:
@@ -132,7 +132,7 @@ def groups(before: list[str]) -> list[str]:
 
 
 def own(before: list[str]) -> list[Path]:
-    """The folder after --config-dir."""
+    """Return the folder after --config-dir."""
     places = [Path(b) for a, b in itertools.pairwise(before) if a == "--config-dir"]
     return [place for place in places if place.is_dir()]
 

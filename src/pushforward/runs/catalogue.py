@@ -16,7 +16,7 @@ from pushforward.runs.schema import parse_yaml
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of a nested config by dotted key."""
+    """Return the leaves of a nested config by dotted key."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else None
     if items is None or not node:
         return {prefix: node} if prefix else {}
@@ -26,7 +26,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def every_run(root: Path | None = None) -> list[Run]:
-    """All run directories in `root` (default `runs_dir()`), by name."""
+    """Return all run directories in `root` (default `runs_dir()`), by name."""
     root = runs_dir() if root is None else Path(root)
     try:
         with os.scandir(root) as entries:
@@ -38,7 +38,7 @@ def every_run(root: Path | None = None) -> list[Run]:
 
 
 def _scalar(text: Any) -> Any:
-    """A value as YAML 1.2 reads it: PyYAML alone takes 1e-3 for text."""
+    """Return a value as YAML 1.2 reads it: PyYAML alone takes 1e-3 for text."""
     if not isinstance(text, str):
         return text
     try:
@@ -91,13 +91,13 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
 
 
 def runs(root: Path | str | None = None, **filters: Any) -> list[Run]:
-    """Runs whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
+    """Run whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
     wanted = {key.replace("__", "."): value for key, value in filters.items()}
     return [run for run in every_run(None if root is None else Path(root)) if _matches(run, wanted)]
 
 
 def find(spec: str, root: Path | str | None = None) -> list[Run]:
-    """Runs meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
+    """Run meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
     if os.path.lexists(Path(spec) / "config.yaml"):
         return [Run(spec)]
     where = runs_dir() if root is None else Path(root)

@@ -46,7 +46,7 @@ UNREADABLE = "unreadable"
 
 
 def outputs() -> Path:
-    """Where everything is written: `$PUSHFORWARD_OUTPUTS`, else `outputs` in the working directory."""
+    """Return where everything is written: `$PUSHFORWARD_OUTPUTS`, else `outputs` in the working directory."""
     return Path(os.environ.get("PUSHFORWARD_OUTPUTS") or "outputs").absolute()
 
 
@@ -55,7 +55,7 @@ def runs_dir() -> Path:
 
 
 def data_name(config: Mapping[str, Any]) -> str | None:
-    """What a run's data are called: `data.name`, else the option chosen."""
+    """Return what a run's data are called: `data.name`, else the option chosen."""
     node = config.get("data")
     own = node.get("name") if isinstance(node, Mapping) else None
     return own or (config.get("choices") or {}).get("data")
@@ -237,7 +237,7 @@ class RunDir(Run):
 
     @classmethod
     def create(cls, path: Path | str, config: Mapping[str, Any]) -> "RunDir":
-        """Makes the folders, writes `config.yaml`, removes what a killed writer left; the rest of an old run stays."""
+        """Make the folders, writes `config.yaml`, removes what a killed writer left; the rest of an old run stays."""
         run = cls(path)
         for folder in (run.checkpoints, run.samples, run.arrays):
             folder.mkdir(parents=True, exist_ok=True)
@@ -254,12 +254,12 @@ class RunDir(Run):
             self.__dict__.pop(cached, None)
 
     def check_there(self) -> None:
-        """Raises FileNotFoundError where the folder of a run that has begun was deleted: it is not made anew in part."""
+        """Raise FileNotFoundError where the folder of a run that has begun was deleted: it is not made anew in part."""
         if self.lock.lost or (self.lock.held and not self.path.is_dir()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def set_status(self, durable: bool = True, **changes: Any) -> None:
-        """Merges `changes` into `status.json`; run id, pid, host and the time of the change are added."""
+        """Merge `changes` into `status.json`; run id, pid, host and the time of the change are added."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.__dict__.pop("status", None)  # another process may have written since
         kind = {"model": self.choices.get("model"), "data": self.data}
@@ -268,18 +268,18 @@ class RunDir(Run):
         self._write("status.json", old | now_here | changes, durable)
 
     def write_record(self, metrics: Mapping[str, Any], **parts: Any) -> None:
-        """Replaces `record.json` by {"metrics": metrics, **parts} (improving, execution, cost)."""
+        """Replace `record.json` by {"metrics": metrics, **parts} (improving, execution, cost)."""
         self._write("record.json", {"metrics": metrics, **parts})
 
     def update_record(self, metrics: Mapping[str, Any], **parts: Any) -> None:
-        """Measures more: merges metrics by name, and parts by key, into the record."""
+        """Measure more: merges metrics by name, and parts by key, into the record."""
         self.__dict__.pop("record", None)
         self._write(
             "record.json", self.record | parts | {"metrics": (self.record.get("metrics") or {}) | dict(metrics)}
         )
 
     def write_arrays(self, name: str, **arrays: Any) -> Path:
-        """Writes `arrays/<name>.npz`, from which pictures are drawn."""
+        """Write `arrays/<name>.npz`, from which pictures are drawn."""
         import numpy as np
 
         self.check_there()

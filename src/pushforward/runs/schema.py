@@ -100,7 +100,7 @@ _WORDS = {
 
 
 def moment(text: str) -> datetime | None:
-    """A date and time as they were written; without a zone, UTC. None where the text is none."""
+    """Return a date and time as they were written; without a zone, UTC. None where the text is none."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -165,7 +165,7 @@ def _no_number(text: str) -> Any:
 
 
 def read(path: Path, spec: Spec) -> dict[str, Any]:
-    """The content of a JSON or YAML file that fits `spec`; {} where there is none. Raises Unreadable."""
+    """Return the content of a JSON or YAML file that fits `spec`; {} where there is none. Raises Unreadable."""
     content = read_plain(path, MOST_BYTES[path.suffix])
     if content is None:
         return {}
@@ -182,7 +182,7 @@ def read(path: Path, spec: Spec) -> dict[str, Any]:
 
 
 def parse_yaml(content: bytes | str) -> Any:
-    """What YAML says. Raises yaml.YAMLError, also where it is too deep or has too many aliases: libyaml would crash."""
+    """Return what YAML says. Raises yaml.YAMLError, also where it is too deep or has too many aliases: libyaml would crash."""
     depth = aliases = 0
     for event in yaml.parse(content, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -32,7 +32,7 @@ def package_sources() -> tuple[tuple[str, bytes], ...]:
 
 
 def own_modules(config: Mapping[str, Any]) -> list[str]:
-    """Names of the modules of no library that what is trained comes from."""
+    """Return the names of the modules of no library that what is trained comes from."""
 
     def targets(node: Any) -> set[str]:
         if isinstance(node, Mapping):
@@ -45,7 +45,7 @@ def own_modules(config: Mapping[str, Any]) -> list[str]:
 
 
 def own_sources(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Where the own modules of a config lie, and a fingerprint of each, found without importing them."""
+    """Return where the own modules of a config lie, and a fingerprint of each, found without importing them."""
     places = {name: place(name) for name in own_modules(config)}
     return {
         name: {"path": path, "sha256": found} for name, path in places.items() if path and (found := of_module(path))
@@ -53,7 +53,7 @@ def own_sources(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def place(module: str) -> str | None:
-    """The file or folder of a module that can be imported here."""
+    """Return the file or folder of a module that can be imported here."""
     try:
         found = find_spec(module)
     except (ImportError, ValueError):
@@ -65,7 +65,7 @@ def place(module: str) -> str | None:
 
 
 def of_module(path: str) -> str | None:
-    """SHA-256 over the Python files of a module, 64 hex digits; None where there are none."""
+    """Return SHA-256 over the Python files of a module, 64 hex digits; None where there are none."""
     digest, seen = hashlib.sha256(), 0
     files = [path] if path.endswith(".py") and os.path.isfile(path) else []  # noqa: PTH113
     if not files:
@@ -82,7 +82,7 @@ def of_module(path: str) -> str | None:
 
 
 def changed(run: Run) -> list[str]:
-    """The run's own modules that are others now; one that is nowhere to be found tells nothing."""
+    """Return the run's own modules that are others now; one that is nowhere to be found tells nothing."""
     found = []
     for name, then in (run.status.get("own") or {}).items():
         path = place(name) or then["path"]

@@ -82,7 +82,7 @@ class Sweep:
         return {job["run"]: (job["model"], job["data"]) for job in jobs if job.get("model") and job.get("data")}
 
     def runs(self, known: Mapping[str, Run] | None = None) -> list[Run]:
-        """A Run for each job, `known` ones by id; a job that has not begun has a Run without files, of state new."""
+        """Return a Run for each job, `known` ones by id; a job that has not begun has a Run without files, of state new."""
         return [(known or {}).get(name) or Run(self.runs_dir / name) for name in self.run_ids]
 
     def counts(self, known: Mapping[str, Run] | None = None) -> dict[str, int]:
@@ -95,7 +95,7 @@ class Sweep:
 
 
 def every_sweep(root: Path | None = None) -> list[Sweep]:
-    """All sweeps in `root` (default `outputs/sweeps`) that say what they are, the latest last."""
+    """Return all sweeps in `root` (default `outputs/sweeps`) that say what they are, the latest last."""
     folder = root or sweeps_dir()
     return sorted((Sweep(path.parent) for path in folder.glob(f"*/{FILE}")), key=lambda sweep: sweep.id)
 
@@ -107,7 +107,7 @@ def every_study(root: Path | None = None) -> list[dict[str, Any]]:
 
 
 def read_study(folder: Path) -> dict[str, Any]:
-    """How the search in a folder stands; of a damaged one its name, and why it is `unreadable`."""
+    """Return how the search in a folder stands; of a damaged one its name, and why it is `unreadable`."""
     try:
         return {"name": line(folder.name), **schema.read(folder / "status.json", schema.STUDY)}
     except Unreadable as error:
@@ -126,7 +126,7 @@ def find_sweep(spec: str, root: Path | None = None) -> Sweep | None:
 
 
 def chosen(specs: Sequence[str]) -> tuple[list[Run], list[Sweep]]:
-    """What words on a command line mean: RUN, or a sweep and with it its runs. Everything there is without a word."""
+    """Return what words on a command line mean: RUN, or a sweep and with it its runs. Everything there is without a word."""
     if not specs:
         return every_run(), every_sweep()
     runs: list[Run] = []

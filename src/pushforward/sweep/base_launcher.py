@@ -31,7 +31,7 @@ class FreezingLauncher(Launcher):
 
     @abstractmethod
     def run_jobs(self, frozen: list[dict[str, Any]], overrides: list[str], folder: Path) -> list[int]:
-        """Runs what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""
+        """Run what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""
 
     def prepare(self, master: dict[str, Any]) -> None:
         """What takes time and can begin while the jobs' configs are composed; master: the config before the sweep."""

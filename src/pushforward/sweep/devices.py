@@ -26,7 +26,7 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def listed(text: str) -> list[str]:
-    """GPUs in what `nvidia-smi -L` prints: their numbers, or the names of MIG instances where there are any."""
+    """Return GPUs in what `nvidia-smi -L` prints: their numbers, or the names of MIG instances where there are any."""
     instances = re.findall(r"^\s+MIG .*\(UUID: (MIG-[^)\s]+)\)", text, re.MULTILINE)
     return instances or re.findall(r"^GPU (\d+):", text, re.MULTILINE)
 
@@ -44,7 +44,7 @@ def on_gpu(frozen: Mapping[str, Any]) -> bool:
 
 
 def at_once(jobs: list[dict[str, Any]], parallel: int | None, gpus: list[str]) -> int:
-    """How many of these jobs run side by side: `parallel`, else what there are devices for, at least one."""
+    """Return how many of these jobs run side by side: `parallel`, else what there are devices for, at least one."""
     if parallel:
         return parallel
     if any(on_gpu(job) for job in jobs):
@@ -61,7 +61,7 @@ class Devices:
         self.load = dict.fromkeys(names, 0)
 
     def take(self, count: int) -> list[str]:
-        """The `count` least used."""
+        """Return the `count` least used."""
         chosen = sorted(self.load, key=lambda name: self.load[name])[:count]
         for name in chosen:
             self.load[name] += 1

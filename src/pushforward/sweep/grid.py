@@ -15,13 +15,13 @@ MOST_JOBS = 10_000
 
 
 def parsed(loader: Any, arguments: Sequence[str]) -> dict[str, Override]:
-    """Overrides by key; the last of a key counts."""
+    """Return the overrides by key; the last of a key counts."""
     parser = OverridesParser.create(config_loader=loader)
     return {override.get_key_element(): override for override in parser.parse_overrides([*arguments])}
 
 
 def check_size(loader: Any, arguments: Sequence[str]) -> None:
-    """Raises PushforwardError for ranges of real numbers, and for too many jobs."""
+    """Raise PushforwardError for ranges of real numbers, and for too many jobs."""
     overrides = parsed(loader, arguments)
     for override in overrides.values():
         if override.value_type == ValueType.INTERVAL_SWEEP:
@@ -38,7 +38,7 @@ def check_size(loader: Any, arguments: Sequence[str]) -> None:
 
 
 def values_of(override: Override) -> int:
-    """How many values an override lists, without listing them."""
+    """Return how many values an override lists, without listing them."""
     if not override.is_sweep_override():
         return 1
     value: Any = override.value()
@@ -49,7 +49,7 @@ def values_of(override: Override) -> int:
 
 
 def check_models(loader: Any, master: DictConfig, arguments: Sequence[str]) -> None:
-    """Raises PushforwardError where a key fits some models of the grid only, and says which."""
+    """Raise PushforwardError where a key fits some models of the grid only, and says which."""
     overrides = parsed(loader, arguments)
     models = overrides.get("model")
     if models is None or not models.is_sweep_override():
@@ -71,7 +71,7 @@ def check_models(loader: Any, master: DictConfig, arguments: Sequence[str]) -> N
 
 
 def lines(key: str, override: Override) -> list[str]:
-    """An override, or the first of what it lists; of `model` all."""
+    """Return an override, or the first of what it lists; of `model` all."""
     if not override.is_sweep_override():
         return [override.input_line or ""]
     values = override.sweep_string_iterator()

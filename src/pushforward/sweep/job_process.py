@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def begin(file: Path, log: Path | None, environment: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
-    """Starts `python -m pushforward.job FILE` in a session of its own; its output goes to `log`, None: where ours goes."""
+    """Start `python -m pushforward.job FILE` in a session of its own; its output goes to `log`, None: where ours goes."""
     frozen = yaml.safe_load(file.read_text(encoding="utf-8"))
     threads = str(Run(file.parent).status.get("threads") or config.threads(frozen))  # a resumed run keeps its own
     named = {**environment, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
@@ -40,7 +40,7 @@ def bound() -> None:
 
 
 def follow(process: "subprocess.Popen[bytes]", asked: Callable[[], bool], patience: float) -> int:
-    """The job's exit code. Once `asked` it is told to stop, and checkpoints; after `patience` seconds it is killed."""
+    """Return the job's exit code. Once `asked` it is told to stop, and checkpoints; after `patience` seconds it is killed."""
     told: float | None = None
     try:
         while (code := process.poll()) is None:

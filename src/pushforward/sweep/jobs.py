@@ -97,13 +97,13 @@ def settled(job: Job) -> bool:
 
 
 def say_more(jobs: list[Job]) -> None:
-    """Prints what is asked of runs that had finished before, beside their training."""
+    """Print what is asked of runs that had finished before, beside their training."""
     for said in asked_more((Run(job.path), job.frozen) for job in unique(jobs) if job.state == FINISHED):
         print(said, flush=True)
 
 
 def ended(job: Job) -> None:
-    """Takes note of a process's end."""
+    """Take note of a process's end."""
     assert job.process is not None
     code = job.process.poll()
     if code is None:
@@ -133,7 +133,7 @@ def ended(job: Job) -> None:
 
 
 def close(job: Job, code: int, state: str) -> None:
-    """Notes the end of a job's own process: a run is finished where its status says so, whatever the exit code."""
+    """Note the end of a job's own process: a run is finished where its status says so, whatever the exit code."""
     job.state, job.code = state if state in CODES else "failed", code
     if code == SYSTEM:  # its status may be what could not be written
         job.state, job.cause = "stopped", Run(job.path).status.get("error") or last_line(job.log)
@@ -163,7 +163,7 @@ def last_line(path: Path) -> str:
 
 
 def memory_kills() -> int:
-    """Processes that the kernel has killed for memory since the machine started; 0 where it does not say."""
+    """Return how many processes the kernel has killed for memory since the machine started; 0 where it does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
             if line.startswith("oom_kill "):

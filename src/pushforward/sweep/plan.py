@@ -60,7 +60,7 @@ KINDS = {
 
 
 def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int | None) -> list[int]:
-    """Prints what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
+    """Print what would be done; a launcher calls it in the place of running. Returns exit codes, all 0."""
     if ASKED.get() == "one" and len(frozen) > 1:
         raise PushforwardError(f"{len(frozen)} jobs, and one run was asked for: several values of a key take -m")
     check(frozen)
@@ -80,7 +80,7 @@ def show(frozen: list[dict[str, Any]], overrides: Sequence[str], parallel: int |
 
 
 def check(frozen: Sequence[dict[str, Any]]) -> None:
-    """Raises PushforwardError with the values that the command itself would refuse, of jobs that it would look at."""
+    """Raise PushforwardError with the values that the command itself would refuse, of jobs that it would look at."""
     asked: list[dict[str, Any]] = []
     for one in frozen:
         run = Run(runs_dir() / config.run_id(one))
@@ -92,7 +92,7 @@ def check(frozen: Sequence[dict[str, Any]]) -> None:
 
 
 def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Planned:
-    """How a job stands: what `launch.standing` decides when it is started, without doing anything about it."""
+    """Return how a job stands: what `launch.standing` decides when it is started, without doing anything about it."""
     run, retry, choices = Run(runs_dir() / config.run_id(frozen)), frozen["retry"], frozen["choices"]
     seen, whole = run.status.get("images_seen") or 0, run.status.get("budget_images")
     far = f"from {seen:,} of {whole:,} images ({seen / whole:.0%})" if seen and whole else ""
@@ -121,7 +121,7 @@ def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Pla
 
 
 def each(jobs: Sequence[Planned]) -> Table:
-    """A line a job."""
+    """Return a line a job."""
     table = plain("run", "what is asked", "stands", "about", "")
     for job in jobs:
         add(table, job.path.name, job.overrides, KINDS[job.kind], about(job), job.note)
@@ -129,7 +129,7 @@ def each(jobs: Sequence[Planned]) -> Table:
 
 
 def grouped(jobs: Sequence[Planned]) -> Table:
-    """A line for each model and data set, with how many jobs stand how."""
+    """Return a line for each model and data set, with how many jobs stand how."""
     kinds = [kind for kind in KINDS if any(job.kind == kind for job in jobs)]
     table = plain("model", "data", "jobs", *(KINDS[kind] for kind in kinds), "about")
     for model, data in dict.fromkeys((job.model, job.data) for job in jobs):

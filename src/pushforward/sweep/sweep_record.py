@@ -102,7 +102,7 @@ def _listed(values: list[str]) -> str:
 
 @contextmanager
 def grouped(name: str) -> Iterator[None]:
-    """Jobs that are started while this lasts know the sweep that they belong to."""
+    """Let jobs that are started while this lasts know the sweep that they belong to."""
     before = os.environ.get(SWEEP)
     os.environ[SWEEP] = name
     try:

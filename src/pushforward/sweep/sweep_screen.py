@@ -77,7 +77,7 @@ class Screen:
         self.progress.stop()
 
     def update(self) -> None:
-        """Says what has ended since, and where the running ones are."""
+        """Say what has ended since, and where the running ones are."""
         now = time.monotonic()
         ended = [job for job in unique(self.jobs) if over(job) and job.path not in self.over]
         self.over |= {job.path for job in ended}
@@ -98,7 +98,7 @@ class Screen:
             self.progress.update(self.sweep, left=self.left())
 
     def follow(self, job: Job) -> None:
-        """Moves a running job's bar to where its status says it is."""
+        """Move a running job's bar to where its status says it is."""
         status = Run(job.path).status
         if job.path not in self.tasks:
             self.tasks[job.path] = self.progress.add_task(job.path.name, total=None, sweep=False, left=None, terms="")
@@ -123,7 +123,7 @@ class Screen:
         print(f"{job.state:<10} {job.path.name}  {what}  ({far})", flush=True)
 
     def left(self) -> float | None:
-        """Seconds until all jobs are done: running ones as their images go, waiting ones as such runs took; or None."""
+        """Return the seconds until all jobs are done: running ones as their images go, waiting ones as such runs took."""
         running: list[float | None] = []
         waiting: list[float | None] = []
         for job in unique(self.jobs):

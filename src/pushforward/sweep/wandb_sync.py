@@ -16,7 +16,7 @@ SECONDS = 10.0
 
 
 def sync(specs: Sequence[str]) -> int:
-    """Sends what the chosen runs and sweeps have not sent yet. Returns the exit code: 0 where nothing is left to send."""
+    """Send what the chosen runs and sweeps have not sent yet. Returns the exit code: 0 where nothing is left to send."""
     runs, sweeps = chosen(specs)
     folders = [*(run.path for run in runs), *(sweep.path for sweep in sweeps)]
     logging = {folder for folder in folders if is_locked(folder)}
@@ -61,7 +61,7 @@ def sent(path: Path) -> bool:
 
 
 def ready() -> None:
-    """Raises PushforwardError where W&B has no key or does not answer."""
+    """Raise PushforwardError where W&B has no key or does not answer."""
     import wandb
 
     from pushforward.training.loggers import has_key

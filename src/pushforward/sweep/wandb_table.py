@@ -16,7 +16,7 @@ MOST = 30
 def mirror(
     folder: Path, frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]], codes: Sequence[int]
 ) -> None:
-    """Logs the table where the jobs log to W&B: a row a job, what it varies, its state and its numbers."""
+    """Log the table where the jobs log to W&B: a row a job, what it varies, its state and its numbers."""
     nodes = [f["logger"] for f in frozen if str((f["logger"] or {}).get("_target_")).endswith("wandb_logger")]
     states = {Run(runs_dir() / config.run_id(one)).state for one in frozen}
     if not nodes or states & {"new", "running"}:  # handed to a cluster, or stopped before their turn: not summed up yet
@@ -36,7 +36,7 @@ def mirror(
 
 
 def table(frozen: Sequence[dict[str, Any]], overrides: Sequence[Sequence[str]]) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows: run, state, what the jobs differ in as text, then numbers, None where a run has none."""
+    """Return columns and rows: run, state, what the jobs differ in as text, then numbers, None where a run has none."""
     runs = [Run(runs_dir() / config.run_id(one)) for one in frozen]
     asked = [dict(part.partition("=")[::2] for part in job) for job in overrides]
     keys = list(dict.fromkeys(key for job in asked for key in job))

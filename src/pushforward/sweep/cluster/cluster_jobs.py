@@ -5,7 +5,7 @@ from pushforward.sweep.jobs import Job, say_more, settled, unique
 
 
 def rehearse(jobs: list[Job]) -> None:
-    """Tries every distinct job here. Raises PushforwardError. Whether there are GPUs is another machine's question."""
+    """Try every distinct job here. Raises PushforwardError. Whether there are GPUs is another machine's question."""
     if not jobs:
         return
     from pushforward.training.dry_run import rehearse
@@ -20,7 +20,7 @@ def unfinished(jobs: list[Job]) -> list[Job]:
 
 
 def over(job: Job, where: str) -> None:
-    """Notes how a job ended, as its run directory tells. where: a file to look at if that is silent."""
+    """Note how a job ended, as its run directory tells. where: a file to look at if that is silent."""
     state = Run(job.path).state
     if state == "finished":
         job.state, job.code = state, 0

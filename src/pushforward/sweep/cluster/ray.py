@@ -22,7 +22,7 @@ SENT = ("PUSHFORWARD_", "WANDB_")
 def run_jobs(
     frozen: list[dict[str, Any]], overrides: list[str], folder: Path, settings: Mapping[str, Any]
 ) -> list[int]:
-    """Runs the jobs that are not finished, as many at a time as the cluster has room for. Returns the exit codes.
+    """Run the jobs that are not finished, as many at a time as the cluster has room for. Returns the exit codes.
 
     Ctrl-C and SIGTERM are handed to the running jobs, which checkpoint and stop; asked twice, they are killed.
     """
@@ -60,7 +60,7 @@ def library() -> Any:
 
 
 def connect(ray: Any, settings: Mapping[str, Any]) -> None:
-    """Starts Ray on this machine, or connects to a cluster. Raises PushforwardError in one line."""
+    """Start Ray on this machine, or connects to a cluster. Raises PushforwardError in one line."""
     import logging
 
     address = settings["address"]
@@ -79,7 +79,7 @@ def devices(frozen: Mapping[str, Any]) -> int:
 
 
 def resources(job: Job, settings: Mapping[str, Any]) -> dict[str, float]:
-    """Cores and GPUs of a job: as asked, else a core for each of its threads and a GPU for each of its devices."""
+    """Return cores and GPUs of a job: as asked, else a core for each of its threads and a GPU for each of its devices."""
     trainer = job.frozen["trainer"]
     cpus, gpus = settings["num_cpus"], settings["num_gpus"]
     return {
@@ -89,7 +89,7 @@ def resources(job: Job, settings: Mapping[str, Any]) -> dict[str, float]:
 
 
 def room(ray: Any, needs: list[dict[str, float]], settings: Mapping[str, Any]) -> None:
-    """Refuses what no node of a cluster that we started can ever run; another one may grow."""
+    """Refuse what no node of a cluster that we started can ever run; another one may grow."""
     if settings["address"]:
         return
     there = ray.cluster_resources()
@@ -103,7 +103,7 @@ def room(ray: Any, needs: list[dict[str, float]], settings: Mapping[str, Any]) -
 
 
 def follow(ray: Any, jobs: list[Job], waiting: list[Job], needs: dict[Path, dict[str, float]], folder: Path) -> None:
-    """Hands the jobs to Ray and follows them until they are over."""
+    """Hand the jobs to Ray and follows them until they are over."""
     halt = folder / "stop"  # the file system is what all nodes share
     halt.unlink(missing_ok=True)
     sent = {key: value for key, value in os.environ.items() if key.startswith(SENT)}
@@ -132,7 +132,7 @@ def follow(ray: Any, jobs: list[Job], waiting: list[Job], needs: dict[Path, dict
 
 
 def conclude(ray: Any, job: Job, handle: Any) -> None:
-    """Notes how a job ended."""
+    """Note how a job ended."""
     try:
         code = ray.get(handle)
     except Exception as error:  # the node or Ray's worker died, or the files are not there

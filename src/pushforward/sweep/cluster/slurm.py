@@ -52,7 +52,7 @@ def cluster_of(asked: str | None) -> str:
 def run_jobs(
     frozen: list[dict[str, Any]], overrides: list[str], folder: Path, settings: Mapping[str, Any]
 ) -> list[int]:
-    """Submits the jobs that are not finished and not in the queue. Returns exit codes: 0 for what was submitted.
+    """Submit the jobs that are not finished and not in the queue. Returns exit codes: 0 for what was submitted.
 
     With settings["wait"] it follows them until they are over, and returns how they ended.
     """
@@ -79,7 +79,7 @@ def run_jobs(
 
 
 def submit(jobs: list[Job], folder: Path, cluster: str, settings: Mapping[str, Any]) -> list[tuple[Job, Any]]:
-    """The jobs with submitit's handles: one array for jobs that need the same devices."""
+    """Return the jobs with submitit's handles: one array for jobs that need the same devices."""
     handles: list[tuple[Job, Any]] = []
     groups: dict[tuple[int, int, int], list[Job]] = {}
     for job in jobs:
@@ -130,7 +130,7 @@ def executor_for(folder: Path, cluster: str, settings: Mapping[str, Any], device
 
 
 def enqueue(job: Job) -> bool:
-    """Writes the run directory as it stands in the queue. False where another process has begun to train it."""
+    """Write the run directory as it stands in the queue. False where another process has begun to train it."""
     run = RunDir(job.path)
     if not run.lock.acquire():
         job.state, job.code, job.cause = ELSEWHERE, 1, "another process is training it"
@@ -170,7 +170,7 @@ def runs_submitit(pid: int) -> bool:
 
 @contextmanager
 def on_their_own() -> Iterator[None]:
-    """What is started here outlives this command: deaf to Ctrl-C and a closed terminal, and no writer to its pipes.
+    """Return what is started here outlives this command: deaf to Ctrl-C and a closed terminal, and no writer to its pipes.
 
     submitit's local executor starts its processes as children of this one; on SLURM there are none.
     """
@@ -195,7 +195,7 @@ def on_their_own() -> Iterator[None]:
 
 
 def wait(jobs: list[Job], handles: list[tuple[Job, Any]]) -> None:
-    """Follows the jobs until they are over. Ctrl-C ends this command, not the jobs."""
+    """Follow the jobs until they are over. Ctrl-C ends this command, not the jobs."""
     left = list(handles)
     for job, _ in left:
         job.state = "waiting"

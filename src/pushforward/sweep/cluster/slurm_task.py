@@ -53,7 +53,7 @@ class Task:
         raise RuntimeError(f"{self.file.parent.name}: exit code {code}, and the run is {state}; see {log}")
 
     def checkpoint(self) -> Any:
-        """How a requeued job goes on: by being called again. The run's own checkpoint is in its directory."""
+        """Return how a requeued job goes on: by being called again. The run's own checkpoint is in its directory."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -64,7 +64,7 @@ def log_name(rank: int) -> str:
 
 
 def environment(there: Any) -> dict[str, str]:
-    """The environment of a run's process. On SLURM Lightning reads what SLURM says; elsewhere it is told its rank."""
+    """Return the environment of a run's process. On SLURM Lightning reads what SLURM says; elsewhere it is told its rank."""
     if there.cluster == "slurm":
         return dict(os.environ)
     ours = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}

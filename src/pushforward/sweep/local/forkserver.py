@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def warmed(modules: Iterable[str]) -> bool:
-    """Imports the modules. Returns whether forking is safe: other threads than this one would be missing in a child."""
+    """Import the modules. Returns whether forking is safe: other threads than this one would be missing in a child."""
     from pushforward.runs.sources import package_sources
 
     package_sources()  # what is imported here is what jobs run, whatever is edited meanwhile
@@ -77,7 +77,7 @@ class Server:
         self.children: dict[int, int] = {}  # process → order
 
     def serve(self) -> Callable[[], int] | None:
-        """Returns None when the sweep has gone; in a child, what the child is to do."""
+        """Return None when the sweep has gone; in a child, what the child is to do."""
         woken, waker = socket.socketpair()
         waker.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -120,7 +120,7 @@ class Server:
         return None
 
     def reap(self) -> None:
-        """Tells of the jobs that have ended, and ends what they left running."""
+        """Tell of the jobs that have ended, and ends what they left running."""
         for child in list(self.children):
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
@@ -151,7 +151,7 @@ def kill_group(child: int, number: int) -> None:
 
 
 def become(order: Order, server: int, warm: bool) -> Callable[[], int]:
-    """Makes this fork what a process started from a shell would be: session, signals, environment, folder, output.
+    """Make this fork what a process started from a shell would be: session, signals, environment, folder, output.
 
     Returns its task, unless the order is to start fresh: then it is another program when this returns, which is never.
     """

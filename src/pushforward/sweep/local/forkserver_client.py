@@ -78,7 +78,7 @@ class Server:
         self, call: str, args: Sequence[str], *, log: Path, environment: Mapping[str, str] = os.environ,
         threads: int = 1, memory_gb: float | None = None, command: Sequence[str] = (), fresh: bool = False,
     ) -> Process:  # fmt: skip
-        """A process that calls `call(args)` or, where it starts fresh, runs `python COMMAND`.
+        """Start a process that calls `call(args)` or, where it starts fresh, runs `python COMMAND`.
 
         It starts fresh where that is asked for, where the server is not warm, and where the sources have changed since
         the server imported them. Raises Gone.
@@ -113,7 +113,7 @@ class Server:
             raise Gone from None
 
     def listen(self, seconds: float) -> None:
-        """Hears which processes have ended, having waited for one at the most so long."""
+        """Hear which processes have ended, having waited for one at the most so long."""
         if self.gone or not select.select([self.connection], [], [], seconds)[0]:
             return
         try:
@@ -134,7 +134,7 @@ class Server:
         self.running.clear()
 
     def close(self) -> None:
-        """Ends the server, and what it has started."""
+        """End the server, and what it has started."""
         self.connection.close()
         if not self.used:
             self.process.kill()  # it may still be importing, for nobody

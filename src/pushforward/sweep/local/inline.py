@@ -12,7 +12,7 @@ from pushforward.sweep.jobs import Job, close, settled, unique
 
 
 def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool = False) -> list[int]:
-    """Runs the jobs that are not finished. Returns the exit codes. A signal ends the job and the sweep."""
+    """Run the jobs that are not finished. Returns the exit codes. A signal ends the job and the sweep."""
     jobs = [Job(f, o, logged="console.log") for f, o in zip(frozen, overrides, strict=True)]
     waiting = [job for job in unique(jobs) if not settled(job)]
     if waiting:
@@ -32,7 +32,7 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
 
 
 def run(job: Job) -> None:
-    """Trains a job here and now; several processes start from a command line of their own."""
+    """Train a job here and now; several processes start from a command line of their own."""
     print(f"\n{job.overrides}", flush=True)
     try:
         if config.devices(job.frozen) > 1 or job.frozen["trainer"]["strategy"] != "auto":

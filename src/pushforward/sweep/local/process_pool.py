@@ -29,7 +29,7 @@ def run_jobs(
     frozen: list[dict[str, Any]], overrides: list[str], folder: Path, parallel: int | None = None,
     warm: bool = True, fail_fast: bool = False, memory_gb: float | None = None, replicas: int | None = 1,
 ) -> list[int]:  # fmt: skip
-    """Runs the jobs that are not finished, `parallel` at a time; a job's failure is its own. Returns the exit codes.
+    """Run the jobs that are not finished, `parallel` at a time; a job's failure is its own. Returns the exit codes.
 
     replicas: at most so many jobs are trained as one in a process, as far as they can be; None: as many as are fastest.
 
@@ -50,7 +50,7 @@ def run_jobs(
 
 
 def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
-    """Builds every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
+    """Build every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
     wrong, _ = server.answer("pushforward.sweep.local.process_pool.rehearsed", jobs)
     if wrong is not None:
         raise PushforwardError(wrong)
@@ -71,7 +71,7 @@ def rehearsed(args: list[str]) -> int:
 
 
 def measure(server: Server, job: Job) -> None:
-    """Measures a finished run as the job asks, in a process of its own; where it fails, the job's log says why."""
+    """Measure a finished run as the job asks, in a process of its own; where it fails, the job's log says why."""
     arguments = ["evaluate", str(job.path), *(to_measure(Run(job.path), job.frozen) or [])]
     command = ["-P", "-m", "pushforward", *arguments]
     server.start("pushforward.cli.run", arguments, log=job.log, command=command).wait()
@@ -103,7 +103,7 @@ class Pool:
             job.state, job.code, job.cause = "not started", 130, "the sweep was stopped before its turn"
 
     def step(self) -> None:
-        """Starts what there is room for, and takes note of what has ended."""
+        """Start what there is room for, and takes note of what has ended."""
         if not self.stop():
             self.look_again()
         if not (self.running or self.waiting):
@@ -170,7 +170,7 @@ def server_for(jobs: Iterable[dict[str, Any]], warm: bool = True) -> Server:
 
 
 def begin(job: Job, server: Server | None = None, memory_gb: float | None = None, others: Iterable[Job] = ()) -> Job:
-    """Starts a job, and `others` with it as one, in a session of its own, its output in its log. Raises Gone."""
+    """Start a job, and `others` with it as one, in a session of its own, its output in its log. Raises Gone."""
     trainer, jobs = job.frozen["trainer"], [job, *others]
     files = [freeze_to(each.frozen, each.path) for each in jobs]
     # a resumed run keeps its own; in a stack, where threads change no more than stacking does, the launcher's count
@@ -190,12 +190,12 @@ def begin(job: Job, server: Server | None = None, memory_gb: float | None = None
 
 
 def command(*files: Path) -> list[str]:
-    """What Python is given to run a job from its frozen config, or several as one."""
+    """Return what Python is given to run a job from its frozen config, or several as one."""
     return ["-P", "-m", "pushforward.job", *map(str, files)]
 
 
 def environment(threads: int, gpus: Iterable[str]) -> dict[str, str]:
-    """A job's environment: its threads, and the GPUs that it may see."""
+    """Return a job's environment: its threads, and the GPUs that it may see."""
     named = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     visible = ",".join(gpus)
     return {**os.environ, **named, **({"CUDA_VISIBLE_DEVICES": visible} if visible else {})}

@@ -12,7 +12,7 @@ SHOWN = 3
 
 
 def arrange(server: Server, jobs: Sequence[Job], at_once: int, replicas: int | None, folder: Path) -> None:
-    """Numbers the stacks of `jobs`, at most `replicas` in each, and says which jobs are trained alone and why."""
+    """Number the stacks of `jobs`, at most `replicas` in each, and says which jobs are trained alone and why."""
     if len(jobs) < 2:
         return
     text, said = server.answer(

@@ -69,7 +69,7 @@ def _better(source: str) -> str:
 
 
 def value(run: Run, source: str) -> float:
-    """The number of a finished run: `val/NAME` is a column of validation, `test/NAME` a number of the record.
+    """Return the number of a finished run: `val/NAME` is a column of validation, `test/NAME` a number of the record.
 
     A name alone is the validation's where there is one, else the record's, where that was not measured on the test
     split. Raises PushforwardError where there is no such number, Unmeasured where it is not finite or not applicable.
@@ -101,13 +101,13 @@ def value(run: Run, source: str) -> float:
 
 
 def unmeasured(run: Run, wanted: Iterable[Objective]) -> str:
-    """The numbers of the record that a search needs and a run lacks, separated by commas."""
+    """Return the numbers of the record that a search needs and a run lacks, separated by commas."""
     names = [o.source.removeprefix("test/") for o in wanted if o.source.startswith("test/")]
     return ", ".join(name for name in names if name not in run.metrics)
 
 
 def _chosen(curves: Mapping[str, np.ndarray], column: str, settled: float) -> float:
-    """The column where the criterion was best, that is, of the weights that are kept; its last value without one."""
+    """Return the column where the criterion was best, that is, of the weights that are kept; its last value without one."""
     there = np.isfinite(curves[column])
     if not there.any():
         return math.nan
@@ -118,7 +118,7 @@ def _chosen(curves: Mapping[str, np.ndarray], column: str, settled: float) -> fl
 
 
 def settled_images(run: Run) -> float:
-    """Images before which nothing is chosen, as the objective still changes; infinite where it always does."""
+    """Return the images before which nothing is chosen, as the objective still changes; infinite where it always does."""
     images = run.status.get("settled_images", 0.0)
     return math.inf if images is None else float(images)
 

@@ -24,7 +24,7 @@ ATTEMPTS = 10
 
 
 def seed_of(*numbers: int) -> int:
-    """A seed of 32 bits that hangs on every number."""
+    """Return a seed of 32 bits that depends on every number."""
     return int(SeedSequence(numbers).generate_state(1)[0])
 
 
@@ -146,7 +146,7 @@ PRUNERS: dict[str, type[BasePruner]] = {
 
 
 def sampler(name: str, options: Mapping[str, Any], space: Sequence[Dimension], seed: int, objectives: int = 1) -> Joint:
-    """The sampler of one ask. Raises PushforwardError where it cannot do what it is asked to."""
+    """Return the sampler of one ask. Raises PushforwardError where it cannot do what it is asked to."""
     if name == "cmaes":
         _cmaes_can(space, objectives)
     kind = SAMPLERS[name]
@@ -175,7 +175,7 @@ def _cmaes_can(space: Sequence[Dimension], objectives: int) -> None:
 
 
 def pruner(name: str | None, options: Mapping[str, Any]) -> BasePruner:
-    """The pruner of one trial."""
+    """Return the pruner of one trial."""
     if name is None:
         bound("pruner_options", options, lambda: None)
         return optuna.pruners.NopPruner()
@@ -187,7 +187,7 @@ def pruner(name: str | None, options: Mapping[str, Any]) -> BasePruner:
 
 
 def bound(where: str, options: Mapping[str, Any], kind: Callable[..., Any]) -> None:
-    """Refuses options that `kind` does not take."""
+    """Refuse options that `kind` does not take."""
     from pushforward.errors import near
 
     known = [name for name in inspect.signature(kind).parameters if name not in ("self", "seed", "args", "kwargs")]

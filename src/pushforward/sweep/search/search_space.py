@@ -48,7 +48,7 @@ class Dimension:
         return [json.dumps(v) if isinstance(v, list | dict) else v for v in self.values]
 
     def value(self, suggested: Any) -> Any:
-        """What the config gets for what was suggested."""
+        """Return what the config gets for what was suggested."""
         if self.kind == "choice":
             return self.values[self.labels.index(suggested)]
         return int(suggested) if "int" in self.kind else float(suggested)
@@ -67,7 +67,7 @@ class Dimension:
         return FloatDistribution(self.low, self.high, log=log, step=self.step)
 
     def at(self, u: float) -> Any:
-        """The value at the quantile u in [0, 1)."""
+        """Return the value at the quantile u in [0, 1)."""
         if self.kind == "choice":
             return self.labels[int(u * len(self.labels))]
         if self.kind == "log_int":  # each whole number has its share of the logarithm
@@ -94,7 +94,7 @@ class Dimension:
         return int((self.high - self.low) / (self.step or 1) + 1e-9) + 1
 
     def grid(self) -> list[Any]:
-        """Every value, or `points` of them, ends included."""
+        """Return every value, or `points` of them, ends included."""
         if self.kind == "choice":
             return self.labels
         if self.points:
@@ -109,7 +109,7 @@ class Dimension:
 
 
 def parse(space: Any) -> list[Dimension]:
-    """The dimensions of `study.space`. Raises PushforwardError naming the key and the remedy."""
+    """Return the dimensions of `study.space`. Raises PushforwardError naming the key and the remedy."""
     if not isinstance(space, Mapping) or not space:
         raise PushforwardError(
             "study.space: it is empty; give keys to search, such as weighting.beta: {log: [0.1, 10]}"

@@ -73,7 +73,7 @@ class Study:
         self.driver.__exit__(*error)
 
     def _define(self) -> None:
-        """Writes what the study is, or holds it against what it was begun as; one that has no result may be begun anew."""
+        """Write what the study is, or holds it against what it was begun as; one that has no result may be begun anew."""
         if self.begun_alike():
             return
         for old in self.folder.glob("journal*"):
@@ -99,13 +99,13 @@ class Study:
         return not differ
 
     def load(self) -> optuna.Study:
-        """The study as it stands, with a sampler and a pruner that know nothing but their seeds."""
+        """Return the study as it stands, with a sampler and a pruner that know nothing but their seeds."""
         return optuna.load_study(
             study_name=self.settings.name, storage=self.storage, sampler=self.make_sampler(), pruner=self.make_pruner()
         )
 
     def ask(self) -> Asked | None:
-        """The trial to run next: one that a dead process left, else a new one; None where nothing is left."""
+        """Return the trial to run next: one that a dead process left, else a new one; None where nothing is left."""
         with self.lock:
             study = self.load()
             orphans = self.driver.orphans(study)
@@ -150,7 +150,7 @@ class Pruning:
         self.pruned_at: int | None = asked.trial.user_attrs.get("pruned_at")
 
     def look(self, validations: list[tuple[int, float]], budget: int | None) -> bool:
-        """Reports what is new. True once the trial is to be pruned; the last validation ends the run anyway."""
+        """Report what is new. True once the trial is to be pruned; the last validation ends the run anyway."""
         for step, (seen, criterion) in enumerate(validations, start=1):
             if self.pruned_at is not None:
                 return True

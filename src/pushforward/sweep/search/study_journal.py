@@ -43,7 +43,7 @@ class JournalLock:
 
 
 def cut_torn(file: Path) -> None:
-    """Cuts a file back to the end of its last whole line."""
+    """Cut a file back to the end of its last whole line."""
     with file.open("rb+") as stream:
         end = stream.seek(0, os.SEEK_END)
         if not end:
@@ -54,7 +54,7 @@ def cut_torn(file: Path) -> None:
 
 
 def open_storage(folder: Path) -> JournalStorage:
-    """The journal of the study in `folder`."""
+    """Return the journal of the study in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     return JournalStorage(JournalFileBackend(str(file), lock_obj=JournalLock(file)))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ LEAST = 4
 
 
 def report(study: "Study") -> list[str]:
-    """Writes `trials.csv`, `report.md` and the pictures into the study's folder. Returns what to say in the terminal."""
+    """Write `trials.csv`, `report.md` and the pictures into the study's folder. Returns what to say in the terminal."""
     found, objectives, space = study.load(), study.settings.objectives, study.settings.space
     trials = found.get_trials(deepcopy=False)
     done = [t for t in trials if t.state == TrialState.COMPLETE]
@@ -53,7 +53,7 @@ def report(study: "Study") -> list[str]:
 
 
 def best_trials(study: optuna.Study, done: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The Pareto front of several metrics, along the first; else the best trials, best first, equals by number."""
+    """Return the Pareto front of several metrics, along the first; else the best trials, best first, equals by number."""
     if len(study.directions) > 1:
         return sorted(study.best_trials, key=lambda t: t.values)
     sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
@@ -61,7 +61,7 @@ def best_trials(study: optuna.Study, done: Sequence[FrozenTrial]) -> list[Frozen
 
 
 def importances(study: optuna.Study, i: int, objective: Objective) -> dict[str, float]:
-    """How much each key decides whether metric i is among the better ones, as shares of 1; none where nothing varies."""
+    """Return how much each key decides whether metric i is among the better ones, as shares of 1; none where nothing varies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that low values count as better: that is what the sign is for
         try:
@@ -81,7 +81,7 @@ def shown(value: Any) -> str:
 
 
 def as_csv(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], space: Sequence[Dimension]) -> str:
-    """Every trial on a line, numbers to the last digit."""
+    """Return CSV with every trial on a line, numbers to the last digit."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", *(o.name for o in objectives), *(d.key for d in space), "run", "note"])
@@ -94,7 +94,7 @@ def as_csv(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], space
 
 
 def draw(study: optuna.Study, objectives: Sequence[Objective], matters: bool, folder: Path) -> list[Path]:
-    """Draws Optuna's plots of each metric, and of two metrics their front. Returns the files."""
+    """Draw Optuna's plots of each metric, and of two metrics their front. Returns the files."""
     import matplotlib.pyplot as plt
     from optuna.visualization import matplotlib as plots
 

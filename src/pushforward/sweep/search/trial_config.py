@@ -76,7 +76,7 @@ def is_group(loader: ConfigLoader, key: str) -> bool:
 
 
 def _alone(overrides: Sequence[str], searched: Sequence[str]) -> None:
-    """Refuses overrides with several values, or for a key that is searched."""
+    """Refuse overrides with several values, or for a key that is searched."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.get_key_element().lstrip("+~")
         if override.is_sweep_override():
@@ -91,7 +91,7 @@ def _alone(overrides: Sequence[str], searched: Sequence[str]) -> None:
 
 
 def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> list[int]:
-    """The search that `study` in the master config describes, to its end; its pictures and best trials are written.
+    """Run the search that `study` in the master config describes, to its end; its pictures and best trials are written.
 
     Returns the exit codes of this process's trials. Raises PushforwardError before any job where something is wrong.
     """
@@ -147,7 +147,7 @@ def run_study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
 
 def planned(asked: Settings, base: dict[str, Any]) -> list[int]:
-    """Prints what a search would do; nothing is started or written."""
+    """Print what a search would do; nothing is started or written."""
     have = read_study(outputs() / "studies" / asked.name)
     ended = sum(have.get(key, 0) for key in ("complete", "pruned", "failed"))
     left = max(0, asked.trials - ended)

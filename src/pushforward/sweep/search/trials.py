@@ -58,7 +58,7 @@ class Search:
         self.codes: list[int] = []
 
     def run(self) -> list[int]:
-        """Exit codes of this process's trials: 0 complete or pruned, 1 failed, 130 stopped."""
+        """Return the exit codes of this process's trials: 0 complete or pruned, 1 failed, 130 stopped."""
         nothing_left = False
         with self.pool.stop, Trials(self.pool.jobs) as shown:
             try:
@@ -87,7 +87,7 @@ class Search:
         return self.codes
 
     def take(self) -> bool:
-        """Asks for a trial and queues its run. False where no trial is left."""
+        """Ask for a trial and queues its run. False where no trial is left."""
         asked = self.study.ask()
         if asked is None:
             return False
@@ -114,7 +114,7 @@ class Search:
         return True
 
     def step(self) -> None:
-        """Lets the pool go on, prunes what is to be pruned, tells what has ended."""
+        """Let the pool go on, prunes what is to be pruned, tells what has ended."""
         if any(attempt.job.state in ("waiting", "running", ELSEWHERE) for attempt in self.attempts):
             self.pool.step()
         for attempt in self.attempts:
@@ -133,7 +133,7 @@ class Search:
                 self.stopped(attempt.asked)
 
     def conclude(self, attempt: Attempt) -> None:
-        """Tells the study what became of a trial whose run has ended."""
+        """Tell the study what became of a trial whose run has ended."""
         asked, run, state = attempt.asked, Run(attempt.job.path), Run(attempt.job.path).state
         if self.settings.pruner and attempt.worthless():
             step = attempt.pruning.pruned_at
@@ -214,7 +214,7 @@ class Trials(Screen):
 
 
 def best_of(trials: list[FrozenTrial], directions: list[str]) -> FrozenTrial | None:
-    """The best complete trial, the first of equals; None where there is none or there are several metrics."""
+    """Return the best complete trial, the first of equals; None where there is none or there are several metrics."""
     done = [t for t in trials if t.state == TrialState.COMPLETE]
     if len(directions) > 1 or not done:
         return None
@@ -222,12 +222,12 @@ def best_of(trials: list[FrozenTrial], directions: list[str]) -> FrozenTrial | N
 
 
 def said(params: dict[str, Any]) -> str:
-    """A proposal as overrides of a command line."""
+    """Return a proposal as overrides of a command line."""
     return " ".join(f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in params.items())
 
 
 def mark(run: Run, why: str) -> None:
-    """Writes into a stopped run's status why it was stopped."""
+    """Write into a stopped run's status why it was stopped."""
     writer = RunDir(run.path)
     if writer.lock.acquire():
         try:
