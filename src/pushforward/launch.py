@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -76,34 +76,61 @@ def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
     return file
 
 
+class Outlook(NamedTuple):
+    """What a command does about a run that may be there."""
+
+    kind: Literal["to run", "goes on", "done", "refused", "elsewhere"]
+    note: str = ""
+    anew: bool = False
+    """Whether what is there is set aside first."""
+
+
+def outlook(run: Run, retry: str | None) -> Outlook:
+    """Decide, from how a run stands, what its command does about it; nothing is done yet."""
+    state, status = run.state, run.status
+    seen, whole = status.get("images_seen") or 0, status.get("budget_images")
+    match state:
+        case "new":
+            return Outlook("to run")
+        case "running":
+            return Outlook("elsewhere", f"process {status.get('pid')} on {status.get('host')}")
+        case "finished":
+            stale = config.stale(run)
+            if stale and retry == "stale":
+                return Outlook("to run", "stale, again", anew=True)
+            return Outlook("done", "stale: again with retry=stale" if stale else "")
+        case "diverged" if retry == "failed":
+            return Outlook("to run", "diverged, again", anew=True)
+        case "failed" | "diverged" if state == "diverged" or (seen and retry != "failed"):
+            return Outlook("refused", f"{state}: {str(status.get('error'))[:60]}; again with retry=failed")
+        case "unreadable":
+            return Outlook("goes on", "its status is damaged")
+    if seen and whole:
+        return Outlook("goes on", f"from {seen:,} of {whole:,} images ({seen / whole:.0%})")
+    return Outlook("to run", "failed before" if state == "failed" else "stopped at its start")
+
+
 def standing(path: Path, frozen: dict[str, Any]) -> int | None:
     """Return the exit code of a run that needs no training now; None where something is to be done."""
-    run, retry = Run(path), frozen["retry"]
+    run = Run(path)
     run_identity.check_identity(run, frozen)
-    state = run.state
-    if state == UNREADABLE:
-        print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
-        return None
-    if state == "running":
-        raise Busy(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
-    if state in ("failed", "diverged"):
-        if state == "failed" and (retry == "failed" or not run.status.get("images_seen")):
-            return None  # goes on from its last checkpoint
-        if retry == "failed":
-            renew(path)
-            return None
-        print(f"{run.id}: {state}: {run.status.get('error')}. To try again: retry=failed")
-        return 1
-    if state != "finished":
-        return None
-    if measuring := measures_anew(run, frozen):
+    found, state, error = outlook(run, frozen["retry"]), run.state, run.status.get("error")
+    if state == "finished" and (measuring := measures_anew(run, frozen)):
         from pushforward.training.signatures import check_targets
 
         check_targets(measuring)
+    if found.anew:
+        renew(path)
+    if state == UNREADABLE:
+        print(f"{run.id}: {run.damage('status.json', 'record.json')}; it is trained from its last checkpoint on")
+    if found.kind == "elsewhere":
+        raise Busy(f"{run.id}: process {run.status.get('pid')} is training it; see pushforward status")
+    if found.kind == "refused":
+        print(f"{run.id}: {state}: {error}. To try again: retry=failed")
+        return 1
+    if found.kind != "done":
+        return None
     if why := config.stale(run):
-        if retry == "stale":
-            renew(path)
-            return None
         print(f"{run.id}: stale: {why}. To train it again: retry=stale")
     from pushforward.report.terminal import show_run
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pushforward import config
 from pushforward.errors import PushforwardError
-from pushforward.launch import asked_more, measures_anew
+from pushforward.launch import asked_more, measures_anew, outlook
 from pushforward.report.eta import Estimates, duration, makespan
 from pushforward.report.plain_tables import add, plain, say
 from pushforward.report.terminal import console
@@ -92,32 +92,12 @@ def check(frozen: Sequence[dict[str, Any]]) -> None:
 
 
 def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Planned:
-    """Return how a job stands: what `launch.standing` decides when it is started, without doing anything about it."""
-    run, retry, choices = Run(runs_dir() / config.run_id(frozen)), frozen["retry"], frozen["choices"]
-    seen, whole = run.status.get("images_seen") or 0, run.status.get("budget_images")
-    far = f"from {seen:,} of {whole:,} images ({seen / whole:.0%})" if seen and whole else ""
-    kind, note, start = "to run", "", 0
-    match run.state:
-        case "running":
-            kind, note = "elsewhere", f"process {run.status.get('pid')} on {run.status.get('host')}"
-        case "finished" if config.stale(run):
-            kind, note = ("to run", "stale, again") if retry == "stale" else ("done", "stale: again with retry=stale")
-        case "finished":
-            kind = "done"
-        case "failed" if retry == "failed" or not seen:
-            kind, note, start = ("goes on", far, seen) if far else ("to run", "failed before", 0)
-        case "diverged" if retry == "failed":
-            kind, note = "to run", "diverged, again"
-        case "failed" | "diverged" as state:
-            kind, note = "refused", f"{state}: {str(run.status.get('error'))[:60]}; again with retry=failed"
-        case "unreadable":
-            kind, note = "goes on", "its status is damaged"
-        case "new":
-            pass
-        case _:  # stopped, by a person or by kill -9
-            kind, note, start = ("goes on", far, seen) if far else ("to run", "stopped at its start", 0)
+    """Return how a job stands, and the seconds it would take."""
+    run = Run(runs_dir() / config.run_id(frozen))
+    kind, note, _ = outlook(run, frozen["retry"])
+    start = (run.status.get("images_seen") or 0) if kind == "goes on" else 0
     seconds = estimates.seconds(frozen, start) if kind in ("to run", "goes on") else 0.0
-    return Planned(run.path, overrides, str(choices["model"]), str(data_name(frozen)), kind, note, seconds)
+    return Planned(run.path, overrides, str(frozen["choices"]["model"]), str(data_name(frozen)), kind, note, seconds)
 
 
 def each(jobs: Sequence[Planned]) -> Table:
