@@ -196,6 +196,10 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
         own["order"] = own["model"].pop("order", own.get("order"))
     about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
     if isinstance(own.get("data"), dict):
+        own["data"], first, encoder = initial_weights.encoder(own["data"])
+        if first is not None and (why := stale(first)):
+            raise PushforwardError(f"data.run={first.id}: {why}; train it again (retry=stale), or name another run")
+        about |= {"encoder": encoder} if encoder else {}
         own["data"], found = data_identity.described(own["data"], str(choices.get("data")))
         about |= {"content": found} if found else {}
     own["init_from"], source = initial_weights.described(own.get("init_from"))
@@ -222,7 +226,9 @@ def with_numbers(node: dict[str, Any], schema: type) -> dict[str, Any]:
 
 def check_values(frozen: Mapping[str, Any]) -> None:
     """Refuse keys that nothing reads, and values that no run can mean; of components, `training.signatures` knows more."""
-    own = {key: value for key, value in frozen.items() if key not in ("choices", "uses", "content", "initial")}
+    own = {
+        key: value for key, value in frozen.items() if key not in ("choices", "uses", "content", "initial", "encoder")
+    }
     errors = [*refusals("", own, keys_of(Config), "there is no such key")]
     for key, known in keys_of(Config).items():
         if known is Any and isinstance(frozen.get(key), Mapping):

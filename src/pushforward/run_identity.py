@@ -69,9 +69,13 @@ def identity(frozen: dict[str, Any]) -> str:
     there: dict[str, dict[str, str]] = frozen.get("content") or {}
     hashed["data"] = data_identity.with_paths(data, {key: found["sha256"] for key, found in there.items()})
     # whose weights they are and what they are, not where they lie
-    hashed["init_from"] = {
-        key: value for key, value in (frozen.get("initial") or {}).items() if key in ("identity", "sha256")
-    } or None
+    begun, encoder = (
+        {key: value for key, value in (frozen.get(about) or {}).items() if key in ("identity", "sha256")} or None
+        for about in ("initial", "encoder")
+    )
+    hashed["init_from"] = begun
+    if encoder:
+        hashed["data"] |= {"run": encoder}
     text = json.dumps(canonical(hashed), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

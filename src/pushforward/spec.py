@@ -76,7 +76,8 @@ class DataSpec:
     low, high: the range of x; infinite for points.
     dequantized: x is (k + u) / levels with u uniform on [0, 1) already, not k / (levels − 1).
     class_shares: of the training images, each class's; empty where they have no labels.
-    shift, scale: of standardised points x = (original − shift) / scale, a number for each dimension; empty otherwise.
+    shift, scale: of standardised x = (original − shift) / scale, a number for each dimension of points, or for each channel
+        of maps; empty otherwise.
     """
 
     shape: tuple[int, ...]
@@ -107,21 +108,27 @@ class DataSpec:
     @property
     def log_scale(self) -> float:
         """Σ log scale, nats: −log p of the original points is that of x plus this."""
-        return sum(math.log(scale) for scale in self.scale)
+        return math.prod(self.shape[1:]) * sum(math.log(scale) for scale in self.scale)
 
     def standardized(self, original: Tensor) -> Tensor:
         """x, float32, of points in their own unit; of other data themselves."""
         if not self.scale:
             return original
-        shift, scale = (torch.tensor(v, dtype=torch.float64, device=original.device) for v in (self.shift, self.scale))
+        shift, scale = self._moments(original)
         return ((original.double() - shift) / scale).to(torch.float32)
 
     def original(self, x: Tensor) -> Tensor:
         """Points in their own unit, float64, of standardised x; other data as they are."""
         if not self.scale:
             return x
-        shift, scale = (torch.tensor(v, dtype=torch.float64, device=x.device) for v in (self.shift, self.scale))
+        shift, scale = self._moments(x)
         return x.double() * scale + shift
+
+    def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale in float64, as they are broadcast to (n, *shape)."""
+        each = (torch.tensor(values, dtype=torch.float64, device=like.device) for values in (self.shift, self.scale))
+        shift, scale = (values.view(-1, *[1] * (len(self.shape) - 1)) for values in each)
+        return shift, scale
 
     def dequantize(self, x: Tensor, u: Tensor) -> Tensor:
         """(k + u) / levels on [0, 1) for x = k / (levels − 1) and u uniform on [0, 1). Uria, Murray & Larochelle 2013."""

@@ -1,6 +1,7 @@
 """Data: sources (what a data set is), the module that cuts and prepares it, and the stream of training blocks."""
 
+from pushforward.data.codes import CodesModule
 from pushforward.data.loader import Stream
-from pushforward.data.module import DataModule
+from pushforward.data.module import DataModule, Origin
 
-__all__ = ["DataModule", "Stream"]
+__all__ = ["CodesModule", "DataModule", "Origin", "Stream"]

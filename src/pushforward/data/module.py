@@ -28,6 +28,22 @@ class TakesSeveral(Protocol):
     batches_per_cycle: int
 
 
+class Origin(Protocol):
+    """A trained encoder and decoder whose codes data are, by the name of its run, and the images that it was trained on."""
+
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def data(self) -> "DataModule": ...
+
+    def codes(self, split: str) -> Tensor:
+        """Codes of a split's images, (n, *shape), in their order."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images of codes in their own unit."""
+
+
 class DataModule(pl.LightningDataModule):
     """A source with its batch size, split and preparation.
 
@@ -70,6 +86,8 @@ class DataModule(pl.LightningDataModule):
         self.cycles: int | None = None
         self.start_block = 0
         self.device: torch.device | str | None = None
+        self.origin: Origin | None = None
+        """Of codes: where they come from."""
         self._arrays: Arrays | None = None
         self._index: dict[str, Tensor] = {}
         self._moments: tuple[Tensor, Tensor] | None = None
@@ -167,6 +185,16 @@ class DataModule(pl.LightningDataModule):
             "dequantize": self.dequantize,
             **({} if self._moments is None else {"standardized": True}),
         }
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every card says of the data."""
+        return {"data": self.card}
+
+    @property
+    def images(self) -> "DataModule":
+        """The data themselves; of codes, the images that they are of."""
+        return self if self.origin is None else self.origin.data
 
     @property
     def log_density(self) -> Callable[[Tensor], Tensor] | None:

@@ -99,7 +99,8 @@ def after(keys: Tensor, place: int) -> int:
 
 
 def moments(points: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each dimension, float64, (d,); 1 for one that does not vary."""
+    """Mean and standard deviation of each dimension, of maps of each channel, float64, (d,); 1 for one that does not vary."""
+    points = points.movedim(1, -1).flatten(0, -2)
     mean, spread = points.double().mean(0), points.double().std(0, correction=0)
     if not bool(mean.isfinite().all() and spread.isfinite().all()):
         raise PushforwardError(f"{name}: the points are too large to take their mean and deviation of: scale them.")

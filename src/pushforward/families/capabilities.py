@@ -15,6 +15,7 @@ from pushforward.conditioning import Condition
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
 from pushforward.engine import Loss, Noise
+from pushforward.families.encoder_decoder import EncoderDecoder
 from pushforward.families.family import Likelihoods
 from pushforward.objectives import Objective
 from pushforward.priors import Prior
@@ -70,6 +71,13 @@ class Decodes(Protocol):
 @runtime_checkable
 class HasCodes(Encodes, Decodes, Protocol):
     """Encodes and decodes."""
+
+
+@runtime_checkable
+class HasCoder(HasCodes, Protocol):
+    """Holds encoder, bottleneck and decoder as one module, which knows its codes' shapes."""
+
+    coder: EncoderDecoder
 
 
 @runtime_checkable

@@ -31,6 +31,7 @@ class Conditional(Measure):
     """
 
     order = 55
+    of_images = True
     images: Count
     random_labels: bool = False
 

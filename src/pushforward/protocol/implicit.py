@@ -147,6 +147,7 @@ class Parzen(Measure):
     """
 
     order = 32
+    of_images = True
     samples: Count = 10_000
     images: Count | None = None
     validation: Count = 1000

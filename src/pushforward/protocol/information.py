@@ -27,6 +27,7 @@ class Information(Measure):
     """
 
     order = 140
+    of_images = True
     per_image: bool
 
     def numbers(self, subject: Subject) -> Sequence[Number]:

@@ -37,6 +37,7 @@ class Interpolation(Measure):
     """
 
     order = 90
+    of_images = True
     images: Count
     k: Count
     pairs: Count

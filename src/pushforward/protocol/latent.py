@@ -34,6 +34,7 @@ class LatentSpace(Measure):
     """
 
     order = 80
+    of_images = True
     images: Count
     k: Count
     densities: list[str] | None

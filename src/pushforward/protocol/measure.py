@@ -42,9 +42,11 @@ class Measure(ABC):
     """Settings that measure a subject: a frozen dataclass. Extensible: `numbers` and `values` are its hooks.
 
     order: where its numbers stand among those of other measures; within a measure as `numbers` has them.
+    of_images: whether a model over codes is measured by the images that it decodes to.
     """
 
     order: ClassVar[int] = 1000
+    of_images: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         given = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
@@ -69,6 +71,7 @@ class Measure(ABC):
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Entries:
         """An entry for each number: its value, or the reason why there is none, with unit, card and place in a table."""
+        subject = subject.images if self.of_images else subject
         declared = self.numbers(subject)
         if not declared:
             return {}

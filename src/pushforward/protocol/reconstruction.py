@@ -47,6 +47,7 @@ class Reconstruction(Measure):
     """
 
     order = 10
+    of_images = True
     images: Count | None = None
     scales: Annotated[int, Domain(1, len(near.SCALE_WEIGHTS))] = 5
 
@@ -99,6 +100,7 @@ class Perceptual(Measure):
     """
 
     order = 15
+    of_images = True
     images: Count | None = 2000
     weights_path: str | None = None
 

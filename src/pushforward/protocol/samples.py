@@ -34,6 +34,7 @@ class SampleQuality(Measure):
     """
 
     order = 50
+    of_images = True
     images: Count
     parts: Sequence[str]
     further: Sequence[str] = ()

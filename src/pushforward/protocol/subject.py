@@ -11,6 +11,7 @@ from pushforward.bijections import quantize
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Encodes, Family, HasPosterior, HasPrior, IterativeSampler, Samples
+from pushforward.families.decoded import Decoded, decoded
 from pushforward.metrics.card import Better, measurement, not_applicable
 from pushforward.priors import Prior
 from pushforward.protocol.features.base import Features
@@ -54,6 +55,8 @@ class Density(Protocol):
 class Subject:
     """A trained family in evaluation mode on `split` of its data. What is asked for twice is computed once.
 
+    A model over codes is measured as such, but for what concerns images: measures of these take `subject.images`.
+
     card: what every number of it hangs on (weights, chosen by what …). costly_images: the most images of what costs
     many evaluations of the network each. densities: name -> fit(codes) of a density over codes, beside the own prior.
     keep: is handed (name, arrays by key) for pictures.
@@ -71,11 +74,23 @@ class Subject:
         split: str = "test",
         keep: Callable[[str, dict[str, Tensor]], None] | None = None,
     ) -> None:
-        self.family, self.data, self.features, self.split = family, data, features, split
+        self.family, self.data, self.split = family, data, split
+        self.features = features if data.origin is None else None
         self.densities, self.costly_images = dict(densities or {}), costly_images
-        self.card = {"split": split, "data": data.card, **(card or {})}
+        self.card = {"split": split, **data.about, **(card or {})}
         self.keep = keep or (lambda name, arrays: None)
         self._kept: dict[Any, Any] = {}
+        self.images = self
+        """What is measured of images: of a model over codes, those that it decodes to beside those that the codes are of."""
+        if data.origin is not None:
+            shown, own = as_images(family, data)
+            settings: dict[str, Any] = {
+                "features": features,
+                "card": card,
+                "costly_images": costly_images,
+                "split": split,
+            }
+            self.images = Subject(shown, own, **settings, densities=densities, keep=keep)
 
     @property
     def spec(self) -> DataSpec:
@@ -244,7 +259,9 @@ class Subject:
     def described(self, density: str = "own") -> str:
         """How samples come about, for their card."""
         if density == "own":
-            return self.family.sampler if isinstance(self.family, IterativeSampler) else "prior"
+            if isinstance(self.family, IterativeSampler):
+                return self.family.sampler
+            return f"prior; decoded by {self.family.by}" if isinstance(self.family, Decoded) else "prior"
         return self.density(density).describe()
 
     # What is said of it -----------------------------------------------------------------------------------------------
@@ -258,6 +275,16 @@ class Subject:
     def na(self, reason: str, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
         """The entry of a number that cannot be had."""
         return not_applicable(reason, unit, better=better, **{**self.card, **card})
+
+
+def as_images(family: Family, data: DataModule) -> tuple[Family, DataModule]:
+    """Return the family and data as they are; those over codes as what they decode to, and the images that they are of."""
+    origin = data.origin
+    if origin is None:
+        return family, data
+    spec = data.spec
+    shown = decoded(family, lambda codes: origin.decode(spec.original(codes).float()), data.images.spec, origin.run)
+    return shown, data.images
 
 
 def no_images(split: str) -> str:

@@ -16,10 +16,10 @@ FREE = frozenset({
 # fmt: on
 """Card fields that may differ between numbers of one ranking: how a model samples or bounds, how many units its code has,
 how finely an integral is cut, which weights the rule chose (the rule, `selection`, may not differ), when it was measured."""
-MODELS_OWN = frozenset({"likelihood", "density", "corruption"})
+MODELS_OWN = frozenset({"likelihood", "density", "corruption", "modelled"})
 """Card fields that come with the model and say what its number means: nats under a Bernoulli and under a Gaussian, of a
-mass and of a density, a gain over masking and over noise. Measuring alike cannot make them equal: such numbers stand in
-one column, but are not ranked."""
+mass and of a density, of images and of codes, a gain over masking and over noise. Measuring alike cannot make them equal:
+such numbers stand in one column, but are not ranked."""
 WHERE_PRESENT = frozenset({"k", "noise_seed"})
 """Card fields that not every way to a number has: a flow's likelihood takes no importance samples. Absent is no difference."""
 
@@ -44,6 +44,8 @@ def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
     """What of the model has to be equal for two numbers to be ranked; bits are bits, whatever the likelihood."""
     card = metric.get("card") or {}
     keys = MODELS_OWN - {"likelihood", "density"} if str(metric.get("unit")).startswith("bit") else MODELS_OWN
+    if card.get("split") is None:  # of the model alone
+        keys = keys - {"modelled"}
     return flatten({key: card[key] for key in card if key in keys})
 
 
@@ -74,8 +76,8 @@ def grouped(key: str, items: Sequence[Mapping[str, Any]], names: Sequence[str]) 
 
 
 def data_set(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:
-    """What numbers have to share to be compared at all: the data set, and what the rows themselves vary of it."""
-    own = (run.key("data"), *(run.key(key) for key in keys if key.startswith("data.")))
+    """What numbers have to share to be compared at all: the images, and what the rows themselves vary of the data."""
+    own = (run.images, *(run.key(key) for key in keys if key.startswith("data.")))
     return tuple(value if isinstance(value, str | int | float | None) else str(value) for value in own)
 
 

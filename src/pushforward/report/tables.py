@@ -63,8 +63,8 @@ def build(
         table.rows.append(_row(key, groups[key], table.columns, stale, names, notes))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
-    by_data = comparability.partition(table.rows, lambda row: row.runs[0].key("data"))
-    several = len({run.key("data") for run in runs}) > 1
+    by_data = comparability.partition(table.rows, lambda row: row.runs[0].images)
+    several = len({run.images for run in runs}) > 1
     differences = [d for i, c in enumerate(table.columns) for d in compare(i, c, table.rows, keys, several)]
     refused = [d for d in differences if d.refused]
     if refused and not allow_mixed:

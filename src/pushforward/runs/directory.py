@@ -203,6 +203,11 @@ class Run:
         """What its data are called."""
         return data_name(self.config)
 
+    @property
+    def images(self) -> str | None:
+        """The name of the images that it was trained on, or that its data are codes of."""
+        return (self.config.get("encoder") or {}).get("data") or self.data
+
     def key(self, dotted: str) -> Any:
         """The config's value at a dotted key; for a group the option chosen, for `data` their name; None where absent."""
         node: Any = self.config

@@ -11,14 +11,17 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 
+from pushforward import data_identity, initial_weights
 from pushforward.allowed_targets import trusted
 from pushforward.atomic_files import write_whole
-from pushforward.data import DataModule
+from pushforward.data import CodesModule, DataModule
 from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import Family
 from pushforward.runs import Run, schema
 from pushforward.seeds import derive_seed
 from pushforward.spec import DataSpec
+from pushforward.training import checkpoints
+from pushforward.training.first_stage import FirstStage
 from pushforward.training.signatures import check_targets, settle
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
@@ -78,9 +81,21 @@ def build_data(frozen: Mapping[str, Any]) -> DataModule:
     """The run's data, set up, with the run's seed for order and data noise."""
     key = json.dumps(frozen["data"], sort_keys=True)
     data: DataModule = READY.pop(key) if key in READY else make(frozen["data"], "data")
+    if isinstance(data, CodesModule) and data.origin is None:
+        data.attach(first_stage(frozen))
     data.setup()
     data.seed = int(frozen["seed"])
     return data
+
+
+def first_stage(frozen: Mapping[str, Any]) -> FirstStage:
+    """The run whose codes the data of a config are. Raises PushforwardError where it, its weights or its data are not there."""
+    run, file = initial_weights.encoder_weights(frozen)
+    data_identity.check(run.config)
+    images = build_data(run.config)
+    family = build_family(run.config, read_spec(run) or images.spec)
+    checkpoints.put(family, file)
+    return FirstStage(run.id, frozen["encoder"]["sha256"], family, images)
 
 
 def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:

@@ -82,7 +82,7 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
         return None
     made = build.make(node, "features")
     try:
-        return made(data) if node.get("_partial_") else made
+        return made(data.images) if node.get("_partial_") else made
     except NoFeatures:
         return None
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward import data_identity
-from pushforward.data import DataModule
+from pushforward.data import DataModule, Origin
 from pushforward.errors import PushforwardError, described
 from pushforward.families import ClassConditional, Decodes, Encodes, Family, Reconstructs, Samples
 from pushforward.report.figures import draw_all
@@ -78,18 +78,31 @@ class Trained:
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, y: Tensor | int | None = None) -> Tensor:
-        """n samples, (n, *shape), in the data's own range and unit; y: the class of all, or of each, of a conditional model."""
+        """n samples, (n, *shape), in the data's own range and unit, images where codes were learnt.
+
+        y: the class of all, or of each, of a conditional model.
+        """
         family = self.able(Samples, "has no prior to sample from; its codes need a density")
         g = generator(self.family.device, seed, "samples")
         sizes = [min(1000, n - i) for i in range(0, n, 1000)]
         if y is None:
-            return self.spec.original(torch.cat([family.sample(size, g) for size in sizes]))
+            return self.shown(torch.cat([family.sample(size, g) for size in sizes]))
         told = self.able(ClassConditional, "takes no labels")
         labels = y if isinstance(y, Tensor) else torch.full((n,), y)
         if labels.shape != (n,):
             raise PushforwardError(f"y: give one label, or {n} of them, one for each sample")
         parts = zip(sizes, labels.split(1000), strict=True)
-        return self.spec.original(torch.cat([told.sample(size, g, own) for size, own in parts]))
+        return self.shown(torch.cat([told.sample(size, g, own) for size, own in parts]))
+
+    @cached_property
+    def origin(self) -> Origin | None:
+        """The run whose codes this one learnt."""
+        return build.first_stage(self.config) if "encoder" in self.config else None
+
+    def shown(self, x: Tensor) -> Tensor:
+        """What the model made, in the data's own unit; codes as the images that they decode to."""
+        x = self.spec.original(x)
+        return x if self.origin is None else self.origin.decode(x.float())
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:

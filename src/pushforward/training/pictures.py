@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pushforward.data import DataModule
 from pushforward.families import ClassConditional, Denoises, Family, HasCodes, Reconstructs, Samples
+from pushforward.protocol.subject import as_images
 from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
 from pushforward.seeds import generator
@@ -30,7 +31,8 @@ def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path
     """
     training = family.training
     family.eval()
-    for name, make in (images if data.spec.is_image else points)(family, data).items():
+    shown, own = as_images(family, data)
+    for name, make in (images if own.spec.is_image else points)(shown, own).items():
         with apart(run, gaps, f"pictures.{name}"):
             with torch.no_grad(), as_precise_as(family):
                 arrays = make()

@@ -42,6 +42,7 @@ def groups(run: Run) -> list[str]:
     chosen = {k: v for k, v in run.choices.items() if v is not None}
     names = [k for k in GROUPS if k in chosen] + [k for k in chosen if k.startswith("optimizer@")]
     own = [f"{key}={written(path)}" for key, path in data_identity.paths(run.config.get("data") or {})]
+    own += [f"data.run={written(run.key('data.run'))}"] if "encoder" in run.config else []
     usual = composition.compose([*(f"{k}={chosen[k]}" for k in names if k in ("model", "data")), *own])["choices"]
     own += [f"+{k}={chosen[k]}" for k in chosen if k.startswith("schedule@")]  # a player's, where the recipe names none
     return [f"{k}={chosen[k]}" for k in names if k in ("model", "data") or chosen[k] != usual.get(k)] + own

@@ -12,7 +12,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import Family, Samples
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.features import Features
-from pushforward.protocol.subject import raw_images
+from pushforward.protocol.subject import as_images, raw_images
 from pushforward.seeds import generator
 from pushforward.spec import Batch
 from pushforward.training.build import as_precise_as
@@ -96,9 +96,10 @@ class Selector:
 
     def samples(self, family: Family, data: DataModule) -> dict[str, float]:
         self.check(family, self.features)
-        assert isinstance(family, Samples) and self.features is not None
-        real = raw_images(data, "val", FD_IMAGES)
-        fake = family.sample(len(real), generator(family.device, family.seed, "selection"))
+        shown, own = as_images(family, data)
+        assert isinstance(shown, Samples) and self.features is not None
+        real = raw_images(own, "val", FD_IMAGES)
+        fake = shown.sample(len(real), generator(family.device, family.seed, "selection"))
         value = frechet_distance_of(self.features(fake.float()), self.features(real))
         return {"criterion": value if math.isfinite(value) else math.inf}
 
