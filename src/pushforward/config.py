@@ -141,7 +141,7 @@ class Config:
     metrics: Any = None
     tags: list[str] = field(default_factory=list)
     retry: str | None = None
-    order: Annotated[Any, NonNegative | None] = None
+    row_order: Annotated[Any, NonNegative | None] = None
     """Where the recipe stands in tables: its own `order`."""
     study: Study | None = None
 
@@ -193,7 +193,7 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     own = {str(key): value for key, value in plain.items() if key != "study"}
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
     if isinstance(own.get("model"), dict):  # of tables, and so no part of what is trained
-        own["order"] = own["model"].pop("order", own.get("order"))
+        own["row_order"] = own["model"].pop("order", own.get("row_order"))
     about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
     if isinstance(own.get("data"), dict):
         own["data"], first, encoder = initial_weights.encoder(own["data"])

@@ -46,7 +46,7 @@ def make(tmp_path: Path) -> Callable[..., Run]:
     def made(model: str, seed: int = 1, data: str = "digits", beta: float = 1, status: Any = (), **metrics: Any) -> Run:
         choices = {"model": model, "data": data, "network": "mlp", "weighting": "constant", "logger": f"l{seed}"}
         config = {"choices": choices, "seed": seed, "model": {"_target_": model}, "weighting": {"beta": beta}}
-        config |= {"order": MODELS.index(model)} if model in MODELS else {}
+        config |= {"row_order": MODELS.index(model)} if model in MODELS else {}
         run = RunDir.create(tmp_path / "runs" / f"{model}-{data}-s{seed}-{beta}", config)
         state = {"state": "finished", "fingerprint": "now", "images_seen": 100, "budget_images": 100} | dict(status)
         run.set_status(**state)

@@ -64,7 +64,7 @@ def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
 
 def value_order(runs: Iterable[Run]) -> Callable[[Any], tuple[int, float, str]]:
     """A sort key: recipes by the `order` that they declare, then numbers by size, then text; what is absent comes last."""
-    recipes = {run.key("model"): float(place) for run in runs if (place := run.config.get("order")) is not None}
+    recipes = {run.key("model"): float(place) for run in runs if (place := run.config.get("row_order")) is not None}
 
     def key(value: Any) -> tuple[int, float, str]:
         if isinstance(value, str) and value in recipes:

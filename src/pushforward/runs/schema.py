@@ -59,7 +59,7 @@ CONFIG: Spec = {
     "budget": {"epochs": "number?", "images": "number?"}, "selection": {"metric": "text", "every": "number"},
     "data": ("any",), "network": ("any",), "model": ("any",), "optimizer": ("any",), "trainer": ("any",),
     "metrics": ("any",), "features": ("any",), "logger": ("any",), "tags": ["text"], "retry": "text?",
-    "order": "number?",
+    "row_order": "number?",
 }  # fmt: skip
 SPEC: Spec = {
     "shape": ["whole"], "levels": "whole?", "n_train": "whole", "n_classes": "whole?", "factors": ["whole"], "low": "text",
