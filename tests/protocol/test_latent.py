@@ -66,7 +66,7 @@ def make() -> Make:
         frozen = compose([f"model={model}", "data=digits", *small, *overrides])
         data = build.build_data(frozen)
         family = family or build.build_family(frozen, data.spec).eval()
-        extractor = features_for(data, {"name": "lenet"}) if features else None
+        extractor = features_for(data, compose(["features=lenet"])["features"]) if features else None
         return Subject(family, data, features=extractor, **{"densities": DENSITIES, **more})
 
     return subject

@@ -89,10 +89,8 @@ def test_each_is_the_run_it_would_be_alone(
         assert sorted(p.name for p in run.samples.iterdir()) == sorted(p.name for p in wanted.samples.iterdir())
 
 
-def test_what_was_stopped_goes_on_alone_or_together(
-    written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = written((*VAE, "trainer.checkpoint_share=1"), "seed=1", "seed=2", "seed=3")
+def stopped(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The runs after SIGTERM came in the second block of their stack."""
     go, blocks = stacked_runs.between_blocks, [0]
 
     def signalled(*args: Any) -> None:
@@ -101,14 +99,22 @@ def test_what_was_stopped_goes_on_alone_or_together(
             os.kill(os.getpid(), signal.SIGTERM)
         go(*args)
 
-    monkeypatch.setattr(stacked_runs, "between_blocks", signalled)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    runs = together(files)
+    with monkeypatch.context() as patch:
+        patch.setattr(stacked_runs, "between_blocks", signalled)
+        runs = together(files)
     for number, handler in before.items():
         signal.signal(number, handler)
+    return runs
+
+
+def test_what_was_stopped_goes_on_alone_or_together(
+    written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = written((*VAE, "trainer.checkpoint_share=1"), "seed=1", "seed=2", "seed=3")
+    runs = stopped(files, monkeypatch)
     assert [run.state for run in runs] == ["stopped"] * 3
     assert runs[0].status["error"] == "interrupted by SIGTERM"
-    monkeypatch.undo()
     from pushforward.training.train import train
 
     assert train(runs[0].config, runs[0].path) == 0  # one goes on alone …
@@ -123,6 +129,18 @@ def test_what_was_stopped_goes_on_alone_or_together(
         assert ours["progress"] == theirs["progress"]
         for key, value in theirs["state_dict"].items():
             torch.testing.assert_close(ours["state_dict"][key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_one_that_lacks_its_record_alone_is_stopped_with_the_others(
+    written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed after its last step: it is trained, waits for the others, and resumes with its measures."""
+    files = written(VAE, "seed=1", "seed=2", "seed=3")
+    together(files[:1])
+    (files[0].parent / "record.json").unlink()
+    runs = stopped(files, monkeypatch)
+    assert [(run.state, run.status["error"]) for run in runs] == [("stopped", "interrupted by SIGTERM")] * 3
+    assert [run.state for run in together(files)] == ["finished"] * 3
 
 
 def test_one_that_diverges_leaves_the_others(written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ SWITCHES = ("record", "compile", "channels_last", "cuda_graph")
 
 
 def switches(frozen: Mapping[str, Any]) -> dict[str, bool]:
-    """The trainer's switches; a config from before one of them has its default."""
-    return {name: bool(frozen["trainer"].get(name, getattr(config.Trainer, name))) for name in SWITCHES}
+    """The trainer's switches."""
+    return {name: bool(frozen["trainer"][name]) for name in SWITCHES}
 
 
 def check(frozen: Mapping[str, Any], family: Family) -> None:

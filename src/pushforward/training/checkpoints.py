@@ -186,9 +186,9 @@ def put(family: Family, path: Path) -> dict[str, Any]:
     return state
 
 
-def weights(state: dict[str, Any], ema: bool = True) -> dict[str, Any]:
-    """The weights to evaluate: the moving averages where there are any (and `ema` asks for them), else the raw ones."""
-    return {**state["state_dict"], **(state["ema"] if ema else {})}
+def weights(state: dict[str, Any]) -> dict[str, Any]:
+    """The weights to evaluate: the moving averages where there are any, else the raw ones."""
+    return {**state["state_dict"], **state["ema"]}
 
 
 def initialise(family: Family, initial: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
 from pushforward.training.callbacks import check_callbacks
 from pushforward.training.console import quiet
-from pushforward.training.evaluate import check_measures, named_features
+from pushforward.training.evaluate import check_measures, features_node
 from pushforward.training.lightning_host import make_trainer
 from pushforward.training.loggers import check_logger
 from pushforward.training.memory import check_batch, within_memory
@@ -93,7 +93,7 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
             noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
             stepper.step(player, batch, noise, 0.0)
         selector = Selector(frozen["selection"]["metric"])
-        selector.check(family, named_features(frozen["features"]))
+        selector.check(family, features_node(frozen["features"]))
         selector.names(family, data)
 
 

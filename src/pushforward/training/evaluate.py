@@ -23,10 +23,6 @@ __all__ = ["choose", "during", "evaluate", "features_for"]
 Settings = Mapping[str, Any]
 Measuring = Callable[[Subject], Entries]
 """A `Measure`, or whatever else measures a subject."""
-BEFORE: dict[str, dict[str, Any]] = {
-    "lenet": {"_target_": "pushforward.protocol.features.lenet.for_data", "_partial_": True}
-}
-"""What `features: {name: …}` of runs trained before meant."""
 
 
 def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,25 +55,22 @@ FEW = 100
 """Images on which a number means little: a run says so."""
 
 
-def named_features(settings: Settings | None) -> dict[str, Any] | None:
-    """The component that a config's `features` names; None where it names none."""
+def features_node(settings: Settings | None) -> dict[str, Any] | None:
+    """The component that a config's `features` is; None where there is none. Raises PushforwardError for a name alone."""
     node = dict(settings or {})
     if "_target_" in node:
         return node
-    name = node.get("name")
-    if name is None:
-        return None
-    if not isinstance(name, str) or name not in BEFORE:
+    if node.get("name") is not None:
         raise PushforwardError(
-            f"features.name={name} is not known; choose features=lenet, random, pixels, inception or none, "
+            f"features.name={node['name']} is not known; choose features=lenet, random, pixels, inception or none, "
             f"or give features a _target_."
         )
-    return BEFORE[name]
+    return None
 
 
 def features_for(data: DataModule, settings: Settings | None) -> Features | None:
     """The features that a config's `features` names, of these data; None where it names none, or they cannot be had."""
-    node = named_features(settings)
+    node = features_node(settings)
     if node is None:
         return None
     made = build.make(node, "features")

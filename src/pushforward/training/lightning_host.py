@@ -42,7 +42,7 @@ def fit(session: Session) -> None:
     if settings["progress"] and session.chief:
         callbacks.append(Bar(session))
     # its report is written into the run directory, as `fit-profile.txt`
-    kind = settings.get("profiler")
+    kind = settings["profiler"]
     profiler = None if kind is None else PROFILERS[kind](dirpath=session.run.path, filename="profile")
     trainer = make_trainer(frozen, callbacks, CurveLogger(session) if session.callbacks else None, profiler)
     acceleration.prepare(session)
@@ -70,7 +70,7 @@ def make_trainer(
     strategy: SlicedDDP | str = SlicedDDP() if settings["strategy"] == "ddp" else settings["strategy"]
     try:
         return pl.Trainer(
-            accelerator=settings["accelerator"], devices=settings["devices"], num_nodes=settings.get("num_nodes") or 1,
+            accelerator=settings["accelerator"], devices=settings["devices"], num_nodes=settings["num_nodes"],
             strategy=strategy, precision=build.PRECISIONS[frozen["precision"]], callbacks=callbacks, profiler=profiler,  # type: ignore[arg-type]
             max_epochs=1,  # one long epoch: the loader is the budget
             logger=logger or False, log_every_n_steps=1,  # blocks

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushforward import config
-from pushforward.config import Trainer
 from pushforward.families import Family, IterativeSampler
 from pushforward.spec import BLOCK
 from pushforward.training import build, loggers
@@ -42,7 +41,7 @@ def plan_of(frozen: Mapping[str, Any], family: Family) -> Plan:
         log_blocks=max(1, round(trainer["log_every"] * n / per_block)),
         validate_images=frozen["selection"]["every"] * n,
         pictures_images=pictures * n if pictures else None,
-        checkpoint_share=float(trainer.get("checkpoint_share") or Trainer.checkpoint_share),
+        checkpoint_share=float(trainer["checkpoint_share"]),
         settled_images=build.settled_images(family, images),
         max_seconds=config.max_seconds(dict(frozen)) or math.inf,
     )

@@ -162,8 +162,10 @@ class Session:
     def stop(self) -> None:
         """Ends the run by a signal, by its time or with another process; the same command resumes."""
         self.outcome.state, self.outcome.signal = "stopped", self.requests.taken
-        by = "trainer.max_time" if self.overtime else "another process"
-        self.outcome.reason = reason(self.requests.taken) if self.requests.taken else f"stopped by {by}"
+        if self.requests.taken:
+            self.outcome.reason = reason(self.requests.taken)
+        else:
+            self.outcome.reason = f"stopped by {'trainer.max_time' if self.overtime else 'another process'}"
 
     def end_early(self, by: str) -> None:
         """Ends the run as finished, at the wish of a callback."""
