@@ -136,6 +136,7 @@ def test_samples_decode_to_images_that_are_measured_beside_those_of_other_models
     assert fd["data"] == theirs["fd_pixels"]["card"]["data"] and fd["floor"] == theirs["fd_pixels"]["card"]["floor"]
     assert first("vae").id in fd["sampler"] and "modelled" not in fd
     assert nll["modelled"] == f"codes of {first('vae').id}" and ours["neg_elbo"]["value"] is not None
+    assert [found.id for found in find("data=digits_codes,model=vae")] == [run.id]
     table = tables.build([first("vae"), run], rows=("model", "data"), columns=("fd_pixels", "neg_elbo"))
     column = {c.name: c for c in table.columns}
     assert not column["fd_pixels"].unranked and column["neg_elbo"].unranked

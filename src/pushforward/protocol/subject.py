@@ -22,6 +22,8 @@ Entries = dict[str, dict[str, Any]]
 """name -> {"value", "unit", "card", "na"}, as `record.json` keeps it."""
 
 CHUNK = 500
+MOST_UNITS = 512
+"""Units of a code to which a density is fitted after training: covariances grow with their square."""
 MEASURE_SEED = 0
 """Noise of every measurement comes from this seed, not the run's: runs differ by training alone."""
 
@@ -228,6 +230,10 @@ class Subject:
         if not (isinstance(self.family, Encodes) and isinstance(self.family, Decodes)):
             raise NotApplicable("no codes to fit a density to")
         self.check_density(name)
+        if (units := self.codes("train", 1).shape[1]) > MOST_UNITS:
+            raise NotApplicable(
+                f"densities are fitted to codes of at most {MOST_UNITS} units, these have {units}: see data=codes data.run=RUN"
+            )
         return self.once(("density", name), lambda: self.densities[name](self.codes("train")).to(self.device))
 
     def samples(self, n: int, density: str = "own") -> Tensor:

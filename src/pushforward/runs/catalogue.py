@@ -81,7 +81,9 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
         text = (read_plain(run.path / "config.yaml") or b"").decode(errors="replace")
     except Unreadable:
         return False
-    if key == "data" and "\ncontent:\n" in text:  # a person's own have a name, too
+    if key == "data" and (
+        "\ncontent:\n" in text or "\nencoder:\n" in text
+    ):  # a person's own have a name, and so have codes
         return False
     line = re.search(rf"^{re.escape(key)}:(.*)$", text, re.MULTILINE)
     if line and not line.group(1).strip():  # a node: its group's option is meant
