@@ -34,6 +34,10 @@ CASES: dict[str, tuple[list[str], list[list[str]]]] = {
     "batch norms": (["model=gan", "network=conv", "network.width=2"], [["seed=2"], ["optimizer.generator.lr=1e-3"]]),
     "penalty": (["model=wgan_gp", "network=mlp"], [["seed=2"], ["model.objective.critic.gradient_penalty.weight=3"]]),
     "labels": (["model=gan", "network=mlp", "condition=labels"], [["seed=2"], ["condition.drop=0.5"]]),
+    "codebook": (
+        ["model=vq_vae", "network=conv", "network.width=2", "network.norm=none", "model.bottleneck.entries=16"],
+        [["seed=2"], ["model.bottleneck.decay=0.9"], ["model.objective.commitment.weight=1"]],
+    ),
     "flow": (["model=realnvp"], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
     "diffusion": (["model=ddpm", *UNET], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
 }  # fmt: skip
