@@ -7,7 +7,7 @@ from pushforward.domains import Count
 from pushforward.families import Sparse
 from pushforward.metrics import sparsity
 from pushforward.protocol.measure import Measure, Number, Value, value
-from pushforward.protocol.subject import Subject
+from pushforward.protocol.subject import NotApplicable, Subject, no_images
 
 ANY = (
     Number("hoyer", "0 to 1"),
@@ -38,6 +38,8 @@ class Sparsity(Measure):
 
     def values(self, subject: Subject) -> dict[str, Value]:
         z = subject.codes(subject.split, self.images)
+        if not len(z):
+            raise NotApplicable(no_images(subject.split))
         target = subject.family.target_activation if isinstance(subject.family, Sparse) else None
         found = sparsity.summary(z, target)
         card = {"n": len(z), "units": z.shape[1]}
