@@ -80,7 +80,7 @@ def read_wandb() -> type[Logged]:
 
 @pytest.fixture(scope="session", autouse=True)
 def composed_once() -> Iterator[None]:
-    """`composition.compose` asks Hydra once for the same options: numbers are set in a copy, as in a sweep's jobs.
+    """`composition.compose` asks Hydra once for the same options: values are set in a copy, as in a sweep's jobs.
 
     That this equals what Hydra composes, tests/sweep/test_compose_cache.py tells. Command lines compose afresh.
     """
@@ -96,11 +96,11 @@ def composed_once() -> Iterator[None]:
         if from_shell or self.folder is not None:
             return fresh(overrides)
         try:
-            numbers, others = split(overrides)
+            values, others = split(overrides)
             if tuple(others) not in bases:
                 bases[tuple(others)] = fresh(others)
             cfg = copy.deepcopy(bases[tuple(others)])
-            for key, value in numbers.items():
+            for key, value in values:
                 OmegaConf.update(cfg, key, value, merge=True)
             return cfg
         except (OmegaConfBaseException, HydraException):

@@ -37,6 +37,9 @@ JOBS = [
     [["model=vae", "budget.images=1000", "budget.epochs=null", f"batch_size={n}"] for n in (16, 32)],
     [["model=vae", "network.hidden=[8]", f"network.hidden.0={n}"] for n in (3, 4)],
     [["model=vae", "seed=1", f"seed={n}"] for n in (3, 4)],
+    [["model=vae", f"budget.epochs={n}", "budget={images: 100, epochs: null}"] for n in (3, 4)],
+    [["model=vae", "network=mlp", f"+model.note={n}", f"model.note={2 * n}"] for n in (3, 4)],
+    [["model=vae", "trainer.progress=false", f"network.hidden=[{n}]", "tags=[a,b]", "init_from=null"] for n in (3, 4)],
     [["model=vae", COSINE, f"optimizer.model.schedule.warmup={n}"] for n in (3, 4)],
 ]  # fmt: skip
 

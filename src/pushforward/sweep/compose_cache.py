@@ -1,4 +1,4 @@
-"""Jobs' configs, composed as seldom as can be: Hydra composes each job twice, and jobs that differ in numbers afresh."""
+"""Jobs' configs, composed as seldom as can be: Hydra composes each job twice, and jobs that differ in values afresh."""
 
 import copy
 from typing import Any
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 class Once:
     """Hydra's config loader. A job's config is handed out twice; of jobs that choose the same options one is composed.
 
-    Hydra sets numbers after it has composed the groups; so does this, in a copy.
+    Hydra sets values after it has composed the groups; so does this, in a copy.
     """
 
     def __init__(self, loader: ConfigLoader) -> None:
@@ -31,15 +31,15 @@ class Once:
         return self.composed[job]
 
     def _compose(self, master: DictConfig, overrides: list[str]) -> DictConfig:
-        numbers, others = self.split(overrides)
+        values, others = self.split(overrides)
         base = tuple(others)
-        if not numbers:
+        if not values:
             return self.loader.load_sweep_config(master, overrides)
         try:
             if base not in self.bases:
                 self.bases[base] = self.loader.load_sweep_config(master, others)
             cfg = copy.deepcopy(self.bases[base])
-            for key, value in numbers.items():
+            for key, value in values:
                 OmegaConf.update(cfg, key, value, merge=True)
             with open_dict(cfg):
                 cfg.hydra.overrides.task = overrides
@@ -47,19 +47,22 @@ class Once:
         except OmegaConfBaseException:  # Hydra says what is wrong with it
             return self.loader.load_sweep_config(master, overrides)
 
-    def split(self, overrides: list[str]) -> tuple[dict[str, float], list[str]]:
-        """Numbers by their keys, and the overrides that are none, choose an option, or may replace what a number is in."""
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        numbers: dict[str, float] = {}
-        others: list[tuple[str, bool, str]] = []  # key, whether it chooses an option and no value, text
-        for text, override in zip(overrides, parsed, strict=True):
+    def split(self, overrides: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Return the values that are set, with their keys, in order; and the overrides that choose options, add or delete."""
+        values: list[tuple[str, Any]] = []
+        others: list[str] = []
+        changed: list[str] = []
+        for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
             key, value = override.key_or_group, override.value()
-            plain = override.package is None and not (override.is_add() or override.is_delete())
-            if plain and isinstance(value, int | float) and not key.startswith("hydra.") and key not in numbers:
-                numbers[key] = value
+            added = override.is_add() or override.is_delete()
+            plain = override.package is None and not added and not key.startswith("hydra.")
+            if plain and ("." in key or isinstance(value, int | float)):
+                values.append((key, value))
             else:
-                others.append((key, isinstance(value, str) and "." not in key, text))
-        for key in numbers:
-            if any(key == k or (key.startswith(f"{k}.") and not option) for k, option, _ in others):
-                return {}, overrides
-        return numbers, [text for *_, text in others]
+                others.append(text)
+                changed += [f"{key}."] * (added or not isinstance(value, str))
+        # Hydra adds, deletes and sets in the order of the command line
+        keys = [f"{key}." for key, _ in values]
+        if any(key.startswith(other) or other.startswith(key) for key in keys for other in changed):
+            return [], overrides
+        return values, others
