@@ -17,21 +17,23 @@ from pushforward.data.splits import after, image_keys, together
 from pushforward.errors import PushforwardError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
-NAMES = ("cifar10", "digits", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "sprites", "toy2d")
+NAMES = ("cifar10", "codes", "digits", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "sprites", "toy2d")
 
 
 def digits(**options: Any) -> DataModule:
     return DataModule(Digits(), 64, 180, **options)
 
 
-def test_config_files_are_nine_and_bind() -> None:
+def test_config_files_are_ten_and_bind() -> None:
     found = sorted(p.stem for p in CONF.glob("*.yaml"))
     assert tuple(found) == NAMES
     for name in found:
         text = (CONF / f"{name}.yaml").read_text()
         assert text.startswith("# ") and f"data={name}" in text
         config = OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"batch_size": 32})
-        if OmegaConf.is_missing(config.source, "path"):
+        if name == "codes":
+            config.run = "a run"
+        elif OmegaConf.is_missing(config.source, "path"):
             config.source.path = "somewhere"
         data = instantiate(config)
         assert isinstance(data, DataModule) and data.batch_size == 32 and data.split_seed == 0

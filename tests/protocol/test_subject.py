@@ -80,6 +80,6 @@ def test_costly_families_afford_fewer_images(make: Make) -> None:
 def test_samples_that_are_not_finite_are_said(make: Make) -> None:
     subject = make("vae")
     with torch.no_grad():
-        next(subject.family.get_submodule("decoder").parameters()).fill_(float("nan"))
+        next(subject.family.get_submodule("coder.decoder").parameters()).fill_(float("nan"))
         with pytest.raises(NotApplicable, match="not finite"):
             subject.samples(5)
