@@ -147,7 +147,6 @@ def test_samples_decode_to_images_that_are_measured_beside_those_of_other_models
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("vector", ("model=ddpm", "network=mlp", "network.hidden=[8]")),
         ("vector", ("model=flow_matching", "network=mlp", "network.hidden=[8]")),
         ("map", ("model=ddpm", "network.width=4", "network.multipliers=[1,1]", "model.evaluations=4")),
         ("map", ("model=realnvp", "model.bijection.transforms=2", "model.bijection.hidden=[8]")),
