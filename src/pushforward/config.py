@@ -125,6 +125,7 @@ class Config:
     network: Any = MISSING
     likelihood: Any = None
     corruption: Any = None
+    sampler: Any = None
     weighting: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = None

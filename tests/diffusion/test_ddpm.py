@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
-from pushforward.diffusion import DDPM, CosineBetas, LinearBetas
+from pushforward.diffusion import DDPM, Ancestral, CosineBetas, LinearBetas
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.ddpm import log_mass_of_level
 from pushforward.errors import PushforwardError
@@ -25,7 +25,9 @@ SCHEDULES = [LinearBetas(200, 5e-4, 0.05), CosineBetas(200, 0.008, 0.999)]
 
 
 def ddpm(spec: DataSpec = PLANE, T: int = 1000, eta: float = 1.0) -> DDPM:
-    return DDPM(CosineBetas(T, 0.008, 0.999) if T < 100 else LinearBetas(T, 0.1 / T, 20 / T), eta, spec=spec).double()
+    return DDPM(
+        CosineBetas(T, 0.008, 0.999) if T < 100 else LinearBetas(T, 0.1 / T, 20 / T), Ancestral(eta), spec=spec
+    ).double()
 
 
 def best_field(process: DDPM) -> Callable[[Tensor, Tensor], Tensor]:
@@ -297,4 +299,4 @@ def test_samples_lie_on_levels() -> None:
 
 def test_a_schedule_out_of_range_is_refused() -> None:
     with pytest.raises(PushforwardError, match="between 0 and 1"):
-        DDPM(LinearBetas(10, 0.0, 0.5), 1.0, spec=PLANE)
+        DDPM(LinearBetas(10, 0.0, 0.5), Ancestral(1.0), spec=PLANE)

@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from pushforward.diffusion import DDPM, Euler, FlowMatching, Heun, LinearBetas, Process
+from pushforward.diffusion import DDPM, Ancestral, Euler, FlowMatching, Heun, LinearBetas, Process
 from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Diffusion, Encodes, Tuning
 from pushforward.networks import MLP, Conv
@@ -19,7 +19,7 @@ from pushforward.spec import Batch, Block, DataSpec
 
 DIGITS = DataSpec((1, 8, 8), 17, 1437, 10)
 PROCESSES: dict[str, Callable[..., Process]] = {
-    "ddpm": partial(DDPM, schedule=LinearBetas(200, 5e-4, 0.1), eta=1.0),
+    "ddpm": partial(DDPM, schedule=LinearBetas(200, 5e-4, 0.1), sampler=Ancestral(1.0)),
     "flow_matching": partial(FlowMatching, solver=Heun(), exact_up_to=2),
 }
 

@@ -5,16 +5,24 @@ from pushforward.diffusion.flow_matching import FlowMatching
 from pushforward.diffusion.noise_schedules import CosineBetas, LinearBetas
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
 from pushforward.diffusion.process import HasProbabilityFlow, Process, Scored
+from pushforward.diffusion.samplers import Ancestral, ProbabilityFlowEuler, ProbabilityFlowHeun, Sampler
+from pushforward.diffusion.variance_exploding import EDM, ScoreMatching
 
 __all__ = [
     "DDPM",
+    "EDM",
+    "Ancestral",
     "CosineBetas",
     "Euler",
     "FlowMatching",
     "HasProbabilityFlow",
     "Heun",
     "LinearBetas",
+    "ProbabilityFlowEuler",
+    "ProbabilityFlowHeun",
     "Process",
     "RungeKutta",
+    "Sampler",
+    "ScoreMatching",
     "Scored",
 ]

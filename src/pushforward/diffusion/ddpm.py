@@ -1,6 +1,7 @@
 """Denoising diffusion in discrete time."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,10 +10,9 @@ from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.noise_schedules import Betas
 from pushforward.diffusion.ode import density_along, signs
 from pushforward.diffusion.process import Field, Process, Scored, rows
+from pushforward.diffusion.samplers import Sampler
 from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
-from pushforward.domains import Share
 from pushforward.errors import PushforwardError
-from pushforward.numbers import number
 from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
@@ -22,25 +22,35 @@ COARSEST = 0.5
 """The most that σ may be, for the half width of one of few levels' bins is as wide as the data."""
 ENOUGH = 7.0
 """λ = log σ/α at which the data are gone: α < 1e-3, so N(0, I) is right to α·‖x‖, a hundredth of a nat."""
+PREDICTIONS = {"noise": "ε", "image": "x", "velocity": "v = √ᾱ_t·ε − √(1 − ᾱ_t)·x"}
 EXACT_UP_TO = 2
 """Dimensions up to which a probability flow's trace is exact; beyond, Hutchinson's estimate with one probe an image."""
 
 
 class DDPM(Process):
-    """x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε; the field predicts ε. Ho et al. 2020. Final.
+    """x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε; the field predicts ε, x₀ or v = √ᾱ_t ε − √(1 − ᾱ_t) x₀. Ho et al. 2020. Final.
 
-    schedule: β_1 … β_T. eta: 0 samples deterministically (DDIM), 1 as the chain does (ancestral). Song et al. 2021, eq. 12.
+    schedule: β_1 … β_T. sampler: steps along levels of the chain. predicts: noise, image or velocity (Salimans & Ho 2022).
     """
 
-    gives = frozenset({"field", "bound"})
+    gives = frozenset({"field", "bound", "snr"})
     betas: Tensor
     log_alpha_bar: Tensor
     drop: Tensor
     spare: Tensor
-    eta: Tensor
 
-    def __init__(self, schedule: Betas, eta: Share, *, spec: DataSpec) -> None:
+    def __init__(
+        self,
+        schedule: Betas,
+        sampler: Sampler,
+        predicts: Literal["noise", "image", "velocity"] = "noise",
+        *,
+        spec: DataSpec,
+    ) -> None:
         super().__init__(spec)
+        if predicts not in PREDICTIONS:
+            raise PushforwardError(f"model.process.predicts={predicts}: choose from {', '.join(PREDICTIONS)}")
+        self.sampler, self.predicts = sampler, predicts
         betas = schedule.betas()
         if not bool(((betas > 0) & (betas < 1)).all()):
             raise PushforwardError("model.process.schedule: every β must lie between 0 and 1")
@@ -51,7 +61,6 @@ class DDPM(Process):
         self.register_buffer("log_alpha_bar", chain.log_alpha_bar.float(), persistent=False)
         self.register_buffer("drop", chain.drop.float(), persistent=False)
         self.register_buffer("spare", chain.spare.float(), persistent=False)
-        number(self, "eta", eta)
 
     def draw(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         return {
@@ -69,32 +78,58 @@ class DDPM(Process):
 
         def bound() -> Tensor:
             # unclipped: where x̂₀ is clipped it has no gradient
-            denoised = (xt - sigma * prediction) / alpha
+            denoised = self.image(xt, prediction, alpha, sigma)
             first = torch.exp(0.5 * torch.log(-torch.expm1(self.log_alpha_bar[0])))
             later = self.drop[i] * square(x0 - denoised) + self.spare[i] * self.spec.dim
             step = torch.where(i == 0, self.decoder(x0, denoised, first), later)
             return self.prior(x0, self.log_alpha_bar[-1]) + self.timesteps * step
 
-        return FieldPass(prediction, eps, bound)
+        target = {"noise": eps, "image": x0, "velocity": None}[self.predicts]
+        if target is None:
+            target = alpha * eps - sigma * x0
+        return FieldPass(prediction, target, bound, self.snr(log_alpha_bar), self.per_error(log_alpha_bar))
+
+    def image(self, xt: Tensor, prediction: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """x̂₀ of the field's output at x_t = αx₀ + σε, (n, *shape)."""
+        if self.predicts == "noise":
+            return (xt - sigma * prediction) / alpha
+        return prediction if self.predicts == "image" else alpha * xt - sigma * prediction
+
+    def noise_of(self, xt: Tensor, prediction: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """ε̂ of the field's output at x_t = αx₀ + σε, (n, *shape)."""
+        if self.predicts == "noise":
+            return prediction
+        return (xt - alpha * prediction) / sigma if self.predicts == "image" else sigma * xt + alpha * prediction
+
+    @staticmethod
+    def snr(log_alpha_bar: Tensor) -> Tensor:
+        """ᾱ_t/(1 − ᾱ_t), (n,)."""
+        return 1 / torch.expm1(-log_alpha_bar.flatten())
+
+    def per_error(self, log_alpha_bar: Tensor) -> Tensor:
+        """‖x₀ − x̂₀‖² over the squared error of the field, (n,)."""
+        la = log_alpha_bar.flatten()
+        if self.predicts == "image":
+            return torch.ones_like(la)
+        return torch.expm1(-la) if self.predicts == "noise" else -torch.expm1(la)
 
     def denoised(self, field: Field, xt: Tensor, t: Tensor, log_alpha_bar: Tensor) -> Tensor:
         """x̂₀, in the data's range where they have one."""
-        eps = field(xt, (t / self.timesteps).to(xt).expand(len(xt)))
-        alpha, sigma = (scale.to(xt) for scale in self.scales(log_alpha_bar))
-        x0 = (xt - sigma * eps) / alpha
+        prediction = field(xt, (t / self.timesteps).to(xt).expand(len(xt)))
+        x0 = self.image(xt, prediction, *(scale.to(xt) for scale in self.scales(log_alpha_bar)))
         return x0.clamp(-1, 1) if self.centre.bounded else x0
 
     def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
-        chain = chain_of(self.betas, evenly(self.betas, min(evaluations, self.timesteps)))
-        x = self.gaussian(n, generator).to(self.eta)
-        for i in range(len(chain.t) - 1, -1, -1):
-            now, before = chain.log_alpha_bar[i], chain.log_before[i]
-            x0 = self.denoised(field, x, chain.t[i], now)
-            eps = (x - torch.exp(0.5 * now).to(x) * x0) / torch.sqrt(-torch.expm1(now)).to(x)
-            fresh = self.eta.double().square() * chain.posterior_variance[i]
-            kept = (-torch.expm1(before) - fresh).clamp(min=0)
-            noise = self.gaussian(n, generator).to(x)
-            x = torch.exp(0.5 * before).to(x) * x0 + kept.sqrt().to(x) * eps + fresh.sqrt().to(x) * noise
+        steps = min(self.sampler.steps(evaluations), self.timesteps)
+        chain = chain_of(self.betas, evenly(self.betas, steps))
+
+        def denoise(x: Tensor, i: int) -> Tensor:
+            return self.denoised(field, x, chain.t[i], chain.log_alpha_bar[i])
+
+        def gaussian() -> Tensor:
+            return self.gaussian(n, generator).to(self.log_alpha_bar)
+
+        x = self.sampler(denoise, chain.log_alpha_bar, gaussian(), gaussian)
         return self.on_levels(self.centre.inverse(x))
 
     def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
@@ -155,7 +190,8 @@ class DDPM(Process):
             noise_level = u + math.log1p(w)
             variance = noise_levels.new_tensor(2 * noise_level).sigmoid().to(x)
             t = position(noise_levels, noise_level) / self.timesteps
-            eps = field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
+            out = field(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
+            eps = self.noise_of(x, out, (1 - variance).sqrt(), variance.sqrt())
             return (1 + w / (1 + w)) * (variance.sqrt() * eps - variance * x)
 
         ends = float(noise_levels[first]), min(float(noise_levels[-1]), ENOUGH)
@@ -190,18 +226,11 @@ class DDPM(Process):
         e = (x0 - mean) / sigma
         return (0.5 * e.square() + sigma.log() + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1) - self.centre.log_det
 
-    def on_levels(self, x: Tensor) -> Tensor:
-        """The nearest of the data's levels."""
-        if not self.discrete:
-            return x
-        assert self.spec.levels is not None
-        return (x * (self.spec.levels - 1)).round().clamp(0, self.spec.levels - 1) / (self.spec.levels - 1)
-
     def describe(self) -> dict[str, str]:
-        how = "DDIM" if float(self.eta) == 0 else f"η = {float(self.eta):g}"
         mass = "of levels" if self.discrete else "of a density"
         return {
-            "target": f"ε in x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, T = {self.timesteps}; sampled by {how}",
+            "target": f"{PREDICTIONS[self.predicts]} in x_t = √ᾱ_t·x + √(1 − ᾱ_t)·ε, T = {self.timesteps}; "
+            f"sampled by {self.sampler.describe()}",
             "likelihood": f"variational bound {mass}",
             "flow": "probability flow by Runge–Kutta" + (", its mass of levels a bound" if self.discrete else ""),
         }

@@ -69,6 +69,13 @@ class Process(nn.Module, ABC):
         """x dequantised and centred."""
         return self.centre(self.spec.dequantize(x, noise["dequantize"]) if self.discrete else x)
 
+    def on_levels(self, x: Tensor) -> Tensor:
+        """The nearest of the data's levels."""
+        if not self.discrete:
+            return x
+        assert self.spec.levels is not None
+        return (x * (self.spec.levels - 1)).round().clamp(0, self.spec.levels - 1) / (self.spec.levels - 1)
+
     def gaussian(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, *self.spec.shape, generator=generator, device=generator.device)
 

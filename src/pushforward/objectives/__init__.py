@@ -10,7 +10,7 @@ from pushforward.objectives.adversarial import (
     WassersteinCritic,
     WassersteinGenerator,
 )
-from pushforward.objectives.denoising import DiffusionBound, FieldError
+from pushforward.objectives.denoising import DiffusionBound, FieldError, MinSNR
 from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
 from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass
@@ -43,6 +43,7 @@ __all__ = [
     "ImportanceWeightedBound",
     "LeastSquaresCritic",
     "LeastSquaresGenerator",
+    "MinSNR",
     "NegativeLogLikelihood",
     "NonSaturatingCritic",
     "NonSaturatingGenerator",

@@ -75,8 +75,11 @@ class FieldPass:
     """The field's output on noised images and its target, (n, *shape).
 
     bound: a one-step estimate of −ELBO, nats per image, (n,); None where the process has no such bound.
+    snr: α²/σ² of x_t = αx + σε, (n,). per_error: ‖x − x̂‖² over ‖target − prediction‖², (n,).
     """
 
     prediction: Tensor
     target: Tensor
     bound: Callable[[], Tensor] | None = None
+    snr: Tensor | None = None
+    per_error: Tensor | None = None

@@ -36,7 +36,7 @@ HASHED = (
 """Top-level config keys that decide what is trained: a run's identity is their hash. What the model takes of other groups
 stands in `model`."""
 
-TAKEN = ("network", "likelihood", "corruption", "weighting", "optimizer", "condition")
+TAKEN = ("network", "likelihood", "corruption", "sampler", "weighting", "optimizer", "condition")
 """Groups that count by what the model takes of them: `${network}`. What it does not take trains nothing."""
 
 KILLED = "stopped (killed)"

@@ -30,7 +30,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "optimizer.model.lr=2e-3", "budget.epochs=40",
     ),
     "diffusion": (
-        "model=ddpm", "network.multipliers=[1,2]", "model.evaluations=20", "model.process.eta=0",
+        "model=ddpm", "network.multipliers=[1,2]", "model.evaluations=20", "sampler=ddim",
         "optimizer.model.lr=2e-3", "optimizer.model.ema=0.99", "budget.epochs=16",
     ),
 }  # fmt: skip

@@ -15,7 +15,18 @@ TRAINED = (
     "corruption", "network", "data", "model", "callbacks", "init_from",
 )  # fmt: skip
 """Keys that decide what is trained; what others take from them by interpolation comes first."""
-GROUPS = ("model", "data", "network", "likelihood", "corruption", "weighting", "schedule", "ema", "callbacks")
+GROUPS = (
+    "model",
+    "data",
+    "network",
+    "likelihood",
+    "corruption",
+    "sampler",
+    "weighting",
+    "schedule",
+    "ema",
+    "callbacks",
+)
 
 
 def command(run: Run) -> str:
