@@ -8,5 +8,16 @@ from pushforward.distributions.likelihoods import (
     Likelihood,
     auto,
 )
+from pushforward.distributions.mixtures import Categorical, GaussianMixture, LogisticMixture
 
-__all__ = ["Bernoulli", "ContinuousBernoulli", "DiscretizedLogistic", "Gaussian", "Likelihood", "auto"]
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "Gaussian",
+    "GaussianMixture",
+    "Likelihood",
+    "LogisticMixture",
+    "auto",
+]

@@ -219,15 +219,7 @@ class DiscretizedLogistic(Likelihood):
     def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """log[σ(a) − σ(b)] of the bin's edges, nats per image."""
         mean, log_scale = self._split(params)
-        half, inverse = 1 / (self.levels - 1), torch.exp(-log_scale)
-        v = 2 * single(x) - 1
-        a, b = (v - mean + half) * inverse, (v - mean - half) * inverse
-        # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b−a}): three safe logarithms, not a difference of near ones
-        # an outer bin lacks an edge: times 0, since all three are finite, and `where` takes ten times as long
-        above, below = (v <= 1 - half).to(v), (v >= half - 1).to(v)
-        width = torch.log(-torch.expm1(-2 * half * inverse))
-        log_mass = above * F.logsigmoid(a) + below * F.logsigmoid(-b) + above * below * width
-        return log_mass.flatten(1).sum(1)
+        return log_logistic_mass(2 * single(x) - 1, mean, log_scale, self.levels).flatten(1).sum(1)
 
     def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """Σₖ P(level ≥ k) / (levels − 1), exact."""
@@ -255,6 +247,17 @@ class DiscretizedLogistic(Likelihood):
     @staticmethod
     def _split(params: Tensor) -> tuple[Tensor, Tensor]:
         return single(params[:, 0]), single(params[:, 1]).clamp(-7.0, 7.0)
+
+
+def log_logistic_mass(v: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """log of the mass that a logistic puts on v's bin in [−1, 1], nats; outer bins take the tails. Salimans et al. 2017, eq. 2."""
+    half, inverse = 1 / (levels - 1), torch.exp(-log_scale)
+    a, b = (v - mean + half) * inverse, (v - mean - half) * inverse
+    # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b−a}): three safe logarithms, not a difference of near ones
+    # an outer bin lacks an edge: times 0, since all three are finite, and `where` takes ten times as long
+    above, below = (v <= 1 - half).to(v), (v >= half - 1).to(v)
+    width = torch.log(-torch.expm1(-2 * half * inverse))
+    return above * F.logsigmoid(a) + below * F.logsigmoid(-b) + above * below * width
 
 
 def auto(*, spec: DataSpec) -> Likelihood:
