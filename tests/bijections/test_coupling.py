@@ -1,4 +1,4 @@
-"""Couplings: round trips in float64, log-determinants against autograd in both directions, triangular structure."""
+"""Couplings and autoregressive layers: round trips in float64, log-determinants against autograd in both directions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward.bijections import affine_couplings, spline_couplings
+from pushforward.bijections import (
+    additive_couplings,
+    affine_autoregressive,
+    affine_couplings,
+    inverse_autoregressive,
+    spline_autoregressive,
+    spline_couplings,
+)
 from pushforward.errors import PushforwardError
 
 KINDS: dict[str, Callable[..., Any]] = {
     "affine": partial(affine_couplings, transforms=4, hidden=[16]),
     "spline": partial(spline_couplings, transforms=4, hidden=[16], bins=5, bound=3.0),
+    "additive": partial(additive_couplings, transforms=4, hidden=[16]),
+    "maf": partial(affine_autoregressive, transforms=3, hidden=[16]),
+    "iaf": partial(inverse_autoregressive, transforms=3, hidden=[16]),
+    "spline-maf": partial(spline_autoregressive, transforms=2, hidden=[16], bins=5, bound=3.0),
 }
 
 

@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
+from zuko.flows import ElementWiseTransform
 from zuko.lazy import LazyComposedTransform, LazyTransform
 from zuko.nn import MLP
-from zuko.transforms import DependentTransform, MonotonicAffineTransform, MonotonicRQSTransform
+from zuko.transforms import AdditiveTransform, DependentTransform, MonotonicAffineTransform, MonotonicRQSTransform
 from zuko.utils import unpack
 
 from pushforward.domains import Count, Domain, Natural, Positive
@@ -103,6 +104,36 @@ def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Couplin
         order = torch.randperm(features) if i % 2 == 0 else order.flip(0)
         layers.append(layer(order))
     return LazyComposedTransform(*layers)
+
+
+def additive_couplings(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+    """y_b = x_b + t(x_a), `transforms` times, then a scale for each dimension. Dinh, Krueger & Bengio 2015 (NICE)."""
+    layer = partial(Coupling, univariate=AdditiveTransform, shapes=[()], hidden=hidden)
+    couplings = _couplings(features, transforms, layer)
+    return LazyComposedTransform(
+        *couplings.transforms, ElementWiseTransform(features, univariate=ScaleTransform, shapes=[()])
+    )
+
+
+class ScaleTransform(Transform):
+    """exp(s)·x, with the log-scale s for each dimension. Final."""
+
+    domain = constraints.real
+    codomain = constraints.real
+    bijective = True
+
+    def __init__(self, log_scale: Tensor) -> None:
+        super().__init__()
+        self.log_scale = log_scale
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x * self.log_scale.exp()
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y * torch.exp(-self.log_scale)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.log_scale.expand_as(x)
 
 
 def affine_couplings(

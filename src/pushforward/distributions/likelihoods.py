@@ -250,7 +250,7 @@ class DiscretizedLogistic(Likelihood):
 
 
 def log_logistic_mass(v: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
-    """log of the mass that a logistic puts on v's bin in [−1, 1], nats; outer bins take the tails. Salimans et al. 2017, eq. 2."""
+    """log of the mass that a logistic puts on v's bin in [−1, 1], nats; outer bins take the tails. Salimans et al. 2017."""
     half, inverse = 1 / (levels - 1), torch.exp(-log_scale)
     a, b = (v - mean + half) * inverse, (v - mean - half) * inverse
     # σ(a) − σ(b) = σ(a) σ(−b) (1 − e^{b−a}): three safe logarithms, not a difference of near ones

@@ -102,7 +102,7 @@ class GaussianMixture(Mixture):
 
 
 class LogisticMixture(Mixture):
-    """Σₖ πₖ times the mass that logistic k puts on a level's bin, the outer bins taking the tails. Salimans et al. 2017, eq. 2."""
+    """Σₖ πₖ times the mass that logistic k puts on a level's bin, the outer bins taking the tails. Salimans et al. 2017."""
 
     discrete = True
 

@@ -8,6 +8,7 @@ from pushforward.families.autoencoder import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
+from pushforward.families.autoregressive import Autoregressive
 from pushforward.families.capabilities import (
     VERBS,
     ClassConditional,
@@ -37,6 +38,7 @@ __all__ = [
     "GAN",
     "VERBS",
     "Autoencoder",
+    "Autoregressive",
     "ClassConditional",
     "Decodes",
     "DecodesToLikelihood",

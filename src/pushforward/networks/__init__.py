@@ -2,10 +2,12 @@
 
 from pushforward.networks.conv import Conv
 from pushforward.networks.lenet import LeNet
+from pushforward.networks.masked import PixelCNN
 from pushforward.networks.mlp import MLP
 from pushforward.networks.network import (
     Encoder,
     Network,
+    autoregressive_of,
     decoder_of,
     encoder_of,
     field_of,
@@ -22,8 +24,10 @@ __all__ = [
     "Encoder",
     "LeNet",
     "Network",
+    "PixelCNN",
     "ResNet",
     "UNet",
+    "autoregressive_of",
     "decoder_of",
     "encoder_of",
     "field_of",

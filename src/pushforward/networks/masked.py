@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.domains import Count
 from pushforward.networks.blocks import ACTIVATIONS, choice
-from pushforward.networks.network import image_shape, missing
-from pushforward.networks.network import Encoder
+from pushforward.networks.network import image_shape
 
 
 class MaskedLinear(nn.Linear):
@@ -29,25 +28,26 @@ class MaskedLinear(nn.Linear):
 
 
 class MaskedMLP(nn.Module):
-    """x (n, *shape) → (n, parameters, *shape), those at dimension i a function of x_1 … x_{i−1}. Germain et al. 2015, sec. 4."""
+    """x (n, *shape) → (n, parameters, *shape), those at i a function of x_1 … x_{i−1}. Germain et al. 2015, sec. 4."""
 
-    def __init__(
-        self, shape: tuple[int, ...], parameters: int, hidden: Sequence[int], activation: str
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], parameters: int, hidden: Sequence[int], activation: str) -> None:
         super().__init__()
-        self.shape, self.parameters = shape, parameters
+        self.shape, self.outputs = shape, parameters
         dim = math.prod(shape)
         # a unit of number m sees inputs 1 … m and feeds outputs m + 1 … D; the numbers are spread evenly over 1 … D − 1
         numbers = [torch.arange(1, dim + 1)]
         layers: list[nn.Module] = []
         for units in hidden:
             numbers.append(1 + torch.arange(units) % max(1, dim - 1))
-            layers += [MaskedLinear(numbers[-1][:, None] >= numbers[-2]), choice(ACTIVATIONS, "activation", activation)()]
+            layers += [
+                MaskedLinear(numbers[-1][:, None] >= numbers[-2]),
+                choice(ACTIVATIONS, "activation", activation)(),
+            ]
         last = torch.arange(1, dim + 1).repeat(parameters)
         self.layers = nn.Sequential(*layers, MaskedLinear(last[:, None] > numbers[-1]))
 
     def forward(self, x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n p *shape"]:
-        return self.layers(x.flatten(1)).view(-1, self.parameters, *self.shape)
+        return self.layers(x.flatten(1)).view(-1, self.outputs, *self.shape)
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -92,7 +92,7 @@ class MaskedConvolutions(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], parameters: int, width: int, blocks: int, first: int) -> None:
         super().__init__()
-        self.colours, self.parameters = shape[0], parameters
+        self.colours, self.outputs = shape[0], parameters
         channels = max(1, width // self.colours) * self.colours
         self.layers = nn.Sequential(
             MaskedConv2d(self.colours, channels, first, "A", self.colours),
@@ -103,7 +103,7 @@ class MaskedConvolutions(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n p c h w"]:
         # channel p·c + i belongs to colour i
-        return self.layers(x).unflatten(1, (self.parameters, self.colours))
+        return self.layers(x).unflatten(1, (self.outputs, self.colours))
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,5 @@ class PixelCNN:
     first: Count = 7
 
     def autoregressive(self, shape: tuple[int, ...], parameters: int) -> nn.Module:
+        """x (n, c, h, w) → (n, parameters, c, h, w), those at a colour of a pixel a function of what comes before it."""
         return MaskedConvolutions(image_shape("pixelcnn", shape), parameters, self.width, self.blocks, self.first)
-
-    def encoder(self, shape: tuple[int, ...]) -> Encoder:
-        raise missing("pixelcnn", "encoder")
-
-    def decoder(self, in_features: int, shape: tuple[int, ...], parameters: int = 1) -> nn.Module:
-        raise missing("pixelcnn", "decoder")
-
-    def field(self, shape: tuple[int, ...]) -> nn.Module:
-        raise missing("pixelcnn", "field")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.domains import Count
 from pushforward.networks.blocks import Layers, TimeFeatures, beside, then
+from pushforward.networks.masked import MaskedMLP
 from pushforward.networks.network import Encoder
 
 _TIME = 32
@@ -39,6 +40,10 @@ class MLP:
         dim = math.prod(shape)
         layers, width = self._layers(dim + _TIME + condition, self.hidden)
         return MLPField(Layers(*beside(condition), *layers, nn.Linear(width, dim)))
+
+    def autoregressive(self, shape: tuple[int, ...], parameters: int) -> nn.Module:
+        """x (n, *shape) → (n, parameters, *shape), those at a dimension a function of the dimensions before it."""
+        return MaskedMLP(shape, parameters, self.hidden, self.activation)
 
     def _layers(self, width: int, hidden: tuple[int, ...]) -> tuple[list[nn.Module], int]:
         layers: list[nn.Module] = []

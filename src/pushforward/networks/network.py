@@ -1,4 +1,4 @@
-"""What every network offers: roles, of which it may lack some."""
+"""The roles of networks, of which one may lack some, and building a module for a role."""
 
 import inspect
 import math
@@ -19,6 +19,7 @@ WITH_ROLE = {
     "field": ("mlp", "unet"),
     "map encoder": ("conv", "resnet"),
     "map decoder": ("conv", "resnet"),
+    "autoregressive": ("mlp", "pixelcnn"),
 }
 """Which networks have which role."""
 
@@ -40,6 +41,15 @@ class Network(Protocol):
 
     def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         """x (n, *shape), t (n,) in [0, 1] → (n, *shape)."""
+        ...
+
+
+@runtime_checkable
+class AutoregressiveNetwork(Protocol):
+    """A network that masks: its outputs at a dimension see the dimensions before it alone."""
+
+    def autoregressive(self, shape: tuple[int, ...], parameters: int) -> nn.Module:
+        """(n, *shape) → (n, parameters, *shape), unbounded."""
         ...
 
 
@@ -75,7 +85,8 @@ def given(module: nn.Module, c: Tensor | None) -> Callable[..., Tensor]:
 def missing(network: str, role: str) -> PushforwardError:
     """The error of a network that lacks a role."""
     others = " or ".join(f"network={name}" for name in WITH_ROLE[role])
-    return PushforwardError(f"network={network} makes no {role}, which this model needs. Use {others}.")
+    kind = "autoregressive network" if role == "autoregressive" else role
+    return PushforwardError(f"network={network} makes no {kind}, which this model needs. Use {others}.")
 
 
 def image_shape(network: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -146,6 +157,15 @@ def unmapped(network: Network, role: str) -> PushforwardError:
     )
 
 
+def autoregressive_of(network: Any, shape: tuple[int, ...], parameters: int) -> nn.Module:
+    """The network with masks. Raises PushforwardError where it has none, or does not give (n, parameters, *shape)."""
+    if not isinstance(network, AutoregressiveNetwork):
+        raise missing(type(network).__name__.lower(), "autoregressive")
+    module = network.autoregressive(shape, parameters)
+    _try(network, "autoregressive network", module, (torch.zeros(ROWS, *shape),), (parameters, *shape), shape, 0)
+    return module
+
+
 def _built(network: Network, make: Callable[..., M], sizes: tuple[Any, ...], condition: int) -> M:
     """A role's module. A network of one's own may know no condition, as long as it is given none."""
     if not condition:
@@ -159,7 +179,7 @@ def _built(network: Network, make: Callable[..., M], sizes: tuple[Any, ...], con
 
 
 def _try(
-    network: Network, role: str, module: nn.Module, given: tuple[Tensor, ...], wanted: tuple[int, ...],
+    network: Any, role: str, module: nn.Module, given: tuple[Tensor, ...], wanted: tuple[int, ...],
     shape: tuple[int, ...], condition: int,
 ) -> None:  # fmt: skip
     if condition:

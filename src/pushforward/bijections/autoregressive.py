@@ -1,0 +1,65 @@
+"""Autoregressive layers over zuko's: y_i = f(x_i; x_1 … x_{i−1}), one pass one way and as many as dimensions the other."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Transform
+from zuko.flows import MaskedAutoregressiveTransform
+from zuko.lazy import LazyComposedTransform, LazyInverse, LazyTransform
+from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
+
+from pushforward.bijections.coupling import LOG_SCALE
+from pushforward.domains import Count, Domain, Positive
+
+
+def layers(
+    features: int,
+    transforms: int,
+    hidden: Sequence[int],
+    univariate: Callable[..., Transform],
+    shapes: Sequence[tuple[int, ...]],
+) -> list[LazyTransform]:  # fmt: skip
+    """Layers that start as the identity, the first in the data's own order and each other in the reverse of the one before."""
+    made: list[LazyTransform] = []
+    order: Tensor = torch.arange(features)
+    for _ in range(transforms):
+        layer = MaskedAutoregressiveTransform(
+            features, order=order, univariate=univariate, shapes=shapes, hidden_features=tuple(hidden)
+        )
+        last = [m for m in layer.modules() if isinstance(m, nn.Linear)][-1:]
+        for linear in last:
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+        made.append(layer)
+        order = order.flip(0)
+    return made
+
+
+def affine_autoregressive(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+    """z_i = exp(s_i)·x_i + t_i, functions of x_1 … x_{i−1}, |s| < `LOG_SCALE`: a fast density, sampled in D passes a layer.
+
+    Papamakarios, Pavlakou & Murray 2017 (MAF).
+    """
+    affine = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
+    return LazyComposedTransform(*layers(features, transforms, hidden, affine, [(), ()]))
+
+
+def inverse_autoregressive(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+    """The inverse of affine autoregressive layers: sampled in one pass a layer, its density takes D passes.
+
+    Kingma et al. 2016 (IAF).
+    """
+    affine = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
+    return LazyComposedTransform(*[LazyInverse(one) for one in layers(features, transforms, hidden, affine, [(), ()])])
+
+
+def spline_autoregressive(
+    features: int, transforms: Count, hidden: Sequence[Count], bins: Annotated[int, Domain(2)], bound: Positive
+) -> LazyComposedTransform:
+    """z_i a monotone rational-quadratic spline of x_i on [−bound, bound], given x_1 … x_{i−1}. Durkan et al. 2019 (NSF-AR)."""
+    spline, shapes = partial(MonotonicRQSTransform, bound=bound), [(bins,), (bins,), (bins - 1,)]
+    return LazyComposedTransform(*layers(features, transforms, hidden, spline, shapes))
