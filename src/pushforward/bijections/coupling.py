@@ -110,9 +110,10 @@ def additive_couplings(features: int, transforms: Count, hidden: Sequence[Count]
     """y_b = x_b + t(x_a), `transforms` times, then a scale for each dimension. Dinh, Krueger & Bengio 2015 (NICE)."""
     layer = partial(Coupling, univariate=AdditiveTransform, shapes=[()], hidden=hidden)
     couplings = _couplings(features, transforms, layer)
-    return LazyComposedTransform(
-        *couplings.transforms, ElementWiseTransform(features, univariate=ScaleTransform, shapes=[()])
-    )
+    scale = ElementWiseTransform(features, univariate=ScaleTransform, shapes=[()])
+    for parameter in scale.parameters():
+        nn.init.zeros_(parameter)
+    return LazyComposedTransform(*couplings.transforms, scale)
 
 
 class ScaleTransform(Transform):
