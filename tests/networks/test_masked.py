@@ -44,5 +44,5 @@ def test_the_jacobian_is_strictly_triangular(name: str) -> None:
 
 
 def test_a_network_without_masks_is_refused() -> None:
-    with pytest.raises(PushforwardError, match="conv makes no autoregressive network.*=mlp or network=pixelcnn"):
+    with pytest.raises(PushforwardError, match=r"conv makes no autoregressive network.*=mlp or network=pixelcnn"):
         autoregressive_of(Conv(), (1, 8, 8), 1)
