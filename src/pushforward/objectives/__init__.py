@@ -6,6 +6,8 @@ from pushforward.objectives.adversarial import (
     LeastSquaresGenerator,
     NonSaturatingCritic,
     NonSaturatingGenerator,
+    RelativisticCritic,
+    RelativisticGenerator,
     SaturatingGenerator,
     WassersteinCritic,
     WassersteinGenerator,
@@ -13,8 +15,8 @@ from pushforward.objectives.adversarial import (
 from pushforward.objectives.denoising import DiffusionBound, FieldError, MinSNR
 from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
-from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass
-from pushforward.objectives.penalties import R1, GradientPenalty
+from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass, PairedPass
+from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
 from pushforward.objectives.reconstruction import Reconstruction
 from pushforward.objectives.sparsity import L1, ActivationKL
@@ -25,6 +27,7 @@ __all__ = [
     "KL",
     "L1",
     "R1",
+    "R2",
     "ActivationKL",
     "AutoencoderPass",
     "Capacity",
@@ -48,8 +51,12 @@ __all__ = [
     "NonSaturatingCritic",
     "NonSaturatingGenerator",
     "Objective",
+    "PairedPass",
     "Perplexity",
+    "PerturbedGradientPenalty",
     "Reconstruction",
+    "RelativisticCritic",
+    "RelativisticGenerator",
     "SaturatingGenerator",
     "Term",
     "TotalCorrelation",

@@ -6,11 +6,12 @@ The generator's side of a hinge loss is Wasserstein's.
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.objectives.passes import CriticPass, GANPass
+from pushforward.objectives.passes import CriticPass, GANPass, PairedPass
 from pushforward.objectives.term import Term
 
 CRITIC = frozenset({"scores of real and generated images"})
 GENERATOR = frozenset({"scores of the generator's images"})
+PAIRED = frozenset({"scores of real images"})
 
 
 class NonSaturatingCritic(Term[CriticPass]):
@@ -81,6 +82,28 @@ class LeastSquaresGenerator(Term[GANPass]):
 
     def forward(self, passed: GANPass) -> Tensor:
         return 0.5 * (passed.fake_scores - 1).square()
+
+
+class RelativisticCritic(Term[CriticPass]):
+    """−log σ(D(x) − D(G(z))), nats, (n,): a real image beside a generated one. Jolicoeur-Martineau 2019, eq. 3 (RpGAN)."""
+
+    symbol = "−log σ(D(x) − D(G(z)))"
+    needs = CRITIC
+    remedy = NonSaturatingCritic.remedy
+
+    def forward(self, passed: CriticPass) -> Tensor:
+        return F.softplus(passed.fake_scores - passed.real_scores)
+
+
+class RelativisticGenerator(Term[PairedPass]):
+    """−log σ(D(G(z)) − D(x)), nats, (n,). Jolicoeur-Martineau 2019, eq. 4 (RpGAN)."""
+
+    symbol = "−log σ(D(G(z)) − D(x))"
+    needs = GENERATOR | PAIRED
+    remedy = NonSaturatingGenerator.remedy
+
+    def forward(self, passed: PairedPass) -> Tensor:
+        return F.softplus(passed.real_scores - passed.fake_scores)
 
 
 class WassersteinCritic(Term[CriticPass]):

@@ -45,7 +45,7 @@ class AutoencoderPass:
 
 @dataclass
 class GANPass:
-    """Images in [−1, 1] and scores (n,) of a player's step; only the critic's step has the real ones."""
+    """Generated images in [−1, 1] and their scores, (n,)."""
 
     fake: Tensor
     fake_scores: Tensor
@@ -54,12 +54,22 @@ class GANPass:
 
 
 @dataclass
-class CriticPass(GANPass):
-    """The critic's step: real images and their scores, and mix (n,), uniform on [0, 1), for points between real and fake."""
+class PairedPass(GANPass):
+    """Also real images and their scores."""
 
     real: Tensor
     real_scores: Tensor
+
+
+@dataclass
+class CriticPass(PairedPass):
+    """The critic's step: mix (n,), uniform on [0, 1), for points between real and generated.
+
+    perturbation: (n, *shape), uniform on [0, 1), where a term needs it.
+    """
+
     mix: Tensor
+    perturbation: Tensor | None = None
 
 
 @dataclass

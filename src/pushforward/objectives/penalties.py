@@ -31,9 +31,7 @@ class GradientPenalty(Term[CriticPass]):
 
     def forward(self, passed: CriticPass) -> Tensor:
         between = torch.lerp(passed.fake, passed.real, passed.mix.view(-1, *[1] * (passed.real.ndim - 1)))
-        slope = input_gradient(passed.critic, between).flatten(1)
-        # the norm of a zero gradient has no derivative: 1e-12 is far below any slope that matters
-        return ((slope.square().sum(1) + 1e-12).sqrt() - self.target).square()
+        return (norm(input_gradient(passed.critic, between)) - self.target).square()
 
 
 class R1(Term[CriticPass]):
@@ -46,3 +44,45 @@ class R1(Term[CriticPass]):
 
     def forward(self, passed: CriticPass) -> Tensor:
         return 0.5 * input_gradient(passed.critic, passed.real).flatten(1).square().sum(1)
+
+
+class R2(Term[CriticPass]):
+    """½‖∇D(G(z))‖² at generated images, in squared units of slope, (n,). Mescheder et al. 2018, eq. 9."""
+
+    symbol = "½‖∇D(G(z))‖²"
+    unit = "slope²"
+    needs = SLOPES
+    remedy = REMEDY
+
+    def forward(self, passed: CriticPass) -> Tensor:
+        return 0.5 * input_gradient(passed.critic, passed.fake).flatten(1).square().sum(1)
+
+
+class PerturbedGradientPenalty(Term[CriticPass]):
+    """(‖∇D(x̃)‖ − target)², x̃ = x + spread·std(x)·u with u uniform on [0, 1), squared units of slope, (n,). Kodali et al. 2017."""
+
+    symbol = "(‖∇D(x̃)‖ − 1)²"
+    unit = "slope²"
+    needs = SLOPES | {"perturbations of images"}
+    remedy = REMEDY
+
+    target: Tensor
+    spread: Tensor
+
+    def __init__(self, weight: NonNegative | Weight, target: NonNegative = 1.0, spread: NonNegative = 0.5) -> None:
+        super().__init__(weight)
+        number(self, "target", target)
+        number(self, "spread", spread)
+        self.symbol = f"(‖∇D(x̃)‖ − {target:g})²"  # type: ignore[misc]
+
+    def forward(self, passed: CriticPass) -> Tensor:
+        assert passed.perturbation is not None
+        x = passed.real
+        near = x + self.spread * x.std() * passed.perturbation
+        return (norm(input_gradient(passed.critic, near)) - self.target).square()
+
+
+def norm(slope: Tensor) -> Tensor:
+    """‖slope‖ of each image, (n,)."""
+    # the norm of a zero gradient has no derivative: 1e-12 is far below any slope that matters
+    return (slope.flatten(1).square().sum(1) + 1e-12).sqrt()
