@@ -59,7 +59,7 @@ class R2(Term[CriticPass]):
 
 
 class PerturbedGradientPenalty(Term[CriticPass]):
-    """(‖∇D(x̃)‖ − target)², x̃ = x + spread·std(x)·u with u uniform on [0, 1), squared units of slope, (n,). Kodali et al. 2017."""
+    """(‖∇D(x̃)‖ − target)², x̃ = x + spread·std(x)·u with u uniform on [0, 1), in slope², (n,). Kodali et al. 2017."""
 
     symbol = "(‖∇D(x̃)‖ − 1)²"
     unit = "slope²"
