@@ -28,7 +28,7 @@ GROUND = {
     "file_walk",
 }
 MATHEMATICS = {"networks", "distributions"}
-PARTS = {"bottlenecks", "priors", "corruption", "objectives", "bijections", "diffusion", "conditioning"}
+PARTS = {"bottlenecks", "priors", "corruption", "augmentation", "objectives", "bijections", "diffusion", "conditioning"}
 FILES = {"runs", "atomic_files", "allowed_targets", "untrusted_text"}
 TOP = {"machine", "signals", "output_streams", "crash_report"}
 COMMANDS = {

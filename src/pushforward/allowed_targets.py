@@ -23,7 +23,7 @@ ENVIRONMENT = "PUSHFORWARD_ALLOW_MODULES"
 """Names of modules, and folders whose modules are meant, with `:` between; processes started from here inherit it."""
 
 _OURS = (
-    "networks", "distributions", "bottlenecks", "priors", "corruption", "objectives", "bijections",
+    "networks", "distributions", "bottlenecks", "priors", "corruption", "augmentation", "objectives", "bijections",
     "diffusion", "conditioning", "engine", "families", "data", "metrics", "protocol", "schedules",
 )  # fmt: skip
 FAMILIES = (

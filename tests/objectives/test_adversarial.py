@@ -9,12 +9,16 @@ from torch import Tensor
 
 from pushforward.objectives import (
     R1,
+    R2,
     GradientPenalty,
     HingeCritic,
     LeastSquaresCritic,
     LeastSquaresGenerator,
     NonSaturatingCritic,
     NonSaturatingGenerator,
+    PerturbedGradientPenalty,
+    RelativisticCritic,
+    RelativisticGenerator,
     SaturatingGenerator,
     Term,
     WassersteinCritic,
@@ -190,3 +194,29 @@ def test_units() -> None:
         assert term.unit != "nats"
     assert GradientPenalty.unit == R1.unit == "slope²"
     assert NonSaturatingCritic.unit == NonSaturatingGenerator.unit == "nats"
+
+
+def test_relativistic_losses_are_cross_entropies_of_differences() -> None:
+    """Of equal scores log 2; the generator's is the critic's with real and generated exchanged."""
+    real, fake = torch.tensor([0.3, 1.0]), torch.tensor([0.3, -1.0])
+    critic, players = RelativisticCritic(), scores(real, fake)
+    torch.testing.assert_close(critic(players), torch.tensor([math.log(2), math.log1p(math.exp(-2))]))
+    torch.testing.assert_close(RelativisticGenerator()(players), critic(scores(fake, real)))
+
+
+def test_penalties_of_a_linear_critic() -> None:
+    """Slope w everywhere: ½‖w‖² of R2, (‖w‖ − 1)² of the perturbed penalty."""
+    w = torch.tensor([0.6, -1.7])
+    x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    players = SimpleNamespace(critic=lambda x: x @ w, real=x, fake=x + 1, perturbation=torch.rand(4, 2))
+    torch.testing.assert_close(R2(1.0)(players), torch.full((4,), 0.5 * float(w.square().sum())))
+    wanted = torch.full((4,), (float(w.norm()) - 1) ** 2)
+    torch.testing.assert_close(PerturbedGradientPenalty(10.0)(players), wanted)
+
+
+def test_the_perturbed_penalty_is_taken_where_it_says() -> None:
+    """D = ½‖x‖² has slope x: (‖x + ½ std(x) u‖ − 1)²."""
+    x, u = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), torch.rand(4, 2)
+    players = SimpleNamespace(critic=lambda x: 0.5 * x.square().sum(1), real=x, fake=x, perturbation=u)
+    wanted = ((x + 0.5 * x.std() * u).norm(dim=1) - 1).square()
+    torch.testing.assert_close(PerturbedGradientPenalty(10.0)(players), wanted)

@@ -2,34 +2,40 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from pushforward.augmentation import Augmentation
 from pushforward.bijections import Centre
 from pushforward.conditioning import Condition, condition_of
-from pushforward.domains import Count, keys_of, refusals, settled
+from pushforward.domains import Count, Positive, keys_of, refusals, settled
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.capabilities import ClassConditional, Decodes, HasPrior
 from pushforward.families.family import Family
 from pushforward.networks import Network, decoder_of, encoder_of, given
 from pushforward.networks.blocks import BatchNorm
-from pushforward.objectives import CriticPass, GANPass, Objective, Term
-from pushforward.objectives.adversarial import CRITIC, GENERATOR
+from pushforward.networks.spectral import iterate, normalize
+from pushforward.objectives import CriticPass, GANPass, Guesses, Objective, PairedPass, Term
+from pushforward.objectives.adversarial import CRITIC, GENERATOR, PAIRED
 from pushforward.objectives.penalties import SLOPES
-from pushforward.priors import StandardNormal
+from pushforward.priors import InformativePrior, Prior, StandardNormal
 from pushforward.spec import Batch, DataSpec
 
 
 class GAN(Family, ClassConditional, Decodes, HasPrior):
-    """A generator x = G(z), z ~ N(0, I), against a critic; in a cycle the critic steps `n_critic` times. Final.
+    """A generator x = G(z) of codes z against a critic; in a cycle the critic steps `n_critic` times. Final.
 
     network: gives the generator (its decoder) and the critic (its encoder and a linear score).
     critic: fields of the network that are different in the critic, such as norm.
-    objective: {critic: {name: Term}, generator: {name: Term}}. condition: waits for spec; what the generator is told. The
-    critic then scores an image with its label, by projection.
+    objective: {critic: {name: Term}, generator: {name: Term}}.
+    condition: waits for spec; the generator's labels. The critic takes the label by projection, or with labels="class" guesses
+    it (Odena, Olah & Shlens 2017). prior: waits for code_dim; None: N(0, I). pack: images that the critic scores as one (Lin et
+    al. 2018). clip: the most that a weight of the critic may be (Arjovsky et al. 2017). spectral: its weights are divided by
+    their largest singular values (Miyato et al. 2018). augment: waits for spec; what is done to all that the critic is shown
+    (Zhao et al. 2020).
     """
 
     criterion = ()
@@ -44,6 +50,12 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
         objective: Mapping[str, Mapping[str, Term | None]],
         optimizers: Mapping[str, Tuning],
         condition: Callable[..., Condition] | None = None,
+        labels: Literal["projection", "class"] = "projection",
+        prior: Callable[..., Prior] | None = None,
+        pack: Count = 1,
+        clip: Positive | None = None,
+        spectral: bool = False,
+        augment: Callable[..., Augmentation] | None = None,
     ) -> None:
         if n_critic < 1:
             raise PushforwardError(f"model.n_critic={n_critic}: the critic takes at least one step a cycle")
@@ -52,39 +64,108 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
             Player("generator", ("generator", "condition"), sees_data=False),
         )
         super().__init__(spec, optimizers)
-        self.prior = StandardNormal(code_dim)
+        self.prior = StandardNormal(code_dim) if prior is None else prior(code_dim=code_dim)
         self.centre = Centre(spec)
         self.condition = condition_of(condition, spec)
-        decoder = decoder_of(network, code_dim, spec.shape, condition=self.condition.size)
+        self.pack, self.clip, self.spectral = pack, clip, spectral
+        self.augment = None if augment is None else augment(spec=spec)
+        parts = self.prior.parts if isinstance(self.prior, InformativePrior) else ()
+        decoder = decoder_of(network, code_dim + sum(parts), spec.shape, condition=self.condition.size)
         self.generator = Generator(decoder, self.centre.bounded)
-        self.critic = Critic(altered(network, critic), spec, self.condition.classes)
+        if labels not in ("projection", "class"):
+            raise PushforwardError(f"model.labels={labels}: choose from projection, class")
+        guessed = self.condition.classes if labels == "class" else 0
+        if pack > 1 and (self.condition.classes or parts):
+            raise PushforwardError(
+                f"model.pack={pack}: packed images have no label or code of their own; use model.pack=1"
+            )
+        self.critic = Critic(
+            altered(network, critic), packed(spec, pack), 0 if guessed else self.condition.classes, guessed, sum(parts)
+        )
+        if spectral:
+            normalize(self.critic)
         if set(objective) != {"critic", "generator"}:
             raise PushforwardError(
                 f"model.objective: a GAN has one for its critic and one for its generator, got {', '.join(objective)}"
             )
         mixes = any(isinstance(m, BatchNorm) for m in self.critic.modules())
-        self.critic_objective = Objective(objective["critic"], CRITIC if mixes else CRITIC | SLOPES)
-        self.generator_objective = Objective(objective["generator"], GENERATOR)
+        guesses = ({"guessed classes"} if guessed else set()) | ({"guessed codes"} if parts else set())
+        slopes = set() if mixes else SLOPES | {"perturbations of images"}
+        self.critic_objective = Objective(objective["critic"], CRITIC | guesses | slopes)
+        self.generator_objective = Objective(objective["generator"], GENERATOR | PAIRED | guesses)
+        self.paired = any("scores of real images" in t.needs for t in self.generator_objective.terms.values())
+        self.perturbs = any("perturbations of images" in t.needs for t in self.critic_objective.terms.values())
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         noise = {"code": self.prior.sample(n, generator), **self.condition.draw(n, generator)}
+        if self.augment is not None:
+            for kind in ("fake", "real"):
+                noise |= {f"{kind}_{name}": value for name, value in self.augment.draw(n, generator).items()}
         if player == "generator":
             return noise
-        return {**noise, "mix": torch.rand(n, generator=generator, device=generator.device)}
+        noise["mix"] = torch.rand(n, generator=generator, device=generator.device)
+        if self.perturbs:
+            noise["perturbation"] = torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)
+        return noise
+
+    def shown(self, x: Tensor, kind: str, noise: Noise) -> Tensor:
+        """Images as the critic is shown them: augmented, and packed."""
+        if self.augment is not None:
+            own = {name.removeprefix(f"{kind}_"): t for name, t in noise.items() if name.startswith(f"{kind}_")}
+            x = self.augment(x, own)
+        return pack_images(x, self.pack)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         labels = self.condition.labels(batch.y, len(batch.x), noise)
-        critic = given(self.critic, labels)  # generated images have the labels of the batch
+        critic = given(
+            self.critic, labels if self.critic.projects else None
+        )  # generated images have the labels of the batch
+        code = noise["code"]
+        with torch.set_grad_enabled(
+            torch.is_grad_enabled() and player == "generator"
+        ):  # it is not the critic's to move
+            fake = self.generator(code, self.condition(labels))
+        fake = self.shown(fake, "fake", noise)
         if player == "generator":
-            fake = self.generator(noise["code"], self.condition(labels))
-            total, terms, _ = self.generator_objective(GANPass(fake, critic(fake), critic, self.spec), self.epochs)
+            seen = GANPass(fake, critic(fake), critic, self.spec, self.guesses(fake, labels, code))
+            if self.paired:
+                real = self.shown(self.centre(batch.x), "real", noise)
+                seen = PairedPass(
+                    seen.fake, seen.fake_scores, critic, self.spec, seen.guesses, real, critic(real), None
+                )
+            total, terms, _ = self.generator_objective(seen, self.epochs)
             return Loss(total, terms)
-        with torch.no_grad():  # the generator is not the critic's to move
-            fake = self.generator(noise["code"], self.condition(labels))
-        real = self.centre(batch.x)
-        played = CriticPass(fake, critic(fake), critic, self.spec, real, critic(real), noise["mix"])
+        real = self.shown(self.centre(batch.x), "real", noise)
+        mix, perturbation = noise["mix"][: len(real)], noise.get("perturbation")
+        if perturbation is not None:
+            perturbation = pack_images(perturbation, self.pack)
+        played = CriticPass(
+            fake, critic(fake), critic, self.spec, self.guesses(fake, labels, code), real, critic(real),
+            self.guesses(real, labels, None), mix, perturbation,
+        )  # fmt: skip
         total, terms, _ = self.critic_objective(played, self.epochs)
-        return Loss(total, terms)
+        # `absorb` is called where there is something to take in
+        return Loss(
+            total, terms, {"score": played.real_scores.mean()} if self.clip is not None or self.spectral else {}
+        )
+
+    def guesses(self, x: Tensor, labels: Tensor | None, code: Tensor | None) -> Guesses | None:
+        """The critic's guesses of labels and codes of images, beside what they are; None where it guesses nothing."""
+        if not self.critic.guesses:
+            return None
+        classes, codes = self.critic.guess(x)
+        informed = None if code is None or codes is None else code[:, -codes.shape[1] :]
+        parts = self.prior.parts if isinstance(self.prior, InformativePrior) else ()
+        return Guesses(classes, labels, codes, informed, parts)
+
+    def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
+        if player != "critic" or not stats:
+            return
+        with torch.no_grad():
+            iterate(self.critic)
+            if self.clip is not None:
+                for parameter in self.critic.parameters():
+                    parameter.clamp_(-self.clip, self.clip)
 
     @property
     def objectives(self) -> dict[str, Objective]:
@@ -117,15 +198,37 @@ class Generator(nn.Module):
         return x.tanh() if self.bounded else x
 
 
-class Critic(nn.Module):
-    """Images in [−1, 1], or points, to scores (n,): w·h(x) + b, and + v_y·h(x) of labels y. Miyato & Koyama 2018, eq. 5."""
+def packed(spec: DataSpec, pack: int) -> DataSpec:
+    """The spec of `pack` images side by side in the channels, or of as many points."""
+    return dataclasses.replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
 
-    def __init__(self, network: Network, spec: DataSpec, classes: int = 0) -> None:
+
+def pack_images(x: Tensor, pack: int) -> Tensor:
+    """(n, c, …) to (n/pack, pack·c, …). Raises PushforwardError where n does not divide."""
+    if len(x) % pack:
+        raise PushforwardError(
+            f"model.pack={pack} does not divide a batch of {len(x)}; choose a batch_size that it divides"
+        )
+    return x.reshape(len(x) // pack, pack * x.shape[1], *x.shape[2:])
+
+
+class Critic(nn.Module):
+    """Images in [−1, 1], or points, to scores (n,): w·h(x) + b, and + v_y·h(x) of labels y. Miyato & Koyama 2018, eq. 5.
+
+    projects: labels that the score takes. classifies: classes that `guess` tells apart. codes: numbers of a code that it gives.
+    """
+
+    def __init__(
+        self, network: Network, spec: DataSpec, projects: int = 0, classifies: int = 0, codes: int = 0
+    ) -> None:
         super().__init__()
         self.encoder = encoder_of(network, spec.shape)
         features = self.encoder.out_features
         self.score = nn.Linear(features, 1)
-        self.classes = nn.Embedding(classes, features) if classes else None
+        self.projects, self.guesses = projects > 0, classifies + codes > 0
+        self.classes = nn.Embedding(projects, features) if projects else None
+        self.classify = nn.Linear(features, classifies) if classifies else None
+        self.decode = nn.Linear(features, codes) if codes else None
         if self.classes is not None:
             # as the authors' own code has it: products with many features are no larger than the score
             nn.init.xavier_uniform_(self.classes.weight)
@@ -136,6 +239,14 @@ class Critic(nn.Module):
         if self.classes is not None:
             score = score + (self.classes(y) * h).sum(1)
         return score.to(x.dtype)
+
+    def guess(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Logits of classes, and of the informative part of codes, (n, ·); None where it has no such head."""
+        h = self.encoder(x)
+        return (
+            None if self.classify is None else self.classify(h).to(x.dtype),
+            None if self.decode is None else self.decode(h).to(x.dtype),
+        )
 
 
 def altered(network: Any, fields: Mapping[str, Any]) -> Any:

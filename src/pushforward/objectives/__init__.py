@@ -15,7 +15,16 @@ from pushforward.objectives.adversarial import (
 from pushforward.objectives.denoising import DiffusionBound, FieldError, MinSNR
 from pushforward.objectives.density import NegativeLogLikelihood
 from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
-from pushforward.objectives.passes import AutoencoderPass, CriticPass, DensityPass, FieldPass, GANPass, PairedPass
+from pushforward.objectives.guesses import ClassGuess, CodeGuess
+from pushforward.objectives.passes import (
+    AutoencoderPass,
+    CriticPass,
+    DensityPass,
+    FieldPass,
+    GANPass,
+    Guesses,
+    PairedPass,
+)
 from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
 from pushforward.objectives.reconstruction import Reconstruction
@@ -31,6 +40,8 @@ __all__ = [
     "ActivationKL",
     "AutoencoderPass",
     "Capacity",
+    "ClassGuess",
+    "CodeGuess",
     "Commitment",
     "Constant",
     "CriticPass",
@@ -42,6 +53,7 @@ __all__ = [
     "FreeBits",
     "GANPass",
     "GradientPenalty",
+    "Guesses",
     "HingeCritic",
     "ImportanceWeightedBound",
     "LeastSquaresCritic",

@@ -44,21 +44,38 @@ class AutoencoderPass:
 
 
 @dataclass
+class Guesses:
+    """A critic's guesses of labels and codes of images, beside what they are; None where there are none.
+
+    class_logits (n, classes), labels (n,). code_logits and codes (n, k): the informative part of a code, whose `parts` are the
+    sizes of one-hot parts, and of what is left one number each.
+    """
+
+    class_logits: Tensor | None
+    labels: Tensor | None
+    code_logits: Tensor | None
+    codes: Tensor | None
+    parts: tuple[int, ...]
+
+
+@dataclass
 class GANPass:
-    """Generated images in [−1, 1] and their scores, (n,)."""
+    """Generated images in [−1, 1], their scores, (n,), and what the critic guesses of them."""
 
     fake: Tensor
     fake_scores: Tensor
     critic: Callable[[Tensor], Tensor]
     spec: DataSpec
+    guesses: Guesses | None
 
 
 @dataclass
 class PairedPass(GANPass):
-    """Also real images and their scores."""
+    """Also real images, their scores, and what the critic guesses of them."""
 
     real: Tensor
     real_scores: Tensor
+    real_guesses: Guesses | None
 
 
 @dataclass

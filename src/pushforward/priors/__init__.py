@@ -4,6 +4,7 @@ Each of these has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z
 """
 
 from pushforward.priors.flow import FittedFlow
+from pushforward.priors.informative import InformativePrior
 from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
@@ -15,6 +16,7 @@ __all__ = [
     "FittedGaussian",
     "FittedMixture",
     "FittedNeighbours",
+    "InformativePrior",
     "Mixture",
     "Prior",
     "StandardNormal",
