@@ -14,8 +14,15 @@ from pushforward.objectives.adversarial import (
 )
 from pushforward.objectives.denoising import DiffusionBound, FieldError, MinSNR
 from pushforward.objectives.density import NegativeLogLikelihood
-from pushforward.objectives.divergence import KL, ImportanceWeightedBound, TotalCorrelation
+from pushforward.objectives.divergence import (
+    KL,
+    CombinedBound,
+    ImportanceWeightedBound,
+    MultiplyImportanceWeightedBound,
+    TotalCorrelation,
+)
 from pushforward.objectives.guesses import ClassGuess, CodeGuess
+from pushforward.objectives.matching import MMD, DisentangledCovariance, SlicedWasserstein
 from pushforward.objectives.passes import (
     AutoencoderPass,
     CriticPass,
@@ -28,6 +35,7 @@ from pushforward.objectives.passes import (
 from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
 from pushforward.objectives.reconstruction import Reconstruction
+from pushforward.objectives.smoothness import CodeNorm, ContractivePenalty, DecoderNorm, DecoderSlope
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
 from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeBits, Warmup, Weight
@@ -35,6 +43,7 @@ from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeB
 __all__ = [
     "KL",
     "L1",
+    "MMD",
     "R1",
     "R2",
     "ActivationKL",
@@ -42,12 +51,18 @@ __all__ = [
     "Capacity",
     "ClassGuess",
     "CodeGuess",
+    "CodeNorm",
+    "CombinedBound",
     "Commitment",
     "Constant",
+    "ContractivePenalty",
     "CriticPass",
     "Cyclical",
+    "DecoderNorm",
+    "DecoderSlope",
     "DensityPass",
     "DiffusionBound",
+    "DisentangledCovariance",
     "FieldError",
     "FieldPass",
     "FreeBits",
@@ -59,6 +74,7 @@ __all__ = [
     "LeastSquaresCritic",
     "LeastSquaresGenerator",
     "MinSNR",
+    "MultiplyImportanceWeightedBound",
     "NegativeLogLikelihood",
     "NonSaturatingCritic",
     "NonSaturatingGenerator",
@@ -70,6 +86,7 @@ __all__ = [
     "RelativisticCritic",
     "RelativisticGenerator",
     "SaturatingGenerator",
+    "SlicedWasserstein",
     "Term",
     "TotalCorrelation",
     "Warmup",

@@ -6,8 +6,12 @@ from pushforward.bottlenecks import Posterior
 from pushforward.distributions.aggregate import minibatch_stratified
 from pushforward.distributions.bounds import importance_weighted_bound
 from pushforward.distributions.gaussian import kl_standard_normal
+from pushforward.domains import Count, NonNegative, Share
+from pushforward.errors import PushforwardError
+from pushforward.numbers import number
 from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
+from pushforward.objectives.weighting import Weight
 from pushforward.parallel import gather_batch
 from pushforward.priors import Prior, StandardNormal
 
@@ -48,8 +52,47 @@ class ImportanceWeightedBound(Term[AutoencoderPass]):
     remedy = "Use model=iwae, or bottleneck=gaussian."
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
-        log_w = -(passed.distortion() + passed.log_density_ratio())
-        return -importance_weighted_bound(log_w[:, None] if log_w.ndim == 1 else log_w.mT)
+        return -importance_weighted_bound(passed.log_weights())
+
+
+class MultiplyImportanceWeightedBound(Term[AutoencoderPass]):
+    """−(1/M) Σₘ log (1/K) Σₖ p(x, zₘₖ)/q(zₘₖ|x), nats per image, (n,). Rainforth et al. 2018, eq. 12 (MIWAE).
+
+    groups: M, which divides model.samples: M = 1 is the importance-weighted bound, M = samples is −ELBO.
+    """
+
+    symbol = "−(1/M) Σₘ log (1/K) Σₖ p(x,zₘₖ)/q(zₘₖ|x)"
+    needs = frozenset({"likelihood", "posterior", "prior"})
+    remedy = ImportanceWeightedBound.remedy
+
+    def __init__(self, groups: Count, weight: NonNegative | Weight = 1.0) -> None:
+        super().__init__(weight)
+        self.groups = groups
+
+    def forward(self, passed: AutoencoderPass) -> Tensor:
+        log_w = passed.log_weights()
+        if log_w.shape[1] % self.groups:
+            raise PushforwardError(
+                f"objective: groups={self.groups} does not divide model.samples={log_w.shape[1]}; choose one that does"
+            )
+        return -importance_weighted_bound(log_w.unflatten(1, (self.groups, -1))).mean(1)
+
+
+class CombinedBound(Term[AutoencoderPass]):
+    """−β·ELBO − (1 − β)·log (1/K) Σₖ p(x, zₖ)/q(zₖ|x), nats per image, (n,). Rainforth et al. 2018, eq. 13 (CIWAE)."""
+
+    symbol = "−β·ELBO − (1 − β)·log (1/K) Σₖ p(x,zₖ)/q(zₖ|x)"
+    needs = frozenset({"likelihood", "posterior", "prior"})
+    remedy = ImportanceWeightedBound.remedy
+    beta: Tensor
+
+    def __init__(self, beta: Share, weight: NonNegative | Weight = 1.0) -> None:
+        super().__init__(weight)
+        number(self, "beta", beta)
+
+    def forward(self, passed: AutoencoderPass) -> Tensor:
+        log_w = passed.log_weights()
+        return -self.beta * log_w.mean(1) - (1 - self.beta) * importance_weighted_bound(log_w)
 
 
 class TotalCorrelation(Term[AutoencoderPass]):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.bottlenecks import Code
 from pushforward.distributions import Likelihood
@@ -17,7 +17,9 @@ class AutoencoderPass:
 
     z: the code, flat, (n, d). With k samples an image it is (k, n, d) and params (k, n, p, *shape); the posterior is the
     images' own, (n, d). prior: None where the model has none. spec: of the data, for terms that need to know how many
-    training images there are.
+    training images there are. encode: x to codes without noise, flat; decode: flat codes to params; decoder: its module.
+    What terms need of randomness is drawn where one of them needs it: prior_codes and directions, (n, d); signs for
+    Hutchinson's estimates, code_probe (n, d) and image_probe (n, *shape).
     """
 
     x: Tensor
@@ -27,6 +29,13 @@ class AutoencoderPass:
     likelihood: Likelihood
     prior: Prior | None
     spec: DataSpec
+    encode: Callable[[Tensor], Tensor] | None = None
+    decode: Callable[[Tensor], Tensor] | None = None
+    decoder: nn.Module | None = None
+    prior_codes: Tensor | None = None
+    directions: Tensor | None = None
+    code_probe: Tensor | None = None
+    image_probe: Tensor | None = None
 
     def distortion(self) -> Tensor:
         """−log p(x|z), nats, (n,), or (k, n) with k samples an image."""
@@ -41,6 +50,11 @@ class AutoencoderPass:
         z, posterior, prior = self.z, self.code.posterior, self.prior
         assert posterior is not None and prior is not None
         return posterior.log_prob(z) - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
+
+    def log_weights(self) -> Tensor:
+        """log p(x, zₖ) − log q(zₖ|x) of the sampled codes, nats, (n, k)."""
+        log_w = -(self.distortion() + self.log_density_ratio())
+        return log_w[:, None] if log_w.ndim == 1 else log_w.mT
 
 
 @dataclass
