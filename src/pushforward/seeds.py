@@ -14,3 +14,8 @@ def derive_seed(seed: int, *stream: str | int) -> int:
 def generator(device: torch.device | str, seed: int, *stream: str | int) -> torch.Generator:
     """A generator on `device` at the start of the given stream."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *stream))
+
+
+def signs(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    """Independent signs ±1, float32: probes of Hutchinson's estimates."""
+    return 2.0 * torch.randint(0, 2, shape, generator=generator, device=generator.device) - 1

@@ -11,7 +11,16 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from pushforward.bottlenecks import Code, Posterior
 from pushforward.distributions import Gaussian
 from pushforward.distributions.aggregate import log_aggregate
-from pushforward.objectives import KL, AutoencoderPass, ImportanceWeightedBound, Reconstruction, TotalCorrelation
+from pushforward.errors import PushforwardError
+from pushforward.objectives import (
+    KL,
+    AutoencoderPass,
+    CombinedBound,
+    ImportanceWeightedBound,
+    MultiplyImportanceWeightedBound,
+    Reconstruction,
+    TotalCorrelation,
+)
 from pushforward.priors import Prior, StandardNormal
 from pushforward.spec import DataSpec
 
@@ -135,3 +144,21 @@ def test_the_total_correlation_of_a_gaussian_is_known() -> None:
     made.spec = spec
     # the aggregate has variance 1.01: its correlation is ρ/1.01; the spread is that of 4,000 log ratios of about 1 nat
     assert abs(float(TotalCorrelation()(made)) + 0.5 * math.log(1 - (rho / 1.01) ** 2)) < 0.1
+
+
+def test_bounds_of_groups_lie_between_the_elbo_and_the_importance_weighted_bound() -> None:
+    """M = 1 is IWAE, M = k the mean of the weights' logarithms, which is CIWAE at β = 1; at β = 0 that is IWAE."""
+    made, _ = linear_gaussian(8, exact=False)
+    whole = ImportanceWeightedBound()(made)
+    elbo = -made.log_weights().mean(1)
+    torch.testing.assert_close(MultiplyImportanceWeightedBound(1)(made), whole)
+    torch.testing.assert_close(MultiplyImportanceWeightedBound(8)(made), elbo)
+    torch.testing.assert_close(CombinedBound(0.0)(made), whole)
+    torch.testing.assert_close(CombinedBound(1.0)(made), elbo)
+    between = MultiplyImportanceWeightedBound(4)(made)
+    assert bool((whole <= between + 1e-12).all() and (between <= elbo + 1e-12).all()), "Jensen, for every image"
+
+
+def test_groups_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(PushforwardError, match=r"groups=3 does not divide model\.samples=8"):
+        MultiplyImportanceWeightedBound(3)(linear_gaussian(8, exact=False)[0])

@@ -13,7 +13,7 @@ from zuko.lazy import LazyComposedTransform, LazyInverse, LazyTransform
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from pushforward.bijections.coupling import LOG_SCALE
-from pushforward.domains import Count, Domain, Positive
+from pushforward.domains import Count, Domain, Natural, Positive
 
 
 def layers(
@@ -21,14 +21,14 @@ def layers(
     transforms: int,
     hidden: Sequence[int],
     univariate: Callable[..., Transform],
-    shapes: Sequence[tuple[int, ...]],
+    shapes: Sequence[tuple[int, ...]], context: int,
 ) -> list[LazyTransform]:  # fmt: skip
     """Layers that start as the identity, the first in the data's own order and each other in the reverse of the one before."""
     made: list[LazyTransform] = []
     order: Tensor = torch.arange(features)
     for _ in range(transforms):
         layer = MaskedAutoregressiveTransform(
-            features, order=order, univariate=univariate, shapes=shapes, hidden_features=tuple(hidden)
+            features, context, order=order, univariate=univariate, shapes=shapes, hidden_features=tuple(hidden)
         )
         last = [m for m in layer.modules() if isinstance(m, nn.Linear)][-1:]
         for linear in last:
@@ -39,27 +39,38 @@ def layers(
     return made
 
 
-def affine_autoregressive(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+def affine_autoregressive(
+    features: int, transforms: Count, hidden: Sequence[Count], context: Natural = 0
+) -> LazyComposedTransform:
     """z_i = exp(s_i)·x_i + t_i, functions of x_1 … x_{i−1}, |s| < `LOG_SCALE`: a fast density, sampled in D passes a layer.
 
     Papamakarios, Pavlakou & Murray 2017 (MAF).
     """
     affine = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
-    return LazyComposedTransform(*layers(features, transforms, hidden, affine, [(), ()]))
+    return LazyComposedTransform(*layers(features, transforms, hidden, affine, [(), ()], context))
 
 
-def inverse_autoregressive(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+def inverse_autoregressive(
+    features: int, transforms: Count, hidden: Sequence[Count], context: Natural = 0
+) -> LazyComposedTransform:
     """The inverse of affine autoregressive layers: sampled in one pass a layer, its density takes D passes.
 
     Kingma et al. 2016 (IAF).
     """
     affine = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
-    return LazyComposedTransform(*[LazyInverse(one) for one in layers(features, transforms, hidden, affine, [(), ()])])
+    return LazyComposedTransform(
+        *[LazyInverse(one) for one in layers(features, transforms, hidden, affine, [(), ()], context)]
+    )
 
 
 def spline_autoregressive(
-    features: int, transforms: Count, hidden: Sequence[Count], bins: Annotated[int, Domain(2)], bound: Positive
+    features: int,
+    transforms: Count,
+    hidden: Sequence[Count],
+    bins: Annotated[int, Domain(2)],
+    bound: Positive,
+    context: Natural = 0,
 ) -> LazyComposedTransform:
     """z_i a monotone rational-quadratic spline of x_i on [−bound, bound], given x_1 … x_{i−1}. Durkan et al. 2019 (NSF-AR)."""
     spline, shapes = partial(MonotonicRQSTransform, bound=bound), [(bins,), (bins,), (bins - 1,)]
-    return LazyComposedTransform(*layers(features, transforms, hidden, spline, shapes))
+    return LazyComposedTransform(*layers(features, transforms, hidden, spline, shapes, context))

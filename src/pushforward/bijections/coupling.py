@@ -106,9 +106,11 @@ def _couplings(features: int, transforms: int, layer: Callable[[Tensor], Couplin
     return LazyComposedTransform(*layers)
 
 
-def additive_couplings(features: int, transforms: Count, hidden: Sequence[Count]) -> LazyComposedTransform:
+def additive_couplings(
+    features: int, transforms: Count, hidden: Sequence[Count], context: Natural = 0
+) -> LazyComposedTransform:
     """y_b = x_b + t(x_a), `transforms` times, then a scale for each dimension. Dinh, Krueger & Bengio 2015 (NICE)."""
-    layer = partial(Coupling, univariate=AdditiveTransform, shapes=[()], hidden=hidden)
+    layer = partial(Coupling, univariate=AdditiveTransform, shapes=[()], hidden=hidden, context=context)
     couplings = _couplings(features, transforms, layer)
     scale = ElementWiseTransform(features, univariate=ScaleTransform, shapes=[()])
     for parameter in scale.parameters():

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward import seeds
+
 Slope = Callable[[Tensor, float], Tensor]
 
 
@@ -112,4 +114,4 @@ def density_along(
 
 def signs(x: Float[Tensor, " n *shape"], generator: torch.Generator) -> Float[Tensor, " n *shape"]:
     """Independent signs of x's shape, for Hutchinson's estimate."""
-    return 2 * torch.randint(0, 2, tuple(x.shape), generator=generator, device=generator.device).to(x) - 1
+    return seeds.signs(tuple(x.shape), generator).to(x)

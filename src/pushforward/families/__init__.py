@@ -7,6 +7,7 @@ from pushforward.families.autoencoder import (
     PlainAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
+    WassersteinAutoencoder,
 )
 from pushforward.families.autoregressive import Autoregressive
 from pushforward.families.capabilities import (
@@ -68,4 +69,5 @@ __all__ = [
     "SparseAutoencoder",
     "Tuning",
     "VariationalAutoencoder",
+    "WassersteinAutoencoder",
 ]

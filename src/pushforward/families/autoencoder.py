@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Bottleneck, Code, Posterior, TopK
+from pushforward.bottlenecks import Bottleneck, Code, LifetimeSparsity, Posterior, TopK
 from pushforward.conditioning import Condition, condition_of
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
@@ -29,11 +29,15 @@ from pushforward.families.capabilities import (
 from pushforward.families.encoder_decoder import EncoderDecoder
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network
+from pushforward.networks.spectral import iterate, normalize
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
+from pushforward.seeds import signs
 from pushforward.spec import Batch, DataSpec
 
+GIVEN = frozenset({"likelihood", "encoder", "decoder", "probes of codes", "probes of images"})
+"""What any autoencoder gives its terms."""
 DECODED, DECODED_ON_CPU = 65536, 1024
 """Codes that a decoder is shown at once when a bound takes many samples; on a CPU, what its cache holds."""
 
@@ -44,7 +48,8 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     network: gives encoder and decoder. bottleneck: waits for in_shape and code_dim; likelihood waits for spec.
     code: `vector`, of code_dim units, or `map`, with code_dim channels where the network has maps. objective: name -> Term.
     Pixels stay (n, *spec.shape); codes that are shown are flat, (n, d). condition: waits for spec; what encoder and decoder
-    are told. Whatever takes no labels y is computed as of images whose label is withheld.
+    are told. Whatever takes no labels y is computed as of images whose label is withheld. spectral: the decoder's weights are
+    divided by their largest singular values.
     """
 
     players = (Player("model", ("coder.encoder", "coder.bottleneck", "coder.decoder", "likelihood", "condition")),)
@@ -63,6 +68,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         optimizers: Mapping[str, Tuning],
         condition: Callable[..., Condition] | None = None,
         code: str = "vector",
+        spectral: bool = False,
     ) -> None:
         super().__init__(spec, optimizers)
         self.corruption = None
@@ -70,13 +76,30 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         self.likelihood = likelihood(spec=spec)
         outputs = self.likelihood.n_parameters
         self.coder = EncoderDecoder(network, spec.shape, bottleneck, code_dim, code, outputs, self.condition.size)
+        self.spectral = spectral
+        if spectral:
+            normalize(self.coder.decoder)
         self.prior = StandardNormal(self.coder.dim) if self.has_prior else None
-        given = {"likelihood", "prior"} if self.has_prior else {"likelihood"}
-        self.objective = Objective(objective, self.coder.bottleneck.gives | given)
+        own = {"prior", "draws of the prior"} if self.has_prior else set[str]()
+        self.objective = Objective(objective, self.coder.bottleneck.gives | GIVEN | own)
+        self.needs = frozenset[str]().union(*(term.needs for term in self.objective.terms.values()))
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         noise = self.coder.bottleneck.noise(n, generator)
-        return ({} if noise is None else {"code": noise}) | self.condition.draw(n, generator)
+        codes = {} if noise is None else {"code": noise}
+        return codes | self.condition.draw(n, generator) | self.draw_for_terms(n, generator)
+
+    def draw_for_terms(self, n: int, generator: torch.Generator) -> Noise:
+        """The randomness that terms need."""
+        drawn: Noise = {}
+        if "draws of the prior" in self.needs:
+            assert self.prior is not None
+            drawn["prior"] = self.prior.sample(n, generator).detach()
+            drawn["directions"] = torch.randn(n, self.coder.dim, generator=generator, device=generator.device)
+        for name, shape in (("codes", (self.coder.dim,)), ("images", self.spec.shape)):
+            if f"probes of {name}" in self.needs:
+                drawn[name] = signs((n, *shape), generator)
+        return drawn
 
     def corrupted(self, x: Tensor, noise: Noise) -> Tensor:
         """What the encoder sees while training."""
@@ -86,18 +109,28 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         """The code of a training step, under the condition c."""
         return self.coder(self.corrupted(x, noise), noise.get("code"), c)
 
-    def decoded(self, x: Tensor, code: Code, c: Tensor | None) -> AutoencoderPass:
-        z = self.coder.flat(code.z)
-        return AutoencoderPass(x, code, z, self.coder.decode(code.z, c), self.likelihood, self.prior, self.spec)
+    def decoded(self, x: Tensor, code: Code, c: Tensor | None, noise: Noise) -> AutoencoderPass:
+        return AutoencoderPass(
+            x, code, self.coder.flat(code.z), self.coder.decode(code.z, c), self.likelihood, self.prior, self.spec,
+            encode=lambda x: self.coder.encode(x, c), decode=lambda z: self.coder.decode_flat(z, c), decoder=self.coder.decoder,
+            prior_codes=noise.get("prior"), directions=noise.get("directions"),
+            code_probe=noise.get("codes"), image_probe=noise.get("images"),
+        )  # fmt: skip
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         c = self.condition.told(batch.y, len(batch.x), noise)
         code = self.coded(batch.x, noise, c)
-        total, terms, _ = self.objective(self.decoded(batch.x, code, c), self.epochs)
-        return Loss(total, terms, code.stats)
+        total, terms, _ = self.objective(self.decoded(batch.x, code, c, noise), self.epochs)
+        return Loss(total, terms, self.stats(code, total))
+
+    def stats(self, code: Code, total: Tensor) -> dict[str, Tensor]:
+        """What `absorb` takes in: the code's stats; with a spectral norm at least that there was a step."""
+        return {**code.stats, "total": total.detach()} if self.spectral else code.stats
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         self.coder.bottleneck.absorb(stats)
+        if self.spectral:
+            iterate(self.coder.decoder)
 
     def describe(self) -> dict[str, str]:
         return {"model": self.objective.describe(), "likelihood": self.likelihood.describe(), "kind": self.kind()}
@@ -146,6 +179,33 @@ class PlainAutoencoder(Autoencoder):
         return f"{self.coder.bottleneck.describe()}; no prior"
 
 
+class WassersteinAutoencoder(Autoencoder, ClassConditional):
+    """A deterministic code whose distribution over the data is held to a prior, from which samples are decoded. Final.
+
+    Tolstikhin, Bousquet, Gelly & Schölkopf 2018. prior: waits for code_dim and spec; None: N(0, I).
+    """
+
+    criterion = ("reconstruction",)
+    has_prior = True
+    prior: Prior
+    players = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
+
+    def __init__(self, *args: Any, prior: Callable[..., Prior] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if prior is not None:
+            self.prior = prior(code_dim=self.coder.dim, spec=self.spec)
+        if not set(self.criterion) <= set(self.objective.terms):
+            self.criterion = None  # type: ignore[assignment, misc]
+
+    def sample(self, n: int, generator: torch.Generator, y: Tensor | None = None) -> Tensor:
+        """The likelihood's mean at n draws from the prior, (n, *shape); of a conditional model under labels y or drawn ones."""
+        y = self.condition.choose(y, n, generator)
+        return self.decode(self.prior.sample(n, generator), y)
+
+    def kind(self) -> str:
+        return f"{self.coder.bottleneck.describe()}, prior {self.prior.describe()}"
+
+
 class SparseAutoencoder(Autoencoder, Sparse):
     """Many units, few active at a time: by a target mean activation, an L1 penalty, or the k largest. Ng 2011. Final.
 
@@ -154,7 +214,7 @@ class SparseAutoencoder(Autoencoder, Sparse):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if len(self.objective.terms) == 1 and not isinstance(self.coder.bottleneck, TopK):
+        if len(self.objective.terms) == 1 and not isinstance(self.coder.bottleneck, TopK | LifetimeSparsity):
             raise PushforwardError(
                 "model: nothing makes this code sparse; add objective.sparsity, or use bottleneck TopK, or model=ae"
             )
@@ -252,7 +312,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
             return super().draw(player, n, generator)
         noise = self.coder.bottleneck.noise(n * self.samples, generator)
         codes = {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
-        return codes | self.condition.draw(n, generator)
+        return codes | self.condition.draw(n, generator) | self.draw_for_terms(n, generator)
 
     def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
         if self.samples > 1 and "code" in noise:
@@ -268,16 +328,16 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         code = self.coded(batch.x, noise, c)
         if gradient == "score" and "code" in noise:
             code = code.detached()
-        passed = self.decoded(batch.x, code, c)
+        passed = self.decoded(batch.x, code, c, noise)
         total, terms, weighted = self.objective(passed, epochs)
         if gradient == "reparameterized":
-            return Loss(total, terms, code.stats)
+            return Loss(total, terms, self.stats(code, total))
         cost = weighted["reconstruction"].detach()
         centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
         assert code.posterior is not None
         score = (centred * code.posterior.log_prob(passed.z)).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
-        return Loss(total + (score - score.detach()), terms, {**code.stats, "cost": cost.mean()})
+        return Loss(total + (score - score.detach()), terms, {**self.stats(code, total), "cost": cost.mean()})
 
     def encoding_parameters(self) -> list[nn.Parameter]:
         """What the posterior is computed with."""

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from pushforward.bottlenecks import Bottleneck
 from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import BatchNorm
@@ -92,7 +93,7 @@ class Family(pl.LightningModule, Trainable):
     def coupled(self) -> list[str]:
         """What takes a batch as a whole, by class: it is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
-        summands = [m for m in self.modules() if isinstance(m, Term | Weight) and m.couples_batch]
+        summands = [m for m in self.modules() if isinstance(m, Term | Weight | Bottleneck) and m.couples_batch]
         return sorted({type(module).__name__ for module in (*norms, *summands)})
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------

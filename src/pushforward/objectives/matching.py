@@ -62,7 +62,7 @@ class SlicedWasserstein(Term[AutoencoderPass]):
 
 
 class DisentangledCovariance(Term[AutoencoderPass]):
-    """off·Σ_{i≠j} C²ᵢⱼ + diagonal·Σᵢ (Cᵢᵢ − 1)², (): Kumar, Sattigeri & Balakrishnan 2018, eq. 6–7 (DIP-VAE).
+    """off_diagonal·Σ_{i≠j} C²ᵢⱼ + diagonal·Σᵢ (Cᵢᵢ − 1)², (): Kumar, Sattigeri & Balakrishnan 2018, eq. 6–7 (DIP-VAE).
 
     kind i: C = Cov[μ(x)] over the batch. kind ii: C = Cov[μ(x)] + E[diag σ²(x)], that of the codes.
     """
@@ -72,17 +72,21 @@ class DisentangledCovariance(Term[AutoencoderPass]):
     couples_batch = True
     needs = frozenset({"posterior"})
     remedy = "Use bottleneck=gaussian (model=dip_vae_1)."
-    off: Tensor
+    off_diagonal: Tensor
     diagonal: Tensor
 
     def __init__(
-        self, kind: Literal["i", "ii"], off: NonNegative, diagonal: NonNegative, weight: NonNegative | Weight = 1.0
+        self,
+        kind: Literal["i", "ii"],
+        off_diagonal: NonNegative,
+        diagonal: NonNegative,
+        weight: NonNegative | Weight = 1.0,
     ) -> None:
         super().__init__(weight)
         if kind not in ("i", "ii"):
             raise PushforwardError(f"objective: kind={kind} is not known; choose from i, ii")
         self.kind = kind
-        number(self, "off", off)
+        number(self, "off_diagonal", off_diagonal)
         number(self, "diagonal", diagonal)
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
@@ -95,4 +99,4 @@ class DisentangledCovariance(Term[AutoencoderPass]):
             covariance = covariance + torch.diag(gather_batch((2 * posterior.log_std).exp()).mean(0))
         diagonal = covariance.diagonal()
         between = covariance.square().sum() - diagonal.square().sum()
-        return self.off * between + self.diagonal * (diagonal - 1).square().sum()
+        return self.off_diagonal * between + self.diagonal * (diagonal - 1).square().sum()

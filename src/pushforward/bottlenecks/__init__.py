@@ -1,0 +1,25 @@
+"""Bottlenecks: from an encoder's features to a code."""
+
+from pushforward.bottlenecks.bottleneck import ACTIVATIONS, Bottleneck, Deterministic, Gaussian, affine
+from pushforward.bottlenecks.code import Code, Codes, Posterior, Shape, flat, shaped
+from pushforward.bottlenecks.quantized import FiniteScalarQuantizer, VectorQuantizer
+from pushforward.bottlenecks.sparse import Dropout, LifetimeSparsity, TopK
+
+__all__ = [
+    "ACTIVATIONS",
+    "Bottleneck",
+    "Code",
+    "Codes",
+    "Deterministic",
+    "Dropout",
+    "FiniteScalarQuantizer",
+    "Gaussian",
+    "LifetimeSparsity",
+    "Posterior",
+    "Shape",
+    "TopK",
+    "VectorQuantizer",
+    "affine",
+    "flat",
+    "shaped",
+]

@@ -1,0 +1,80 @@
+"""Bottlenecks of which few units are active: the largest of an image, the largest of a batch, a random part."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pushforward.bottlenecks.bottleneck import Bottleneck, affine
+from pushforward.bottlenecks.code import Code, Shape
+from pushforward.domains import Count, Decay, PositiveShare
+from pushforward.errors import PushforwardError
+
+
+class TopK(Bottleneck):
+    """The k largest units of a linear code; the others are zero. Makhzani & Frey 2014."""
+
+    def __init__(self, in_shape: Shape, code_dim: Count, k: Count) -> None:
+        super().__init__()
+        if not 0 < k <= code_dim:
+            raise PushforwardError(f"bottleneck.k={k}: it must lie between 1 and the code's {code_dim} dimensions")
+        if len(in_shape) > 1:
+            raise PushforwardError("bottleneck: TopK makes vectors; use model.code=vector")
+        self.shapes, self.k = ((code_dim,),), k
+        self.linear = affine(in_shape, code_dim)
+
+    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+        value = self.linear(features)
+        chosen = value.topk(self.k, dim=-1)
+        return Code(torch.zeros_like(value).scatter(-1, chosen.indices, chosen.values))
+
+    def describe(self) -> str:
+        return f"sparse code: the {self.k} largest of {self.dim} units"
+
+
+class LifetimeSparsity(Bottleneck):
+    """Rectified units, each zero on a batch but for the `share` of its images that activate it most. Makhzani & Frey 2015.
+
+    In evaluation all are as they are. Ties keep what is equal to the last one kept.
+    """
+
+    couples_batch = True
+
+    def __init__(self, in_shape: Shape, code_dim: Count, share: PositiveShare) -> None:
+        super().__init__()
+        self.shapes, self.share = ((code_dim, *in_shape[1:]),), share
+        self.linear = affine(in_shape, code_dim)
+
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Nothing random: that there is any says that it is a step of training."""
+        return torch.zeros(n, 1, device=generator.device)
+
+    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+        value = self.linear(features).relu()
+        if noise is None:
+            return Code(value)
+        kept = max(1, math.ceil(self.share * len(value)))
+        least = value.topk(kept, dim=0).values[-1]
+        return Code(value * (value >= least))
+
+    def describe(self) -> str:
+        return f"sparse code: the {self.share:.0%} of a batch's images that activate each of {self.dim} units most"
+
+
+class Dropout(Bottleneck):
+    """z = m·(W h + b)/(1 − rate) with m a Bernoulli of each unit; W h + b in evaluation. Srivastava et al. 2014."""
+
+    def __init__(self, in_shape: Shape, code_dim: Count, rate: Decay) -> None:
+        super().__init__()
+        self.shapes, self.rate = ((code_dim, *in_shape[1:]),), rate
+        self.linear = affine(in_shape, code_dim)
+
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(n, *self.shapes[0], generator=generator, device=generator.device)
+
+    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+        value = self.linear(features)
+        return Code(value if noise is None else value * (noise >= self.rate) / (1 - self.rate))
+
+    def describe(self) -> str:
+        return f"code of {self.size()}, {self.rate:.0%} of them dropped in training"
