@@ -108,7 +108,7 @@ class FiniteScalarQuantizer(Bottleneck):
         return Code(bounded + (self.rounded(bounded) - bounded).detach())
 
     def bounded(self, value: Tensor) -> Tensor:
-        """tanh, shifted where the number of levels is even, so that as many values lie on both sides. Listing 1 of the paper."""
+        """tanh, shifted where the number of levels is even, so that as many values lie on both sides. Listing 1."""
         half = self.like((self.levels - 1) * (1 - 1e-3) / 2, value)
         offset = self.like((self.levels % 2 == 0).to(value) / 2, value)
         shift = torch.tan(offset / half)
