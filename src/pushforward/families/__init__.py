@@ -1,6 +1,7 @@
 """The families of generative models; each final class is a LightningModule."""
 
 from pushforward.engine import Loss, Player, Progress, Tuning
+from pushforward.families.adversarial_autoencoder import AdversarialAutoencoder, FactorVAE
 from pushforward.families.autoencoder import (
     Autoencoder,
     DenoisingAutoencoder,
@@ -38,6 +39,7 @@ from pushforward.families.gan import GAN
 __all__ = [
     "GAN",
     "VERBS",
+    "AdversarialAutoencoder",
     "Autoencoder",
     "Autoregressive",
     "ClassConditional",
@@ -48,6 +50,7 @@ __all__ = [
     "Diffusion",
     "Encodes",
     "EstimatesGradient",
+    "FactorVAE",
     "Family",
     "Flow",
     "HasCodes",

@@ -52,7 +52,9 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     divided by their largest singular values.
     """
 
-    players = (Player("model", ("coder.encoder", "coder.bottleneck", "coder.decoder", "likelihood", "condition")),)
+    players: tuple[Player, ...] = (
+        Player("model", ("coder.encoder", "coder.bottleneck", "coder.decoder", "likelihood", "condition")),
+    )
     has_prior: ClassVar[bool] = False
     corruption: Corruption | None
     prior: Prior | None
@@ -188,7 +190,7 @@ class WassersteinAutoencoder(Autoencoder, ClassConditional):
     criterion = ("reconstruction",)
     has_prior = True
     prior: Prior
-    players = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
+    players: tuple[Player, ...] = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
 
     def __init__(self, *args: Any, prior: Callable[..., Prior] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -268,7 +270,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
     criterion = ("reconstruction", "kl")
     has_prior = True
     prior: Prior
-    players = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
+    players: tuple[Player, ...] = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
 
     def __init__(
         self,

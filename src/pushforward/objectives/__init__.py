@@ -1,6 +1,7 @@
 """The terms of a loss, their weights, and the objective that adds them."""
 
 from pushforward.objectives.adversarial import (
+    DensityRatio,
     HingeCritic,
     LeastSquaresCritic,
     LeastSquaresGenerator,
@@ -61,6 +62,7 @@ __all__ = [
     "DecoderNorm",
     "DecoderSlope",
     "DensityPass",
+    "DensityRatio",
     "DiffusionBound",
     "DisentangledCovariance",
     "FieldError",

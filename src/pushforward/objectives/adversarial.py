@@ -118,6 +118,17 @@ class WassersteinCritic(Term[CriticPass]):
         return passed.fake_scores - passed.real_scores
 
 
+class DensityRatio(Term[GANPass]):
+    """log q(z)/q̄(z) ≈ −D(z), nats, (n,), of a critic whose logit D says that z is of q̄. Kim & Mnih 2018, eq. 3 (FactorVAE)."""
+
+    symbol = "log q(z)/q̄(z)"
+    needs = GENERATOR
+    remedy = NonSaturatingGenerator.remedy
+
+    def forward(self, passed: GANPass) -> Tensor:
+        return -passed.fake_scores
+
+
 class WassersteinGenerator(Term[GANPass]):
     """−D(G(z)), in units of the score, (n,). Arjovsky et al. 2017; the generator's side of the hinge loss too."""
 
