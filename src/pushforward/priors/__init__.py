@@ -9,6 +9,7 @@ from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
 from pushforward.priors.prior import Prior
+from pushforward.priors.trained import FlowPrior, GaussianMixturePrior
 from pushforward.priors.vamp import VampPrior
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "FittedGaussian",
     "FittedMixture",
     "FittedNeighbours",
+    "FlowPrior",
+    "GaussianMixturePrior",
     "InformativePrior",
     "Mixture",
     "Prior",
