@@ -50,9 +50,9 @@ def test_the_decoders_slope_and_norm() -> None:
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     probe = signs((4, 5), generator("cpu", 0, "p")).double()
     seen = SimpleNamespace(
-        z=z, decode=lambda z: torch.stack((z @ W, 0 * z @ W), 1), decoder=nn.Linear(2, 2), image_probe=probe
+        x=z, z=z, decode=lambda z: torch.stack((z @ W, 0 * z @ W), 1), decoder=nn.Linear(2, 2), image_probe=probe
     )
     torch.testing.assert_close(DecoderSlope(1.0)(seen), 0.5 * (probe @ W.T).square().sum(1))
     weights = torch.cat([p.flatten() for p in seen.decoder.parameters()])
-    torch.testing.assert_close(DecoderNorm(1.0)(seen), 0.5 * weights.square().sum())
+    torch.testing.assert_close(DecoderNorm(1.0)(seen), 0.5 * weights.square().sum().expand(4))
     torch.testing.assert_close(CodeNorm(1.0)(seen), 0.5 * z.square().sum(1))

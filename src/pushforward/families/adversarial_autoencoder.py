@@ -126,6 +126,7 @@ class FactorVAE(CriticizedAutoencoder, VariationalAutoencoder):
     the batch, each process its own part.
     """
 
+    couples_batch = True
     players = (
         Player("model", VariationalAutoencoder.players[0].modules),
         Player("critic", ("critic",), sees_data=False),

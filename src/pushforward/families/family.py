@@ -47,6 +47,8 @@ class Family(pl.LightningModule, Trainable):
 
     criterion: ClassVar[tuple[str, ...] | None] = None
     """Validation terms whose sum chooses the best weights; None: the weighted total; (): nothing does."""
+    couples_batch: bool = False
+    """Whether a player's loss takes a batch as a whole beside what its terms and layers do."""
     hosted: bool = False
     """Logging and validation are done by pushforward's callbacks, not by stock Lightning."""
 
@@ -94,7 +96,8 @@ class Family(pl.LightningModule, Trainable):
         """What takes a batch as a whole, by class: it is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
         summands = [m for m in self.modules() if isinstance(m, Term | Weight | Bottleneck) and m.couples_batch]
-        return sorted({type(module).__name__ for module in (*norms, *summands)})
+        own = [self] if self.couples_batch else []
+        return sorted({type(module).__name__ for module in (*norms, *summands, *own)})
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
         self.centre = Centre(spec)
         self.condition = condition_of(condition, spec)
         self.pack, self.clip, self.spectral = pack, clip, spectral
+        self.couples_batch = pack > 1
         self.augment = None if augment is None else augment(spec=spec)
         parts = self.prior.parts if isinstance(self.prior, InformativePrior) else ()
         decoder = decoder_of(network, code_dim + sum(parts), spec.shape, condition=self.condition.size)

@@ -21,7 +21,7 @@ class CodeNorm(Term[AutoencoderPass]):
 
 
 class DecoderNorm(Term[AutoencoderPass]):
-    """½‖θ‖² over the decoder's weights, (). Ghosh et al. 2020, eq. 9 (RAE-L2)."""
+    """½‖θ‖² over the decoder's weights, the same for each image, (n,). Ghosh et al. 2020, eq. 9 (RAE-L2)."""
 
     symbol = "½‖θ_D‖²"
     unit = "weight²"
@@ -30,7 +30,7 @@ class DecoderNorm(Term[AutoencoderPass]):
     def forward(self, passed: AutoencoderPass) -> Tensor:
         assert passed.decoder is not None
         squares = [p.square().sum() for p in passed.decoder.parameters()]
-        return 0.5 * torch.stack(squares).sum()
+        return 0.5 * torch.stack(squares).sum().expand(len(passed.x))
 
 
 class DecoderSlope(Term[AutoencoderPass]):
