@@ -37,7 +37,7 @@ from pushforward.run_identity import run_id as run_id
 from pushforward.run_identity import uses
 from pushforward.runs import Run, changed, outputs
 
-RESULTS = 2
+RESULTS = 3
 """Raised by a change marked [results]: runs from before it have another identity."""
 
 Trials = Annotated[int, Domain(1, 1_000_000)]
