@@ -52,7 +52,10 @@ def test_what_may_follow(line: str) -> None:
 def test_an_own_folder_s_options_complete_too(tmp_path: Path) -> None:
     (tmp_path / "own" / "model").mkdir(parents=True)
     (tmp_path / "own" / "model" / "mine.yaml").write_text("# mine: A model of my own. More.\n_target_: mine.Model\n")
-    assert completed(f"pushforward train --config-dir {tmp_path / 'own'} model=mi") == ["model=mine"]
+    assert completed(f"pushforward train --config-dir {tmp_path / 'own'} model=min") == [
+        "model=mine",
+        "model=minimax_gan",
+    ]
 
 
 def test_bash_completes_after_an_equals_sign(tmp_path: Path) -> None:
@@ -60,7 +63,7 @@ def test_bash_completes_after_an_equals_sign(tmp_path: Path) -> None:
     (tmp_path / "pushforward").write_text(f'#!/bin/sh\nexec {sys.executable} -m pushforward "$@"\n')
     (tmp_path / "pushforward").chmod(0o755)
     script = f"""PATH={tmp_path}:$PATH; eval "$(pushforward completion bash)"
-    COMP_LINE="pushforward train model=spl"; COMP_POINT=${{#COMP_LINE}}; _pushforward; echo "${{COMPREPLY[@]}}"
+    COMP_LINE="pushforward train model=spline_f"; COMP_POINT=${{#COMP_LINE}}; _pushforward; echo "${{COMPREPLY[@]}}"
     COMP_LINE="pushforward tr"; COMP_POINT=${{#COMP_LINE}}; _pushforward; echo "${{COMPREPLY[@]}}" """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("spline_flow\ntrain\n", "")

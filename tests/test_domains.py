@@ -80,6 +80,8 @@ def test_every_number_in_conf_is_of_a_parameter_with_a_domain_and_in_it() -> Non
     for file in CONF.rglob("*.yaml"):
         for path, node in nodes(yaml.safe_load(file.read_text()) or {}, ""):
             known = signature_of(locate(node["_target_"])).known
+            if file.parent.name == "model":  # where a recipe stands in tables: the root's row_order
+                node.pop("order", None)
             for key, value in node.items():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     assert fits(value, known[key]), f"{file.name}: {path}.{key}={value}"

@@ -87,7 +87,7 @@ def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> 
 def test_pairs_found() -> None:
     """Seven autoencoders with four networks, two GANs with four, two diffusions with two, two flows with none."""
     recipes = {recipe for recipe, _ in PAIRS}
-    assert recipes == set(config.options("model")) and len(recipes) >= 13
+    assert recipes == set(RECIPES) and len(recipes) >= 16
     assert len(PAIRS) >= 7 * 4 + 2 * 4 + 2 * 2 + 2
 
 

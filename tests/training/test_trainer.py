@@ -22,10 +22,15 @@ RECIPES = config.options("model")
 SIZED = {
     "unet": ("network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
     "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
+    "resnet": ("network.width=4", "network.norm=none"), "pixelcnn": ("network.width=4", "network.blocks=1"),
 }  # fmt: skip
 N, PARTS = 12, 3
-COUPLED = {"beta_tc_vae": "TotalCorrelation", "sparse_ae": "ActivationKL", "vq_vae": "Perplexity"}
-"""Recipes with a term that is no mean over images."""
+COUPLED = {
+    "beta_tc_vae": "TotalCorrelation", "sparse_ae": "ActivationKL", "vq_vae": "Perplexity", "wae_mmd": "MMD", "info_vae": "MMD",
+    "swae": "SlicedWasserstein", "dip_vae_1": "DisentangledCovariance", "dip_vae_2": "DisentangledCovariance",
+    "annealed_vae": "Capacity", "wta_ae": "LifetimeSparsity", "factor_vae": "FactorVAE", "pacgan": "GAN",
+}  # fmt: skip
+"""Recipes with a term, a weight or a layer that takes a batch as a whole."""
 
 
 def composed(model: str, *more: str) -> dict[str, Any]:

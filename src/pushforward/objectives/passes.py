@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pushforward.bottlenecks import Code
 from pushforward.distributions import Likelihood
+from pushforward.domains import Count
 from pushforward.priors import Prior
 from pushforward.spec import DataSpec
 
@@ -69,7 +70,7 @@ class Guesses:
     labels: Tensor | None
     code_logits: Tensor | None
     codes: Tensor | None
-    parts: tuple[int, ...]
+    parts: tuple[Count, ...]
 
 
 @dataclass
