@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def environment(folder: Path) -> Path | None:
-    """The interpreter that has pythae, installed where it is not; None, said in a line, where it cannot be had."""
+    """The interpreter that has pythae, installed where it is not; None, with a line, where it is not available."""
     python = folder / "bin" / "python"
     done = folder / "installed"
     if not done.is_file():

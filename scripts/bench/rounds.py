@@ -153,7 +153,7 @@ def images_of(case: Case, folder: Path) -> Path:
         return path
     done = subprocess.run([*PROGRAM, "images", str(path), *case.command], capture_output=True, text=True)
     if done.returncode:
-        raise PushforwardError(f"{case.name}: its data cannot be had: {done.stderr.strip().splitlines()[-1]}")
+        raise PushforwardError(f"{case.name}: its data are not available: {done.stderr.strip().splitlines()[-1]}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Which code a config may name, decided once for everything that is built from a `_target_`. Imports no torch.
+"""The code that a config may name, decided once for everything that is built from a `_target_`. Imports no torch.
 
 A `_target_` names a class or a function of `FAMILIES`, or of a module that the user allows: on the command line by
 `--config-dir` and `--allow-modules`, from Python by `allow_modules=`, anywhere by `PUSHFORWARD_ALLOW_MODULES`.

@@ -43,7 +43,7 @@ ASIDE = ".aside-"
 
 @contextmanager
 def whole(path: Path, durable: bool = True, parents: bool = True) -> Iterator[Path]:
-    """Yield a path beside `path` (same suffix) to write to: it becomes `path` at the end, or goes on an exception.
+    """Yield a path beside `path` (same suffix) to write to: it becomes `path` at the end, or is removed on an exception.
 
     durable: it survives a power cut, too; otherwise only the end of its process, and costs a tenth.
     parents: make its folder; otherwise a folder that was deleted meanwhile is an error.

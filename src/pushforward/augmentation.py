@@ -52,7 +52,7 @@ class Augmentation(nn.Module):
         return (u * (2 * most + 1)).floor().long().clamp(max=2 * most) - most
 
     def inside(self, u: Tensor, side: int) -> Tensor:
-        """Which pixels of a side the hole takes in, (n, side)."""
+        """The pixels of a side within the hole, (n, side)."""
         size = int(self.hole * side + 0.5)
         start = (u * (side + 1 - size % 2)).floor() - size // 2
         at = torch.arange(side, device=u.device)

@@ -143,7 +143,7 @@ class Config:
     tags: list[str] = field(default_factory=list)
     retry: str | None = None
     row_order: Annotated[Any, NonNegative | None] = None
-    """Where the recipe stands in tables: its own `order`."""
+    """The recipe's place in tables: its own `order`."""
     study: Study | None = None
 
 

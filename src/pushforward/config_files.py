@@ -52,7 +52,7 @@ def check_file(path: Path) -> None:
 
 
 class Wrong(Exception):
-    """What is wrong with a config file, and in which line."""
+    """The errors in a config file, with their lines."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)

@@ -77,9 +77,9 @@ def freeze_to(frozen: dict[str, Any], path: Path) -> Path:
 
 
 class Outlook(NamedTuple):
-    """What a command does about a run that may be there."""
+    """The action that a command takes on a run that may exist already."""
 
-    kind: Literal["to run", "goes on", "done", "refused", "elsewhere"]
+    kind: Literal["to run", "resumes", "done", "refused", "elsewhere"]
     note: str = ""
     anew: bool = False
     """Whether what is there is set aside first."""
@@ -104,9 +104,9 @@ def outlook(run: Run, retry: str | None) -> Outlook:
         case "failed" | "diverged" if state == "diverged" or (seen and retry != "failed"):
             return Outlook("refused", f"{state}: {str(status.get('error'))[:60]}; again with retry=failed")
         case "unreadable":
-            return Outlook("goes on", "its status is damaged")
+            return Outlook("resumes", "its status is damaged")
     if seen and whole:
-        return Outlook("goes on", f"from {seen:,} of {whole:,} images ({seen / whole:.0%})")
+        return Outlook("resumes", f"from {seen:,} of {whole:,} images ({seen / whole:.0%})")
     return Outlook("to run", "failed before" if state == "failed" else "stopped at its start")
 
 

@@ -86,7 +86,7 @@ class Steady:
 
 @contextmanager
 def steady() -> Iterator[None]:
-    """Training goes on where its output does not: `train | head`, a terminal that was closed, a full disk."""
+    """Training continues where its output does not: `train | head`, a terminal that was closed, a full disk."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Steady(sys.stdout), Steady(sys.stderr)  # type: ignore[assignment]
     try:

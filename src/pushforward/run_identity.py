@@ -1,4 +1,4 @@
-"""What makes two runs one: the identity of a config, and the name that it gives to a run's directory. Imports no torch."""
+"""The identity of a config, by which two runs are one, and the name that it gives to a run's directory. Imports no torch."""
 
 import base64
 import glob

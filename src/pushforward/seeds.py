@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, stream, position): nothing but these need be kept for a run to go on exactly."""
+"""Randomness as a function of (seed, stream, position): nothing but these need be kept for a run to resume exactly."""
 
 from hashlib import blake2b
 

@@ -1,4 +1,4 @@
-"""What a model needs to know of the data in order to be built, and what a training step is given."""
+"""The specification of the data that a model is built for, and the batches of a training step."""
 
 import math
 from collections.abc import Callable, Mapping

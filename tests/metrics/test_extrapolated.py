@@ -34,5 +34,5 @@ def test_too_few_samples_are_refused() -> None:
 def test_the_same_generator_gives_the_same_number() -> None:
     x, y = normal(400, 5, 0), normal(400, 5, 1)
     first, again = (frechet_infinity(x, y, torch.Generator().manual_seed(3)) for _ in range(2))
-    # a matrix product's last bits hang on where its operands lie in memory
+    # a matrix product's last bits depend on where its operands lie in memory
     assert first == pytest.approx(again, rel=1e-9) and first.standard_error > 0

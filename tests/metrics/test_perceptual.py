@@ -1,4 +1,4 @@
-"""LPIPS against torchmetrics' own, both on one random AlexNet: the published weights cannot be had where tests run."""
+"""LPIPS against torchmetrics' own, both on one random AlexNet: the published weights are not available where tests run."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_weights_come_from_a_file_as_torchvision_writes_it(features, tmp_path):
 
 
 def test_weights_that_cannot_be_had(features, tmp_path, monkeypatch):
-    with pytest.raises(PushforwardError, match=r"none\.pth cannot be had .*weights_path=FILE") as error:
+    with pytest.raises(PushforwardError, match=r"none\.pth is not available .*weights_path=FILE") as error:
         load(tmp_path / "none.pth")
     assert "\n" not in str(error.value)
     torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
@@ -65,5 +65,5 @@ def test_weights_that_cannot_be_had(features, tmp_path, monkeypatch):
         raise OSError("no\nnetwork")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
-    with pytest.raises(PushforwardError, match=r"AlexNet's weights cannot be had \(no network\); download https"):
+    with pytest.raises(PushforwardError, match=r"AlexNet's weights is not available \(no network\); download https"):
         load()

@@ -89,7 +89,7 @@ def test_perceptual_distance_takes_weights_from_a_file(tmp_path) -> None:
     card = entry["card"]
     assert card["preprocessing"] == "8×8 enlarged to 64×64, bilinear, grey as RGB, clipped to [0, 1]"
     assert (card["n"], card["features"]) == (40, "AlexNet, ImageNet") and len(card["features_hash"]) == 12
-    with pytest.raises(PushforwardError, match=r"missing\.pth cannot be had"):
+    with pytest.raises(PushforwardError, match=r"missing\.pth is not available"):
         Perceptual(weights_path="missing.pth")(given)
 
 

@@ -1,4 +1,4 @@
-"""What measures are given: subsets within subsets, samples that do not hang on how many are asked for, reasons."""
+"""What measures are given: subsets within subsets, samples that do not depend on how many are asked for, reasons."""
 
 from collections.abc import Callable
 

@@ -88,7 +88,7 @@ def test_several_columns_are_named_together_where_they_differ_alike(make):
     ("metric", "card", "refused"),
     [
         ("bpd", {"standard_error": 0.1}, False),  # a mean over images: more of them make it surer, not other
-        ("fd_lenet", {"standard_error": 0.1}, True),  # a distance between sets has a bias that hangs on n
+        ("fd_lenet", {"standard_error": 0.1}, True),  # a distance between sets has a bias that depends on n
         ("generalisation_gap", {"standard_error": 0.1, "train_n": 360}, False),
         ("fd_lenet", {}, True),
         ("bpd", {}, True),

@@ -78,19 +78,19 @@ def test_how_each_job_stands_and_about_how_long(plan: Plan) -> None:
     stands = {int(row.split("seed=")[1].split()[0]): row for row in rows}
     assert len(stands) == 9 and all("seed=" in row for row in rows)
     expected = {
-        1: ["finished"], 2: ["to go on", "6 min", "from 6,000 of 12,000 images (50%)"],
+        1: ["finished"], 2: ["to resume", "6 min", "from 6,000 of 12,000 images (50%)"],
         3: ["failed before", "out of luck", "retry=failed"], 4: ["diverged: not finite", "retry=failed"],
         5: ["running elsewhere", "process"], 6: ["to run", "11 min"], 7: ["finished", "stale", "retry=stale"],
-        8: ["to go on", "from 9,000", "4 min"], 9: ["to run", "11 min"],
+        8: ["to resume", "from 9,000", "4 min"], 9: ["to run", "11 min"],
     }  # fmt: skip
     for seed, words in expected.items():
         assert all(word in stands[seed] for word in words), (words, stands[seed])
     # 6, 11, 3.5 and 11 min, two at a time in this order: 6 and 3.5 beside 11, then 11 more
     assert last == (
-        "9 jobs: 2 finished, 2 to run, 2 to go on, 2 failed before, 1 running elsewhere; about 20 min, 2 at a time. "
+        "9 jobs: 2 finished, 2 to run, 2 to resume, 2 failed before, 1 running elsewhere; about 20 min, 2 at a time. "
         "Nothing was started (--plan)."
     )
-    assert "to go on" in again[2] and "from 3,000" in again[2] and "diverged, again" in again[3]
+    assert "to resume" in again[2] and "from 3,000" in again[2] and "diverged, again" in again[3]
     assert "stale, again" in anew[0] and "11 min" in anew[0]
 
 

@@ -60,7 +60,7 @@ class VectorQuantizer(Bottleneck):
         return distance.argmin(-1)
 
     def assigned(self, value: Tensor, one_hot: Tensor) -> dict[str, Tensor]:
-        """How many values are assigned to each vector and their sum, means over images: (K,) and (K, d)."""
+        """The number of values assigned to each vector and their sum, means over images: (K,) and (K, d)."""
         rows = value.movedim(1, -1).flatten(0, -2)
         with torch.autocast(value.device.type, enabled=False):
             sums = one_hot.flatten(0, 1).T @ rows / len(value)

@@ -16,7 +16,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {**commands.COMMANDS, "complet
 USAGE = """pushforward: every family of generative models on one bench
 
   pushforward train model=vae data=mnist weighting.beta=4     one run
-  pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones go on
+  pushforward train -m model=ae,vae,gan seed=1..3             a grid; finished runs are skipped, stopped ones resume
   pushforward train -m … --plan                               what it would do: done, to run, about how long
   pushforward evaluate RUN...                                 measures again, from a run directory
   pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv

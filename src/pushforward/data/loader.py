@@ -113,7 +113,7 @@ def ahead(blocks: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
 
 
 class Stream:
-    """Blocks of prepared training batches from block `start` on; iterating goes on where it stopped.
+    """Blocks of prepared training batches from block `start` on; iterating continues where it stopped.
 
     A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` threads, into the same
     blocks, of which each thread has one ahead; they go to a GPU one ahead. Data noise is drawn for a whole block of the

@@ -1,4 +1,4 @@
-"""What carries out a step for anything trainable: the contract, one model's stepper, replicas as a stack. Knows no family."""
+"""Carrying out steps for anything trainable: the contract, one model's stepper, replicas as a stack. Knows no family."""
 
 from pushforward.engine.contract import Loss, Noise, Progress, Trainable
 from pushforward.engine.engine import Engine

@@ -1,4 +1,4 @@
-"""What the engine trains: a module with players, all randomness of a step as tensors, and a loss that is a function of them."""
+"""The contract of engine and families: players, all randomness of a step as tensors, and a loss that is a function of them."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Noise = dict[str, Tensor]
 
 
 class Loss(NamedTuple):
-    """What one player minimises, and what is reported of it.
+    """The loss that one player minimises, and the values that are reported of it.
 
     total: the scalar that is differentiated, or a surrogate with the gradient wanted.
     terms: the unweighted terms, (n,) per image, or () where a term couples the batch; never the surrogate.
@@ -60,7 +60,7 @@ class Trainable(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """What `player` minimises: a deterministic function of parameters, buffers, batch and noise.
+        """The loss that `player` minimises: a deterministic function of parameters, buffers, batch and noise.
 
         Its operations may be recorded and replayed: what Python decides in it, it decides once.
         """

@@ -1,4 +1,4 @@
-"""What training reports of itself: every step's terms, kept on the device until somebody asks."""
+"""The history of training: every step's terms, kept on the device until they are read."""
 
 import math
 from typing import NamedTuple

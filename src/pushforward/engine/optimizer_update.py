@@ -1,4 +1,4 @@
-"""What an optimiser's step does, without what torch does around it at each: a third of a small model's Adam."""
+"""An optimiser's update without torch's overhead around each step, which is a third of a small model's Adam."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -55,7 +55,7 @@ class PlayerStep:
         self.parts = 1
         """Equal parts of a batch whose gradients are added, one after the other: less memory, and the same step."""
         self.graph: Callable[[Batch, Noise], Stepped] | None = None
-        """What takes the step instead: a CUDA graph of it."""
+        """The CUDA graph that takes the step instead."""
         self.records = True
         self.why_not: str | None = None
         self.recording: Recording | None = None

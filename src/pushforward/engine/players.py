@@ -1,4 +1,4 @@
-"""Who is optimised, how often, and by what rule."""
+"""Players: the parts of a model that are optimised, how often, and by which rule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pushforward.domains import Decay, Positive
 from pushforward.schedules import Schedule
 
 TOTAL = "total"
-"""What a player minimises, beside the terms that it is made of: watched like them, for it may be spoilt alone."""
+"""The name of the total that a player minimises, beside its terms: watched like them, for it may be spoilt alone."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Player:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a player is optimised.
+    """The optimisation of a player.
 
     rule: a torch optimiser, waiting for parameters and `lr`.
     schedule: the factor on `lr` as a function of epochs seen; None: constant.

@@ -1,4 +1,4 @@
-"""What must be the same in replicas that are trained as one: all of a family but its tensors' values."""
+"""The structure that replicas trained as one must share: all of a family but its tensors' values."""
 
 import types
 from collections.abc import Mapping

@@ -25,9 +25,9 @@ FUNCTIONS = (
 Gradient = tuple[list[Tensor | None], dict[str, Tensor], dict[str, Tensor]]
 """Gradients of a player's parameters, None where the loss does not reach one; terms; stats."""
 Traced = tuple[Callable[..., list[Any]], list[int]]
-"""What replays a function, and which of its inputs that takes."""
+"""The replay of a function, and the inputs that it takes."""
 Slot = tuple[dict[str, Any], str]
-"""Where a tensor stands: a module's parameters or buffers, and its name there. Buffers may be replaced."""
+"""The place of a tensor: a module's parameters or buffers, and its name there. Buffers may be replaced."""
 
 
 class Recording:
@@ -193,7 +193,7 @@ def compiled(module: fx.GraphModule) -> Callable[..., list[Any]]:
 
 
 def binding(target: Any) -> Any:
-    """What calls an operator soonest."""
+    """The fastest way to call an operator."""
     if not isinstance(target, torch._ops.OpOverload):
         return target
     name = target._schema.name.removeprefix("aten::")

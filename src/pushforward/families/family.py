@@ -115,7 +115,7 @@ class Family(pl.LightningModule, Trainable):
         assert self.stepper is not None
         try:
             self.stepper.block(block)
-        except StopIteration as error:  # Lightning would go on with the next block without a word
+        except StopIteration as error:  # Lightning would silently continue with the next block
             raise RuntimeError("a step raised StopIteration") from error
         # with raw optimisers `global_step` would stay 0, and then ModelCheckpoint writes nothing: it counts cycles
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed = self.progress.cycles

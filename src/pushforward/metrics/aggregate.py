@@ -1,4 +1,4 @@
-"""What a rate is made of: mutual information, total correlation, dimension-wise KL; active units of a posterior.
+"""The parts of a rate: mutual information, total correlation, dimension-wise KL; active units of a posterior.
 
 Each is a mean over images of one code z ~ q(z|x) an image, with q(z) the aggregate over the same images, exactly.
 """
@@ -24,7 +24,7 @@ def parts_of_rate(
 
     I_q(x; z) + TC + Σⱼ KL(q(zⱼ) ‖ p(zⱼ)) = E log q(z|x)/p(z), whose expectation is the rate; marginal_kl is
     KL(q(z) ‖ p(z)), the last two together. I is at most ln n: where it is near, posteriors hardly overlap, and the total
-    correlation hangs on n too. The standard errors take q(z) as given.
+    correlation depends on n too. The standard errors take q(z) as given.
     """
     z, mean, log_std, log_prior = (t.double() for t in (z, mean, log_std, log_prior))
     parts = take_apart(log_normal(z, mean, log_std), log_aggregate(z, mean, log_std), log_prior)

@@ -18,7 +18,7 @@ Density = Callable[[Tensor], Tensor]
 SETTLING = 20
 """Transitions under the prior by which a first step size settles."""
 RATE = 0.1
-"""How far log ε moves with a transition's acceptance less the one aimed at."""
+"""The change of log ε for a transition's acceptance less the one aimed at."""
 
 
 class Annealed(NamedTuple):

@@ -49,7 +49,7 @@ class Components(NamedTuple):
 def principal_components(x: Float[Tensor, " m *shape"], most: int, block: int = 5000) -> Components:
     """The leading principal components of flattened images, at most `most`, float64. Pearson 1901.
 
-    Each points to where its largest entry is positive, so that it does not hang on the machine. Of more than `DENSE`
+    Each points to where its largest entry is positive, so that it does not depend on the machine. Of more than `DENSE`
     pixels, those of `DENSE` of the images, through the products of these with each other.
     """
     flat = x.flatten(1)

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 Better = Literal["lower", "higher"] | None
-"""Which way a metric improves; None where neither is better, such as rate and distortion apart."""
+"""The direction in which a metric improves; None where neither is better, such as rate and distortion apart."""
 
 
 def measurement(value: float, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
     """{"value", "unit", "card", "na"} of a number; one that is not finite has no value, and says why.
 
-    card: what the number hangs on: split, n, weights, chosen_by, features and their hash, preprocessing, sampler,
+    card: what the number depends on: split, n, weights, chosen_by, features and their hash, preprocessing, sampler,
     function_evaluations, kind of bound and its samples, binarisation and its seed, standard_error ...
     """
     number = float(value)
@@ -21,7 +21,7 @@ def measurement(value: float, unit: str, *, better: Better, **card: Any) -> dict
 
 
 def not_applicable(reason: str, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
-    """{"value": None, "unit", "card", "na": reason}: the metric was asked for and cannot be had."""
+    """{"value": None, "unit", "card", "na": reason}: the metric was requested and is not available."""
     return {"value": None, "unit": unit, "card": _card(better, card), "na": reason}
 
 

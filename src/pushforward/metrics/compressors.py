@@ -1,4 +1,4 @@
-"""What real compressors make of images: bits per dimension, each verified by decoding."""
+"""Code lengths of images by real compressors, in bits per dimension, each verified by decoding."""
 
 import io
 import lzma
@@ -22,7 +22,7 @@ HOW = (
     "zlib (level 9), lzma (preset 9): all images as one stream; "
     "PNG (level 9), WebP (lossless, method 4, quality 100): all images tiled into one sheet"
 )
-"""How `bits_per_dim` runs each of them, for a card."""
+"""The way `bits_per_dim` runs each of them, for a card."""
 
 
 TOOLS = ("zlib", "lzma", "PNG", "WebP")

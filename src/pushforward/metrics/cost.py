@@ -1,4 +1,4 @@
-"""What a computation costs: floating-point operations, parameters and layers it uses, seconds, memory."""
+"""The cost of a computation: floating-point operations, parameters and layers it uses, seconds, memory."""
 
 import platform
 import statistics
@@ -145,6 +145,6 @@ def peak_memory(device: torch.device) -> tuple[int, str] | None:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """What a time hangs on, for its card."""
+    """The circumstances on which a time depends, for its card."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": name or device.type, "threads": torch.get_num_threads()}

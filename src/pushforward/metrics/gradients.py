@@ -1,4 +1,4 @@
-"""How noisy a stochastic gradient is: mean, variance and signal-to-noise over draws of its noise, streaming, float64."""
+"""The noise of a stochastic gradient: mean, variance and signal-to-noise over draws of its noise, streaming, float64."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -30,7 +30,7 @@ def label_entropy(labels: Int[Tensor, " n"], *, unit: Unit = "nats") -> Float[Te
 
 
 class PixelHistogram(Metric):
-    """How often each position of an image takes each level, over batches and processes.
+    """The frequency of each level at each position of an image, over batches and processes.
 
     `compute` gives bits per dimension: "marginal", the mean over positions of each position's entropy (what a code of
     independent pixels needs at least), and "pooled", the entropy of a pixel at a position unknown, which is no less.

@@ -149,7 +149,7 @@ def js_divergence(
 
 
 def code_length(log_q: Float[Tensor, " n"], *, unit: Unit = "nats") -> Estimate:
-    """What the code of a model q pays for samples of p: the mean of −log q(x), an estimate of H(p, q), per sample.
+    """The code length of samples of p under a model q: the mean of −log q(x), an estimate of H(p, q), per sample.
 
     log_q: nats per sample.
     """

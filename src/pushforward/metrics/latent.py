@@ -39,7 +39,7 @@ class Remoteness(NamedTuple):
 
 
 def remoteness(fake: Float[Tensor, "m d"], manifold: Manifold) -> Remoteness:
-    """How far off the manifold each point is, in radii of the ball that it is relatively nearest to."""
+    """The distance of each point from the manifold, in radii of the ball that it is relatively nearest to."""
     ratios, nearest = [], []
     reach = manifold.radii.double().square().clamp(min=torch.finfo(torch.float64).tiny)
     for _, distances in squared_blocks(fake, manifold.centres):

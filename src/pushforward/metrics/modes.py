@@ -1,4 +1,4 @@
-"""Which modes of a mixture samples find, how near they lie to them, and how evenly: Lin et al. 2018 (PacGAN), sec. 4.1."""
+"""Modes of a mixture that samples find, and how near and how evenly: Lin et al. 2018 (PacGAN), sec. 4.1."""
 
 import torch
 from jaxtyping import Float, Int

@@ -37,7 +37,7 @@ def memorised(
     """Share of samples nearer to their nearest training point than any other training point is to that one.
 
     1 − authenticity, Alaa et al. 2022, sec. 3.3: 1 for copies, but for those of training points that have a twin; for data
-    drawn anew it hangs on the dimension (⅔ on a line, ¼ in 32), so it is read beside that of held-out images. ratio: the
+    drawn anew it depends on the dimension (⅔ on a line, ¼ in 32), so it is read beside that of held-out images. ratio: the
     median distance of samples to their nearest training point over that of `reference` (held-out) points: 1 for data
     drawn anew, 0 for copies.
     """

@@ -1,4 +1,4 @@
-"""What lies between two codes: how long the way through the decoder is, and how evenly it is walked."""
+"""Paths between two codes: their length through the decoder, and how evenly they are walked."""
 
 import torch
 from jaxtyping import Float

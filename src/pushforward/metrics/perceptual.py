@@ -16,7 +16,7 @@ URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 PATCH = 64
 """Pixels a side of the patches on which the distance was fitted to what people see; smaller images are enlarged to it."""
 LAYERS = (1, 4, 7, 9, 11)
-"""Where AlexNet's five rectified convolutions come out."""
+"""The places of AlexNet's five rectified convolutions."""
 
 
 def alexnet() -> nn.Sequential:
@@ -98,7 +98,7 @@ def heads() -> list[Tensor]:
 def load(weights_path: str | Path | None = None) -> LPIPS:
     """LPIPS with torchvision's AlexNet weights, from a file, or else from torch's cache or `URL`.
 
-    Raises PushforwardError where they cannot be had.
+    Raises PushforwardError where they are not available.
     """
     how = f"download {URL} and set metrics.perceptual.weights_path=FILE"
     try:
@@ -110,7 +110,7 @@ def load(weights_path: str | Path | None = None) -> LPIPS:
     except Exception as error:
         where = "AlexNet's weights" if weights_path is None else str(weights_path)
         reason = " ".join(str(error).split())[:120]
-        raise PushforwardError(f"lpips: {where} cannot be had ({reason}); {how}") from None
+        raise PushforwardError(f"lpips: {where} is not available ({reason}); {how}") from None
     features = alexnet()
     own = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
     try:

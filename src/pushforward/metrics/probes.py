@@ -1,4 +1,4 @@
-"""What a simple reader finds in codes: classes by logistic regression and by neighbours, factors by a linear map."""
+"""Probes of codes: classes by logistic regression and by neighbours, factors by a linear map."""
 
 import torch
 from jaxtyping import Float, Int

@@ -1,4 +1,4 @@
-"""How near a reconstruction is to its image: squared error, peak signal-to-noise ratio, structural similarity."""
+"""The error of a reconstruction: squared error, peak signal-to-noise ratio, structural similarity."""
 
 import math
 

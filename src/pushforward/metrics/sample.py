@@ -1,4 +1,4 @@
-"""How good samples are, seen through a classifier: Fréchet distance of its features, and which classes it sees."""
+"""The quality of samples, seen through a classifier: Fréchet distance of its features, and the classes it sees."""
 
 import math
 from typing import NamedTuple
@@ -69,7 +69,7 @@ class FrechetProtocol(NamedTuple):
 
 
 def protocol_size(n_test: int, n_train: int, limit: int = 10_000) -> int:
-    """How many images stand on each side of every Fréchet distance of a table: min(test, train, limit)."""
+    """The number of images on each side of every Fréchet distance of a table: min(test, train, limit)."""
     return min(n_test, n_train, limit)
 
 

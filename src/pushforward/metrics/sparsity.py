@@ -1,4 +1,4 @@
-"""How the units of a code are used: how unevenly over images and over units, how many are on, how many are dead."""
+"""The use of a code's units: how unevenly over images and over units, how many are on, how many are dead."""
 
 import math
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ WITH_ROLE = {
     "map decoder": ("conv", "resnet"),
     "autoregressive": ("mlp", "pixelcnn"),
 }
-"""Which networks have which role."""
+"""The networks that have each role."""
 
 
 class Network(Protocol):

@@ -15,7 +15,7 @@ NEAR = 1.0
 """Nats below ln images from which on the number says more of the images than of the model."""
 PARTS = ("mutual_information", "total_correlation", "dimension_kl", "marginal_kl")
 BOUNDS = {"mutual_information": "at least", "total_correlation": "at most", "marginal_kl": "at most"}
-"""What a part is once the information is near its limit."""
+"""The note on a part whose information is near its limit."""
 
 
 @dataclass(frozen=True)

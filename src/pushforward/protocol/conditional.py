@@ -1,4 +1,4 @@
-"""How well samples are of the class that was asked for, by a classifier of the data, and how good within each class."""
+"""Class-conditional samples: whether a classifier of the data sees the class requested, and their quality within each class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a family costs: parameters, operations of a step and of a sample, calls of its network, speed, memory."""
+"""The cost of a family: parameters, operations of a step and of a sample, calls of its network, speed, memory."""
 
 import copy
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def step_flops(family: Family, player: str, batch: Batch) -> int:
 
 
 def parameters(subject: Subject) -> dict[str, Value]:
-    """How many numbers are trained, in all and by each player where there are several."""
+    """The number of trained parameters, in all and by each player where there are several."""
     family = subject.family
     owned = {player.name: family.parameters_of(player) for player in family.players}
     trained = {name for parameters in owned.values() for name in parameters}

@@ -1,4 +1,4 @@
-"""What an autoencoder makes of noisy images, at the noise it was trained on and at others."""
+"""Denoising by an autoencoder, at the noise it was trained on and at others."""
 
 import math
 from collections.abc import Sequence

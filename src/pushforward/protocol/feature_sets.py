@@ -27,7 +27,7 @@ class FeatureSets:
     """Features and logits of sets of images by name, each computed once for a subject.
 
     n: images of each set. A set is one of the real ones, the samples of a density over codes (`own`: of the prior), or one
-    of `others`: name -> make the images. Raises NotApplicable for a set that cannot be had.
+    of `others`: name -> make the images. Raises NotApplicable for a set that is not available.
     """
 
     def __init__(self, subject: Subject, n: int, others: Mapping[str, Callable[[], Tensor]] | None = None) -> None:
@@ -92,7 +92,7 @@ class Part:
     """Numbers that are computed together: of(seen, set) -> one for each, in order.
 
     floor: the real images that a perfect model's samples would be like. needs: what the features must have. also: sets
-    that stand among the references besides those that no model produced. card: what the numbers hang on.
+    that stand among the references besides those that no model produced. card: what the numbers depend on.
     """
 
     numbers: tuple[Number, ...]
@@ -108,7 +108,7 @@ class Part:
 
 
 def data_digest(subject: Subject, split: str) -> str:
-    """What identifies the images of a split: SHA-256 of the source's levels, or of its values."""
+    """The identity of a split's images: SHA-256 of the source's levels, or of its values."""
 
     def digested() -> str:
         data = subject.data
@@ -161,7 +161,7 @@ def binomial(share: float, n: int) -> float:
 
 
 def parts(k: int, points: int) -> dict[str, tuple[Part, ...]]:
-    """What each name in `metrics.samples.parts` computes."""
+    """The parts computed for each name in `metrics.samples.parts`."""
     of_manifold = (
         Number("precision_{}", "share", "higher", main=True), Number("recall_{}", "share", "higher", main=True),
         Number("density_{}", "balls/k", "higher"), Number("coverage_{}", "share", "higher"),

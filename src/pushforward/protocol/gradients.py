@@ -1,4 +1,4 @@
-"""What reparameterisation buys: the variance of the ELBO's gradient under it, and under the score function."""
+"""The variance of the ELBO's gradient, reparameterised and by the score function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

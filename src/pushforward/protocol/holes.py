@@ -1,4 +1,4 @@
-"""What measures of the latent space share: the manifold of the training images, and what of a set is off it."""
+"""Helpers of measures of the latent space: the manifold of the training images, and the share of a set that is off it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ class Surroundings:
 
 
 def decoded(subject: Subject, codes: Tensor) -> Tensor:
-    """What a family decodes codes to, on the CPU. Raises NotApplicable where it has no decoder."""
+    """The images that a family decodes codes to, on the CPU. Raises NotApplicable where it has no decoder."""
     return subject.batched(subject.decoder().decode, codes)
 
 

@@ -1,4 +1,4 @@
-"""What the bits of the data are: entropy of pixels and labels, and what compressors make of the same images."""
+"""Bits of the data: entropy of pixels and labels, and code lengths of the same images by compressors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def independent_pixels(subject: Subject) -> float:
 
 
 def counted(subject: Subject, split: str) -> PixelHistogram:
-    """How often each pixel of a split takes each level. Raises NotApplicable as `levels_of`."""
+    """The frequency of each level at each pixel of a split. Raises NotApplicable as `levels_of`."""
 
     def count() -> PixelHistogram:
         x, levels = levels_of(subject, split)

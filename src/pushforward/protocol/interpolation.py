@@ -1,4 +1,4 @@
-"""What lies between two codes: does it look like data, and does it change evenly on the way?"""
+"""Interpolation between two codes: whether it looks like data, and how evenly it changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

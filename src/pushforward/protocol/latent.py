@@ -139,5 +139,5 @@ class LatentSpace(Measure):
 
 
 def tail(density: str) -> str:
-    """What the name of a number ends with."""
+    """The end of a number's name."""
     return "" if density == OWN else f"_{density}"

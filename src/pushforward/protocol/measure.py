@@ -1,4 +1,4 @@
-"""What every measure of the package is: settings within their domains, numbers declared as data, and their values."""
+"""The base class of the package's measures: settings within their domains, numbers declared as data, and their values."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from pushforward.protocol.subject import Entries, NotApplicable, Subject
 
 
 class Number(NamedTuple):
-    """What a measure says of one of its numbers beforehand.
+    """The declaration of one of a measure's numbers.
 
     main: stands in a table that names no columns. headline: how soon a run is summed up by this one number, 0 first.
     """

@@ -84,7 +84,7 @@ class Modes(Measure):
         return {**found, "w1": transport.wasserstein(x, test, 1), "w2": transport.wasserstein(x, test, 2)}
 
     def _cards(self, subject: Subject) -> dict[str, dict[str, Any]]:
-        """What the numbers of each column hang on beside the samples."""
+        """The settings on which the numbers of each column depend, beside the samples."""
         exact: dict[str, Any] = {"kind": "exact optimal transport between samples and test points"}
         cards = {"w1": exact, "w2": exact}
         modes, width = subject.data.arrays.modes, subject.data.arrays.mode_width

@@ -1,4 +1,4 @@
-"""What a simple reader finds in codes: the class of an image, and the factors that made it."""
+"""Linear and neighbour probes of codes: for the class of an image, and for the factors that made it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

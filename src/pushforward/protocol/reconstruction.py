@@ -1,4 +1,4 @@
-"""How near reconstructions are to their images: squared error, PSNR, structural and learned similarity."""
+"""The error of reconstructions: squared error, PSNR, structural and learned similarity."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ class Reconstruction(Measure):
 class Perceptual(Measure):
     """LPIPS between images and their reconstructions. images: of the split. weights_path: of AlexNet; None: download.
 
-    Raises PushforwardError where the weights cannot be had.
+    Raises PushforwardError where the weights are not available.
     """
 
     order = 15

@@ -1,4 +1,4 @@
-"""What no model produced: images of a Gaussian, of a mixture, of the memory, beside the held-out ones; kept on disk.
+"""References that no model produced: images of a Gaussian, of a mixture, of the memory, beside the held-out ones; kept on disk.
 
 Each row is drawn several times, since one draw of few images says little: it is their mean, and the card has them all."""
 
@@ -50,7 +50,7 @@ SAMPLERS: dict[str, Callable[[Tensor], Sampler]] = {
 
 
 def draws(n: int) -> int:
-    """How often a row of n images is drawn."""
+    """The number of draws of a row of n images."""
     return max(LEAST, min(MOST, IMAGES // n))
 
 
@@ -97,7 +97,7 @@ def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str
 
 
 def contents(part: Part) -> dict[str, Any]:
-    """What a part's rows hold and hang on, so that rows kept by another version are not taken for them."""
+    """What a part's rows hold and depend on, so that rows kept by another version are not taken for them."""
     numbers = [number.name for number in part.numbers]
     return {"numbers": numbers, "floor": part.floor, "also": list(part.also), "card": dict(part.card or {})}
 

@@ -1,4 +1,4 @@
-"""How good samples are: held against held-out images through features, beside what no model produced."""
+"""The quality of samples: compared with held-out images through features, beside images that no model produced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class SampleQuality(Measure):
     `fd_<features>_<density>` too for every density over codes, and for those in `further` every number.
 
     images: on each side at the most: N is the least of this, the test and the training images, and the same for every
-    family, however much a sample costs it, since every one of these numbers has a bias that hangs on N. Who cannot afford
+    family, however much a sample costs it, since every one of these numbers has a bias that depends on N. Who cannot afford
     it lowers `metrics.images` for all rows of a table. parts: what is computed. k: neighbours of the manifolds. points:
     sizes that the distance at infinite N is drawn through.
     """

@@ -50,7 +50,7 @@ def cached_parts(
 ) -> dict[str, Any]:
     """Each name's part, plain for JSON: those kept under the key, and make(those that are missing).
 
-    key: everything that the parts hang on, plain. Of several processes one computes and the others wait.
+    key: everything that the parts depend on, plain. Of several processes one computes and the others wait.
     """
     folder = outputs() / "cache" / f"{kind}-{hashed({**key, 'version': VERSION})}"
     found = read(folder, names)

@@ -1,4 +1,4 @@
-"""How the units of a code are used by the images of the split."""
+"""The use of a code's units by the images of the split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ANY = (
     Number("lifetime_sparsity", "0 to 1"),
     Number("dead_units", "share"),
 )
-"""What makes sense of every code."""
+"""The numbers that make sense of every code."""
 OF_SPARSE = (Number("mean_activation", "activation"), Number("active_per_image", "units an image"))
 OF_TARGET = (Number("units_on_target", "share"),)
 

@@ -1,4 +1,4 @@
-"""What a measure is given: a trained family, its data, and what several measures want of them, computed once."""
+"""The subject of a measure: a trained family, its data, and what several measures want of them, computed once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -59,7 +59,7 @@ class Subject:
 
     A model over codes is measured as such, but for what concerns images: measures of these take `subject.images`.
 
-    card: what every number of it hangs on (weights, chosen by what …). costly_images: the most images of what costs
+    card: what every number of it depends on (weights, chosen by what …). costly_images: the most images of what costs
     many evaluations of the network each. densities: name -> fit(codes) of a density over codes, beside the own prior.
     keep: is handed (name, arrays by key) for pictures.
     """
@@ -243,7 +243,9 @@ class Subject:
         """
         draw = self.sampler(density)
         kept: list[Tensor] = self.once(("samples", density), list)
-        while sum(map(len, kept)) < n:  # a chunk's noise hangs on its number alone: fewer samples are the first of more
+        while (
+            sum(map(len, kept)) < n
+        ):  # a chunk's noise depends on its number alone: fewer samples are the first of more
             with torch.no_grad():
                 kept.append(draw(self.chunk, self.generator("samples", density, len(kept))).float().cpu())
         found = torch.cat(kept)[:n]
@@ -263,7 +265,7 @@ class Subject:
         return lambda n, g: family.decode(fitted.sample(n, g))
 
     def described(self, density: str = "own") -> str:
-        """How samples come about, for their card."""
+        """The sampler of samples, for their card."""
         if density == "own":
             if isinstance(self.family, IterativeSampler):
                 return self.family.sampler
@@ -279,7 +281,7 @@ class Subject:
         return measurement(float(value), unit, better=better, **{**self.card, **card})
 
     def na(self, reason: str, unit: str, *, better: Better, **card: Any) -> dict[str, Any]:
-        """The entry of a number that cannot be had."""
+        """The entry of a number that is not available."""
         return not_applicable(reason, unit, better=better, **{**self.card, **card})
 
 

@@ -1,4 +1,4 @@
-"""How a number came about: its card in lines to read."""
+"""The card of a number as lines of text."""
 
 import difflib
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def why(run: Run, metric: str) -> list[str]:
 
 
 def kind(card: Mapping[str, Any]) -> str | None:
-    """What kind of number it is: a lower bound of log p(x) is an upper one of nats and bits, and its parts are none."""
+    """The kind of the number: a lower bound of log p(x) is an upper one of nats and bits, and its parts are none."""
     said = card.get("kind")
     if said != "lower bound":
         return said

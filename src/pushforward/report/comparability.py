@@ -1,4 +1,4 @@
-"""Which numbers may stand in one ranking, and which runs may be averaged."""
+"""The comparability of numbers: which may be ranked together, and which runs may be averaged."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ WHERE_PRESENT = frozenset({"k", "noise_seed"})
 
 
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be equal for two numbers to stand in one column: unit, split, data, features and their hash, n …
+    """The settings that must be equal for two numbers to stand in one column: unit, split, data, features and their hash, n …
 
     `n` may differ for a mean over images (or pairs, or paths) with its `standard_error`: more make it surer, not other.
-    It has to be equal for what has a bias that hangs on it: all without an error, and distances between sets of features.
+    It has to be equal for what has a bias that depends on it: all without an error, and distances between sets of features.
     """
     card = dict(metric.get("card") or {})
     free = FREE | MODELS_OWN
@@ -41,7 +41,7 @@ def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the model has to be equal for two numbers to be ranked; bits are bits, whatever the likelihood."""
+    """The settings of the model that must be equal for two numbers to be ranked; bits are bits, whatever the likelihood."""
     card = metric.get("card") or {}
     keys = MODELS_OWN - {"likelihood", "density"} if str(metric.get("unit")).startswith("bit") else MODELS_OWN
     if card.get("split") is None:  # of the model alone
@@ -76,7 +76,7 @@ def grouped(key: str, items: Sequence[Mapping[str, Any]], names: Sequence[str]) 
 
 
 def data_set(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:
-    """What numbers have to share to be compared at all: the images, and what the rows themselves vary of the data."""
+    """The settings that numbers must share to be compared at all: the images, and what the rows themselves vary of the data."""
     own = (run.images, *(run.key(key) for key in keys if key.startswith("data.")))
     return tuple(value if isinstance(value, str | int | float | None) else str(value) for value in own)
 

@@ -1,4 +1,4 @@
-"""How fast runs are and how long they will take: from records of finished runs, and from running ones as they go."""
+"""The speed of runs and the time left: from records of finished runs, and from running ones as they go."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence

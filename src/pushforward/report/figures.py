@@ -56,14 +56,14 @@ DRAW: dict[str, Callable[[Arrays, Path], Path]] = {
     "holes": holes_plot.draw,
     "gradients": gradients_plot.draw,
 }
-"""What `arrays/<name>.npz` is drawn by; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
+"""Functions that draw `arrays/<name>.npz`; a name counts up to its first `_` or `-`: `samples_mixture`, `samples-001024`."""
 
 
 DAMAGED = (
     OSError, ValueError, EOFError, BadZipFile, zlib.error, struct.error, KeyError, NotImplementedError, RuntimeError,
     MemoryError,
 )  # fmt: skip
-"""What reading an archive of arrays raises where its bytes are not those that were written: each has a checksum."""
+"""The exceptions of reading an archive of arrays where its bytes are not those that were written: each has a checksum."""
 
 
 def load(path: Path) -> Arrays:
@@ -77,7 +77,7 @@ def load(path: Path) -> Arrays:
 
 
 def _kept(path: Path) -> np.ndarray | None:
-    """What a run has kept to draw; None where that is damaged: its row is missing, and the others are drawn."""
+    """The arrays that a run has kept to draw; None where that is damaged: its row is missing, and the others are drawn."""
     try:
         return load(path).get("x")
     except PushforwardError:

@@ -1,4 +1,4 @@
-"""How noisy the gradient of one batch is, reparameterised and by the score function."""
+"""The picture of gradient noise for one batch, reparameterised and by the score function."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which numbers of a column are best, what stands beside them for reference, and what has to be said below."""
+"""Ranking the numbers of a column, the references beside them, and the notes below."""
 
 import math
 import statistics
@@ -23,7 +23,7 @@ safe side."""
 
 @dataclass
 class Difference:
-    """How the cards of one column differ within one data set. `refused`: in how it was measured, not in the models."""
+    """The differences between cards of one column within one data set. `refused`: in how it was measured, not in the models."""
 
     column: Column
     data: str
@@ -40,7 +40,7 @@ class Difference:
 
 
 def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], several: bool) -> list[Difference]:
-    """Where cards of a column differ within a data set; a letter is put on the cells, the same on those alike."""
+    """The differences between cards of a column within a data set; a letter is put on the cells, the same on those alike."""
     pairs = [(row, run) for row in rows for run in row.runs if run.value(column.name) is not None]
     found = []
     for data, group in comparability.partition(pairs, lambda pair: comparability.data_set(pair[1], keys)).items():

@@ -1,4 +1,4 @@
-"""`pushforward status`: every sweep and every run and how it stands, from their files; once, or as they go on."""
+"""`pushforward status`: the state of every sweep and every run, from their files; once, or followed."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ STYLES = {
     UNREADABLE: "red",
 }
 SECONDS = 2.0
-"""How often `--watch` looks again."""
+"""The seconds between two updates of `--watch`."""
 SWEEPS = 5
 """Sweeps that are shown, unless all are asked for: the last ones."""
 
@@ -63,7 +63,7 @@ def show(look: Look, every: bool, watch: bool, studies: Callable[[], Sequence[di
 
 
 def follow(look: Look) -> None:
-    """Where there is no terminal to draw in: a line whenever the counts change."""
+    """The watch without a terminal: a line whenever the counts change."""
     said = ""
     try:
         while True:
@@ -154,7 +154,7 @@ def run_table(runs: Sequence[Run], wide: bool = True) -> Table:
 
 
 def standing(run: Run) -> str:
-    """How a run stands; of one that is trained and still measured, that."""
+    """The state of a run; `measuring` of one that is trained and still measured."""
     return str(run.status.get("phase") or run.state) if run.state == "running" else run.state
 
 

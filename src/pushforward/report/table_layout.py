@@ -1,4 +1,4 @@
-"""What a table is made of: cells over seeds, columns, rows, notes."""
+"""The parts of a table: cells over seeds, columns, rows, notes."""
 
 import statistics
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ def number(mean: float, std: float | None, digits: int | None = None) -> str:
 
 
 def content(cell: Cell, row: Row, digits: int | None = None) -> tuple[str, str, str]:
-    """What stands before the number, the number (or the state), and what stands after it."""
+    """The text before the number, the number (or the state), and what stands after it."""
     if not cell.n or cell.mean is None:
         return "", {"missing": "–"}.get(cell.state, cell.state), ""
     after = cell.kind + (f" (n={cell.n})" if cell.n != row.n and not row.reference else "")

@@ -163,7 +163,7 @@ def _gravity(state: str) -> int:
 
 
 def relation(kinds: set[str], better: str | None) -> str:
-    """How the true value stands to the number: a lower bound on log p is an upper bound on −log p and on bits."""
+    """The relation of the true value to the number: a lower bound on log p is an upper bound on −log p and on bits."""
     if kinds & {"at least", "at most"}:
         return "≥" if "at least" in kinds else "≤"
     if better is None:  # rate and distortion are what they are, whatever bound they add up to

@@ -1,4 +1,4 @@
-"""What the commands print: the table, one run's numbers. Plain where the output is no terminal."""
+"""The output of commands: the table, one run's numbers. Plain where the output is no terminal."""
 
 from rich.console import Console
 from rich.table import Table as RichTable

@@ -13,7 +13,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{"parameters", "wall_time", "images_per_second"}: those that the record's `cost` has.
 
-    Times hang on the machine: device, threads, precision and how the run was executed stand in their cards.
+    Times depend on the machine: device, threads, precision and how the run was executed stand in their cards.
     """
     cost, execution = record.get("cost") or {}, record.get("execution") or {}
     seen = cost.get("images_seen")

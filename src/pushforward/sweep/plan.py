@@ -48,14 +48,14 @@ class Planned:
     model: str
     data: str
     kind: str
-    """done, to run, goes on, refused (failed, and not to be tried again), elsewhere"""
+    """done, to run, resumes, refused (failed, and not to be tried again), elsewhere"""
     note: str
     seconds: float | None
 
 
 UNKNOWN = "no run of the same model, data and network has finished here"
 KINDS = {
-    "done": "finished", "to run": "to run", "goes on": "to go on", "refused": "failed before", "elsewhere": "running elsewhere"
+    "done": "finished", "to run": "to run", "resumes": "to resume", "refused": "failed before", "elsewhere": "running elsewhere"
 }  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def planned(frozen: dict[str, Any], overrides: str, estimates: Estimates) -> Pla
     """Return how a job stands, and the seconds it would take."""
     run = Run(runs_dir() / config.run_id(frozen))
     kind, note, _ = outlook(run, frozen["retry"])
-    start = (run.status.get("images_seen") or 0) if kind == "goes on" else 0
-    seconds = estimates.seconds(frozen, start) if kind in ("to run", "goes on") else 0.0
+    start = (run.status.get("images_seen") or 0) if kind == "resumes" else 0
+    seconds = estimates.seconds(frozen, start) if kind in ("to run", "resumes") else 0.0
     return Planned(run.path, overrides, str(frozen["choices"]["model"]), str(data_name(frozen)), kind, note, seconds)
 
 
@@ -131,7 +131,7 @@ def total(jobs: Sequence[Planned], asked: int, at_once: int) -> str:
     text = f"{len(jobs)} job{'s' * (len(jobs) != 1)}: " + ", ".join(f"{n} {KINDS[k]}" for k, n in counts.items() if n)
     if asked > len(jobs):
         text += f" ({asked - len(jobs)} asked for twice)"
-    doing = [job for job in jobs if job.kind in ("to run", "goes on")]
+    doing = [job for job in jobs if job.kind in ("to run", "resumes")]
     known = [job.seconds for job in doing if job.seconds is not None]
     if known:
         text += f"; about {duration(makespan([], known, at_once))}" + f", {at_once} at a time" * (len(doing) > 1)

@@ -1,4 +1,4 @@
-"""How steps are carried out: choices of the trainer that change speed and not what is trained."""
+"""Choices of the trainer that change the speed of steps and not their results."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""What is due between blocks of training: curves, validation, checkpoints, pictures, signals, status."""
+"""The work between blocks of training: curves, validation, checkpoints, pictures, signals, status."""
 
 from collections.abc import Sequence
 

@@ -108,7 +108,7 @@ DAMAGED = (
     RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError,
     AssertionError, MemoryError, OverflowError, RecursionError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What torch raises for files that are not what it wrote, and for weights of another network."""
+"""The exceptions that torch raises for files that are not what it wrote, and for weights of another network."""
 
 
 def _first_line(error: BaseException) -> str:

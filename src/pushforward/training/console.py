@@ -1,4 +1,4 @@
-"""What a run says to a person, on the terminal and in its console log."""
+"""The messages of a run, on the terminal and in its console log."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ from pushforward.training import build
 def opening(
     frozen: dict[str, Any], family: Family, data: DataModule, run: RunDir, images: int, restored: dict[str, Any] | None
 ) -> list[str]:
-    """What a run says at its start: objective, likelihood and σ, budget, folder."""
+    """The opening lines of a run: objective, likelihood and σ, budget, folder."""
     described = family.describe()
     labels = {"model": "min"} if len(family.players) == 1 else {p.name: f"{p.name} min" for p in family.players}
     width = max(9, *(len(labels.get(key, key)) for key in described)) + 1
@@ -47,7 +47,7 @@ SHOWN = 6
 
 
 def summary(run: RunDir) -> str:
-    """How the run ended and its headline numbers, a line each; `pushforward show run` has all."""
+    """The end of a run and its headline numbers, a line each; `pushforward show run` has all."""
     measured = {name: m for name, m in run.metrics.items() if m["value"] is not None}
     names = main(measured)[:SHOWN]
     width, state = max(map(len, names), default=0), run.status.get("state")

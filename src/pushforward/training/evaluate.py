@@ -1,4 +1,4 @@
-"""Which weights of a run are measured, and the measures that its config asks for: at the end, and while it trains."""
+"""Evaluating a run: the weights that are measured, and the measures of its config, at the end and during training."""
 
 import math
 import os
@@ -69,7 +69,7 @@ def features_node(settings: Settings | None) -> dict[str, Any] | None:
 
 
 def features_for(data: DataModule, settings: Settings | None) -> Features | None:
-    """The features that a config's `features` names, of these data; None where it names none, or they cannot be had."""
+    """The features that a config's `features` names, of these data; None where it names none, or they are not available."""
     node = features_node(settings)
     if node is None:
         return None

@@ -100,7 +100,7 @@ class Trained:
         return build.first_stage(self.config) if "encoder" in self.config else None
 
     def shown(self, x: Tensor) -> Tensor:
-        """What the model made, in the data's own unit; codes as the images that they decode to."""
+        """Samples of the model in the data's own unit; codes as the images that they decode to."""
         x = self.spec.original(x)
         return x if self.origin is None else self.origin.decode(x.float())
 

@@ -56,7 +56,7 @@ def wandb_logger(
     run: Path, frozen: dict[str, Any], project: str, entity: str | None, group: str | None, mode: str,
     init_timeout: Positive, log_model: bool, job_type: str = "train",
 ) -> "WandbMirror":  # fmt: skip
-    """A W&B run named and identified by the run directory, so that a resumed run goes on in it.
+    """A W&B run named and identified by the run directory, so that a resumed run continues in it.
 
     mode: auto is online where there is a key, offline where there is none or no answer within `init_timeout` seconds.
     """

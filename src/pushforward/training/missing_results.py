@@ -1,4 +1,4 @@
-"""What could not be measured or drawn of a trained run: recorded with its reason, and nothing else is lost by it."""
+"""Measures and pictures of a trained run that failed: recorded with the reason, without any other loss."""
 
 import sys
 import time
@@ -34,7 +34,7 @@ def apart(run: RunDir, gaps: Gaps, name: str) -> Iterator[None]:
 
 
 def remedy(run: RunDir, gaps: Gaps, command: str | None = None) -> list[str]:
-    """What to do about gaps, as a line; none where there are none."""
+    """The remedy for gaps, as a line; none where there are none."""
     again = command or f"pushforward evaluate {run.id}"
     return [f"not measured or drawn: {', '.join(gaps)}; the weights are safe: {again} tries again"] if gaps else []
 

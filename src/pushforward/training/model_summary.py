@@ -1,4 +1,4 @@
-"""What a model is before it is trained: equation, parts, shapes, parameters, seconds an epoch on this machine."""
+"""The summary of a model before it is trained: equation, parts, shapes, parameters, seconds an epoch on this machine."""
 
 import time
 from pathlib import Path

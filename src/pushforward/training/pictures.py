@@ -1,4 +1,4 @@
-"""What pictures are drawn from: arrays of samples, reconstructions, interpolations and codes, in the run directory."""
+"""The arrays from which pictures are drawn: samples, reconstructions, interpolations and codes, in the run directory."""
 
 import math
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def size(data: DataModule) -> int:
 
 
 def affordable(data: DataModule) -> int:
-    """How many images of this size an array may hold: at 256×256 compressing 64 would take longer than training."""
+    """The number of images of this size that an array may hold: at 256×256 compressing 64 would take longer than training."""
     return max(1, PIXELS // math.prod(data.spec.shape[1:]))
 
 

@@ -1,4 +1,4 @@
-"""Which weights are the best: a named validation value, lower is better, measured on the validation split alone."""
+"""Selecting the best weights: by a named validation value, lower is better, measured on the validation split alone."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

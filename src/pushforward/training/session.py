@@ -25,12 +25,12 @@ from pushforward.training.plan import Plan
 from pushforward.training.selection import Selector
 
 STATUS_SECONDS = 1.0
-"""How often the status file is written at the most."""
+"""The least number of seconds between two writes of the status file."""
 
 
 @dataclass
 class Outcome:
-    """How training stands, and what to say of it: `running` until something ends it or the counters have reached the plan.
+    """The state of training, and the message about it: `running` until something ends it or the counters have reached the plan.
 
     finished, stopped (by a signal), diverged, failed. Who ends a run early on purpose sets the state and the reason.
     """
@@ -80,9 +80,9 @@ class Session:
         self.outcome = Outcome()
         self.best = Best(**restored["best"]) if restored else Best()
         self.execution: dict[str, Any] = {"executed": "alone"}
-        """How it was trained, for the record."""
+        """The way it was trained, for the record."""
         self.gaps: Gaps = {}
-        """What could not be measured or drawn."""
+        """The measures and pictures that failed."""
         self.chief = rank() == 0
         self.share = 1.0
         """The run's part of this process's time: others may be trained with it."""
@@ -91,7 +91,7 @@ class Session:
         self.curves: CurveWriter | None = None
         self.latest: dict[str, float] = {}
         self.pending: dict[str, float] = {}
-        """What callbacks have logged since the last block ended: it becomes a row of the curves."""
+        """Values that callbacks have logged since the last block ended: it becomes a row of the curves."""
         self.unsaved: dict[str, Any] | None = None
         """The best weights, where they are better than those on disk."""
         self.told = 0.0

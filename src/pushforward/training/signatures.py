@@ -40,7 +40,7 @@ def check_jobs(jobs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def refused(frozen: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the components of a config."""
+    """The errors in the components of a config."""
     groups = sorted(frozen.items(), key=lambda item: item[0] == "model")
     seen: set[str] = (
         set()
@@ -91,7 +91,7 @@ def nodes(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check(path: str, node: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with one component."""
+    """The errors in one component."""
     try:
         target = locate(node["_target_"])
     except PushforwardError as error:
@@ -128,7 +128,7 @@ def taken_only(node: Any, path: str) -> tuple[Any, list[str]]:
 
 
 class Signature(NamedTuple):
-    """What a component takes: name -> annotation, the names it cannot do without, whether it takes any other by `**`."""
+    """A component's parameters: name -> annotation, the names it cannot do without, whether it takes any other by `**`."""
 
     known: dict[str, Any]
     required: frozenset[str]
@@ -137,7 +137,7 @@ class Signature(NamedTuple):
 
 @functools.cache
 def signature_of(target: Any) -> Signature:
-    """What a constructor or function takes; `**kwargs` of a constructor is followed to its parent's."""
+    """The parameters of a constructor or function; `**kwargs` of a constructor is followed to its parent's."""
     if not inspect.isclass(target) or target.__new__ is not object.__new__:
         return parameters_of(target)
     known: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Which of a sweep's jobs are trained as one, how many at a time, and why the others are not: tried out and measured."""
+"""Planning stacks: jobs of a sweep that are trained as one, how many at a time, and why others are not; by trial."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ CLOSE = 1e-3
 PROBE = 4
 """Replicas of the first stack that is measured."""
 SECONDS = 0.15
-"""How long a step is measured."""
+"""The seconds for which a step is measured."""
 
 
 def main(args: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""A sweep on SLURM: what is submitted, what is not, and that a requeued run goes on. The cluster is a stand-in."""
+"""A sweep on SLURM: what is submitted, what is not, and that a requeued run resumes. The cluster is a stand-in."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How far each dimension of a code stands for one factor of the data: six published scores of codes and factors.
+"""Disentanglement, one dimension of a code for each factor of the data: six published scores of codes and factors.
 
 All take codes (n, d) and the factors' value indices (n, k), as Locatello et al. 2019 define them in disentanglement_lib;
 what differs is said in each docstring. Randomness comes from a generator alone.

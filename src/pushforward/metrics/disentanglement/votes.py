@@ -51,7 +51,7 @@ def beta_vae_score(
     """β-VAE score, a share: accuracy of a linear classifier that tells which factor two images have in common.
 
     Its input is the mean of |z − z'| over `pairs` pairs of rows that share the factor's value. Higgins et al. 2017, sec. 3.
-    Chance is 1/k. Codes are standardised first: disentanglement_lib takes them as they are, and its score then hangs on
+    Chance is 1/k. Codes are standardised first: disentanglement_lib takes them as they are, and its score then depends on
     their scale through the classifier's penalty.
     """
     from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""What features are, for those of the package and a person's own."""
+"""The base class of features, for those of the package and a user's own."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ CHUNK = 500
 
 
 class NoFeatures(Exception):
-    """These features cannot be had of these data; the message says why."""
+    """These features are not available for these data; the message says why."""
 
 
 class Features(Protocol):
@@ -21,7 +21,7 @@ class Features(Protocol):
 
     Beside these they may have logits (`HasLogits`) and know the data's own classes (`Classifies`).
 
-    name: stands in the names of numbers, `fd_<name>`. card: what a number computed on them hangs on, flat and plain, with
+    name: stands in the names of numbers, `fd_<name>`. card: what a number computed on them depends on, flat and plain, with
     `features` (the name) and `features_hash`, equal where two numbers compare: without it no reference is kept on disk.
     """
 

@@ -1,4 +1,4 @@
-"""The recipe by which the classifier of FD-lenet is trained: frozen, since distances hang on every bit of it."""
+"""The recipe by which the classifier of FD-lenet is trained: frozen, since distances depend on every bit of it."""
 
 import math
 import sys

@@ -60,7 +60,7 @@ class FeatureExtractor:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What a number computed on these features hangs on."""
+        """The settings on which a number computed on these features depends."""
         return {
             "features": self.name,
             "features_hash": self.hash,
@@ -170,7 +170,7 @@ def load(stem: Path, source: str) -> FeatureExtractor:
 
 
 def shipped(name: str) -> Path:
-    """Where the package keeps weights for a data set, without suffix; they need not be there."""
+    """The path of the package's weights for a data set, without suffix; they need not be there."""
     return Path(pushforward.__file__).parent / "assets" / f"{FeatureExtractor.name}-{name}"
 
 

@@ -17,7 +17,7 @@ from pushforward.protocol.subject import raw_images
 class PixelFeatures:
     """images (n, c, h, w) in [0, 1] → coordinates (n, d) along the leading components, not whitened: in units of a pixel.
 
-    hash: of the images that the basis comes from, and of d, which determine it. Its last bits hang on the machine, but
+    hash: of the images that the basis comes from, and of d, which determine it. Its last bits depend on the machine, but
     distances do not see them.
     """
 

@@ -128,7 +128,7 @@ def follow(ray: Any, jobs: list[Job], waiting: list[Job], needs: dict[Path, dict
             time.sleep(0.1)
     halt.unlink(missing_ok=True)
     for job in handles.values():  # asked twice: they go with Ray
-        job.state, job.code, job.cause = "stopped", 130, "killed; the same command goes on from its last checkpoint"
+        job.state, job.code, job.cause = "stopped", 130, "killed; the same command resumes from its last checkpoint"
 
 
 def conclude(ray: Any, job: Job, handle: Any) -> None:

@@ -1,4 +1,4 @@
-"""A sweep on SLURM, by submitit: submitted and left to itself, one task a device, requeued runs go on."""
+"""A sweep on SLURM, by submitit: submitted and left to itself, one task a device, requeued runs resume."""
 
 import json
 import os
@@ -213,7 +213,7 @@ def wait(jobs: list[Job], handles: list[tuple[Job, Any]]) -> None:
     except KeyboardInterrupt:
         names = " ".join(handle.job_id for _, handle in left)
         stop = f"{'scancel' if which('srun') else 'kill'} {names}"
-        print(f"the jobs go on: pushforward status tells how they stand; {stop} stops them, resumably", flush=True)
+        print(f"the jobs continue: pushforward status shows their state; {stop} stops them, resumably", flush=True)
         raise
 
 

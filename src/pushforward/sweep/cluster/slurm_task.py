@@ -18,7 +18,7 @@ class Task:
 
     The training process is its child. submitit's warning (SIGUSR2: time is up, or another takes the node) and SIGTERM
     are handed to the child as one SIGTERM: the run checkpoints and stops. After a warning the job is queued again, and
-    called again it goes on.
+    called again it resumes.
     """
 
     def __init__(self, file: Path, patience: float) -> None:
@@ -53,7 +53,7 @@ class Task:
         raise RuntimeError(f"{self.file.parent.name}: exit code {code}, and the run is {state}; see {log}")
 
     def checkpoint(self) -> Any:
-        """Return how a requeued job goes on: by being called again. The run's own checkpoint is in its directory."""
+        """Return how a requeued job resumes: by being called again. The run's own checkpoint is in its directory."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

@@ -141,10 +141,10 @@ class Pool:
         return len({id(job.process) for job in self.running})
 
     def start_over(self) -> None:
-        """The server was killed, and its jobs with it: they go on from their checkpoints under another, once."""
+        """The server was killed, and its jobs with it: they resume from their checkpoints under another, once."""
         self.deaths += 1
         if self.deaths > 1:
-            raise PushforwardError("the process that starts jobs was killed twice; the same command goes on")
+            raise PushforwardError("the process that starts jobs was killed twice; the same command resumes")
         for job in self.running:
             self.gpus.give_back(job.devices)
             job.state = "waiting"
@@ -154,7 +154,7 @@ class Pool:
         return [job for job in unique(self.jobs) if job.state == ELSEWHERE]
 
     def look_again(self) -> None:
-        """What another process trained may be finished now; what it left is ours to go on with."""
+        """What another process trained may be finished now; what it left is resumed here."""
         others = self.elsewhere()
         if others and time.monotonic() - self.looked > LOOK_AGAIN:
             self.waiting += [job for job in others if not settled(job)]

@@ -13,7 +13,7 @@ CRITERION = "val/criterion"
 
 
 class Unmeasured(PushforwardError):
-    """A run that has no number where others have one: its trial failed, and the search goes on."""
+    """A run that has no number where others have one: its trial failed, and the search continues."""
 
 
 class Objective(NamedTuple):
@@ -88,7 +88,7 @@ def value(run: Run, source: str) -> float:
         known = sorted(run.metrics) + [c for c in curves if c.startswith("val/")]
         raise PushforwardError(
             f"study.metric={source}: {run.id} has no such number; {near(name, known)}; if the run was measured by less, the "
-            f"same command goes on after: pushforward evaluate {run.id} metrics=default"
+            f"same command resumes after: pushforward evaluate {run.id} metrics=default"
         )
     if entry.get("na") or entry.get("value") is None:
         raise Unmeasured(f"{source}: {entry.get('na') or 'no value'}")

@@ -154,7 +154,7 @@ def sampler(name: str, options: Mapping[str, Any], space: Sequence[Dimension], s
         bound("sampler_options", options, lambda: None)
         point = (sobol if name == "qmc" else grid)(space, seed)
         return Joint(lambda _: ByNumber(point), space, seed)
-    more = {"multivariate": True} if name == "tpe" else {}  # what is good in one dimension may hang on another
+    more = {"multivariate": True} if name == "tpe" else {}  # what is good in one dimension may depend on another
     bound("sampler_options", options, kind)
     try:
         kind(**(more | dict(options)))

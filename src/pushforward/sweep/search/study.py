@@ -1,4 +1,4 @@
-"""A search: trials asked of Optuna, each an ordinary run, its number told back. Stopped in any way it goes on.
+"""A search: trials proposed by Optuna, each an ordinary run whose number is reported back. Stopped in any way, it resumes.
 
 Who may do what: asking, taking over the trial of a dead process and counting happen under the study's lock, one process
 at a time; telling is the business of the process whose trial it is.

@@ -114,7 +114,7 @@ class Search:
         return True
 
     def step(self) -> None:
-        """Let the pool go on, prunes what is to be pruned, tells what has ended."""
+        """Let the pool work, prune trials, and report those that have ended."""
         if any(attempt.job.state in ("waiting", "running", ELSEWHERE) for attempt in self.attempts):
             self.pool.step()
         for attempt in self.attempts:
@@ -162,7 +162,7 @@ class Search:
             self.say(
                 asked, "  ".join(f"{o.name} {v:.6g}" for o, v in zip(self.settings.objectives, values, strict=True))
             )
-        elif state == "stopped":  # by a signal to it or to us: whoever comes next goes on with it
+        elif state == "stopped":  # by a signal to it or to us: the next process resumes it
             self.stopped(asked)
         else:
             self.failed(asked, attempt.job.error)
