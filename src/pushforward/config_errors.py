@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf refuse, said in one line that names the nearest valid choices. Imports no torch."""
+"""Errors of Hydra and OmegaConf in one line that names the nearest valid choices. Imports no torch."""
 
 import re
 from collections.abc import Iterator, Mapping

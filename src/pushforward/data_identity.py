@@ -1,4 +1,4 @@
-"""What a person's own data are: where they lie, their name, and a fingerprint of their content. Imports no torch."""
+"""The identity of a user's own data: where they lie, their name, and a fingerprint of their content. Imports no torch."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What this machine has, and what is missing, each with its remedy. Fast, and without the network."""
+"""Report what this machine has and what is missing, each with its remedy. Fast, and without the network."""
 
 import netrc
 import os

@@ -1,4 +1,4 @@
-"""How a command reads its words."""
+"""The parsers of commands."""
 
 import argparse
 import csv

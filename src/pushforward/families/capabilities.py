@@ -1,4 +1,4 @@
-"""What a family can do beside being trained, as types: a measure tests `isinstance(family, Encodes)`, mypy checks the call.
+"""Capabilities of families as types: a measure tests `isinstance(family, Encodes)`, mypy checks the call.
 
 They stand with the families and not in `engine`: their signatures name posteriors, priors and likelihoods, which the
 engine does not know. What depends on the instance is an attribute that may be None, such as `HasPrior.prior`.

@@ -1,4 +1,4 @@
-"""What a codebook asks of an encoder, and how much of it is in use."""
+"""Terms of a codebook: commitment of the encoder, and perplexity of its use."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What the files of runs, sweeps and studies hold: their types, and reading them whole, within bounds. Imports no torch.
+"""The schema of the files of runs, sweeps and studies: their types, and reading them whole, within bounds. Imports no torch.
 
 Whatever lists or shows runs reads them through here; what does not fit is `Unreadable`: the file, the place and the reason.
 """

@@ -1,4 +1,4 @@
-"""What training a run cost, from its record, as numbers with units and cards like any other."""
+"""The cost of training a run, from its record, as numbers with units and cards like any other."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What all launchers share: every job's config is frozen at launch, so editing YAML while a sweep runs changes nothing."""
+"""The base of all launchers: every job's config is frozen at launch, so editing YAML while a sweep runs changes nothing."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

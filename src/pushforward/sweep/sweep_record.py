@@ -1,4 +1,4 @@
-"""What a sweep writes of itself: `sweep.json` in its folder, for `pushforward status`; its id, by which W&B groups its jobs."""
+"""The record of a sweep: `sweep.json` in its folder, for `pushforward status`; its id, by which W&B groups its jobs."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep: a line at the start, a bar a job while it runs, a summary at the end."""
+"""The terminal view of a sweep: a line at the start, a bar a job while it runs, a summary at the end."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What launchers on clusters share: what is left to run, and what became of it."""
+"""Helpers of launchers on clusters: the jobs left to run, and how they ended."""
 
 from pushforward.runs import KILLED, Run
 from pushforward.sweep.jobs import Job, say_more, settled, unique

@@ -1,4 +1,4 @@
-"""Which jobs of a sweep are trained as one: tried out and measured in a process of its own, and told."""
+"""Finding the jobs of a sweep that are trained as one, by trial in a process of its own."""
 
 import json
 from collections.abc import Sequence

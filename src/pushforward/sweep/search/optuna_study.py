@@ -1,4 +1,4 @@
-"""What Optuna proposes and prunes, seeded by (seed, trial's number): a search that was killed proposes what it would have."""
+"""Optuna's samplers and pruners, seeded by (seed, trial's number): a killed search proposes what it would have proposed."""
 
 import inspect
 import math

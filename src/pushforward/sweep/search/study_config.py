@@ -1,4 +1,4 @@
-"""What a search is asked for: the node `study` of the config, checked before anything is written. Imports no Optuna."""
+"""The node `study` of the config, checked before anything is written. Imports no Optuna."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
