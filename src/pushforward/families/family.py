@@ -1,4 +1,4 @@
-"""The base class of families of models: a LightningModule that the engine can train, with capabilities that measures ask for."""
+"""The base class of families: a LightningModule that the engine can train, with capabilities that measures ask for."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
