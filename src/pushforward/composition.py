@@ -50,7 +50,7 @@ class OwnFiles(FileConfigSource):
 
 
 class Repository(ConfigRepository):
-    """Where config files are looked for."""
+    """The places in which config files are found."""
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         super().initialize_sources(config_search_path)

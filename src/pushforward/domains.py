@@ -54,7 +54,7 @@ Few = Annotated[int, Domain(1, 1024)]
 Workers = Annotated[int, Domain(0, 1024)]
 """Processes, devices, threads: more is a slip of the hand, and starting them takes the machine down."""
 Seed = Annotated[int, Domain(0, 2**32 - 1)]
-"""What every generator takes, NumPy's and scikit-learn's too."""
+"""Seeds that every generator takes, NumPy's and scikit-learn's too."""
 
 
 def keys_of(schema: type) -> dict[str, Any]:

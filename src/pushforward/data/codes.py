@@ -51,6 +51,6 @@ class CodesModule(DataModule):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What cards say of the data: those of the images, and that it is their codes that are modelled."""
+        """The part of cards on the data: those of the images, and that it is their codes that are modelled."""
         assert self.origin is not None
         return {"data": self.origin.data.card, "modelled": f"codes of {self.origin.run}"}

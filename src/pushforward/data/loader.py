@@ -42,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the stream is cut: batches of `batch_size` over all ranks, `per_cycle` a cycle, BLOCK cycles a block.
+    """The division of the stream: batches of `batch_size` over all ranks, `per_cycle` a cycle, BLOCK cycles a block.
 
     cycles: of the whole budget; None means as many blocks as one pass over the n images needs.
     """
@@ -192,7 +192,7 @@ class Stream:
         return self.preparation(raw, self.noise(block, len(raw)))
 
     def noise(self, block: int, m: int) -> tuple[Tensor, ...]:
-        """What preparing the block's first m batches takes, each (m, n, *shape)."""
+        """The noise of preparing the block's first m batches, each (m, n, *shape)."""
         layout = self.layout
         source = generator(self.device, self.seed, "data", block)
         drawn = self.preparation.noise(BLOCK * layout.per_cycle * layout.batch_size, source)

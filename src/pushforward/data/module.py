@@ -188,7 +188,7 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What every card says of the data."""
+        """The part of every card on the data."""
         return {"data": self.card}
 
     @property

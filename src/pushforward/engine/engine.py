@@ -25,7 +25,7 @@ class Engine(ABC):
     """
 
     axis: int
-    """Which axis of a block's tensors counts a batch's images."""
+    """The axis of a block's tensors that counts a batch's images."""
 
     def __init__(self, families: Sequence[Trainable]) -> None:
         self.families = list(families)
@@ -44,7 +44,7 @@ class Engine(ABC):
 
     @abstractmethod
     def joined(self, each: list[Tensor]) -> Tensor:
-        """What each family has of the steps of a block, (steps, n, …), as one tensor from which `step` takes its part."""
+        """Each family's part of the steps of a block, (steps, n, …), as one tensor from which `step` takes its part."""
 
     @abstractmethod
     def judge(self, batch: Batch, position: int) -> dict[str, Tensor]:
@@ -119,5 +119,5 @@ class Engine(ABC):
 
 
 def average_rate(decay: float, done: int) -> float:
-    """How far a moving average goes towards the weights after so many steps: short runs should forget where they began."""
+    """The rate of a moving average after so many steps: short runs should forget where they began."""
     return 1 - min(decay, (1 + done) / (10 + done))

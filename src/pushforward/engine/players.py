@@ -52,5 +52,5 @@ class Tuning:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the rule sets of the optimiser, `lr` aside."""
+        """The optimiser's settings by the rule, `lr` aside."""
         return self.rule.keywords if isinstance(self.rule, partial) else {}

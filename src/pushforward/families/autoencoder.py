@@ -37,7 +37,7 @@ from pushforward.seeds import signs
 from pushforward.spec import Batch, DataSpec
 
 GIVEN = frozenset({"likelihood", "encoder", "decoder", "probes of codes", "probes of images"})
-"""What any autoencoder gives its terms."""
+"""The values that any autoencoder gives its terms."""
 DECODED, DECODED_ON_CPU = 65536, 1024
 """Codes that a decoder is shown at once when a bound takes many samples; on a CPU, what its cache holds."""
 
@@ -104,7 +104,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         return drawn
 
     def corrupted(self, x: Tensor, noise: Noise) -> Tensor:
-        """What the encoder sees while training."""
+        """The encoder's input during training."""
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
     def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
@@ -126,7 +126,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         return Loss(total, terms, self.stats(code, total))
 
     def stats(self, code: Code, total: Tensor) -> dict[str, Tensor]:
-        """What `absorb` takes in: the code's stats; with a spectral norm at least that there was a step."""
+        """The stats for `absorb`: the code's stats; with a spectral norm at least that there was a step."""
         return {**code.stats, "total": total.detach()} if self.spectral else code.stats
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
@@ -143,7 +143,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
 
     @abstractmethod
     def kind(self) -> str:
-        """What makes this kind of autoencoder its kind, in a phrase."""
+        """The kind of autoencoder, in a phrase."""
 
     def code(self, x: Tensor, y: Tensor | None = None) -> Code:
         """The code of x without noise."""
@@ -342,7 +342,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         return Loss(total + (score - score.detach()), terms, {**self.stats(code, total), "cost": cost.mean()})
 
     def encoding_parameters(self) -> list[nn.Parameter]:
-        """What the posterior is computed with."""
+        """The parameters that the posterior is computed with."""
         return [
             p for module in (self.coder.encoder, self.coder.bottleneck) for p in module.parameters() if p.requires_grad
         ]

@@ -176,7 +176,7 @@ class EstimatesGradient(Protocol):
     objective: Objective
 
     def encoding_parameters(self) -> list[nn.Parameter]:
-        """What the posterior is computed with."""
+        """The parameters that the posterior is computed with."""
 
     def estimated_loss(self, batch: Batch, noise: Noise, epochs: Tensor, gradient: str, baseline: Tensor) -> Loss:
         """The objective, whose gradient is that of the estimator `gradient`, with the score function's running baseline."""
@@ -194,4 +194,4 @@ VERBS: dict[str, type] = {
     "sample": Samples, "encode": Encodes, "decode": Decodes, "reconstruct": Reconstructs, "denoise": Denoises,
     "log_prob": HasLikelihood,
 }  # fmt: skip
-"""What a person asks of a trained model."""
+"""The requests that a user makes of a trained model."""

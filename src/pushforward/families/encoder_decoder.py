@@ -87,7 +87,7 @@ class EncoderDecoder(nn.Module):
 
     @staticmethod
     def joined(z: Codes) -> Tensor:
-        """What the decoder reads: of several levels vectors end to end, or maps as channels of the largest one."""
+        """The decoder's input: of several levels vectors end to end, or maps as channels of the largest one."""
         if not isinstance(z, tuple):
             return z
         if all(part.ndim == 2 for part in z):

@@ -93,7 +93,7 @@ class Family(pl.LightningModule, Trainable):
         return max((weight.settled() for weight in self.modules() if isinstance(weight, Weight)), default=0.0)
 
     def coupled(self) -> list[str]:
-        """What takes a batch as a whole, by class: it is not the mean of its parts' gradients."""
+        """Modules that take a batch as a whole, by class: the gradient is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
         summands = [m for m in self.modules() if isinstance(m, Term | Weight | Bottleneck) and m.couples_batch]
         own = [self] if self.couples_batch else []

@@ -60,7 +60,7 @@ class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
         return {**self.draw_levels(n, generator), **self.condition.draw(n, generator)}
 
     def draw_levels(self, n: int, generator: torch.Generator) -> Noise:
-        """Where in its level's bin each pixel lies; nothing for real-valued data."""
+        """The place of each pixel within its level's bin; nothing for real-valued data."""
         if not self.dequantizes:
             return {}
         return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}

@@ -26,7 +26,7 @@ HOW = (
 
 
 TOOLS = ("zlib", "lzma", "PNG", "WebP")
-"""What is shown; beside them there are "PNG per image" and "WebP per image", a file each."""
+"""The names shown; beside them there are "PNG per image" and "WebP per image", a file each."""
 
 
 def bits_per_dim(x: UInt8[Tensor, "n c h w"], levels: int = 256, tools: Sequence[str] = TOOLS) -> dict[str, float]:

@@ -73,7 +73,7 @@ class Disentanglement(Measure):
         return disentanglement.Settings(self.bins, self.votes, self.test_votes, self.batch, self.trees, self.continuous)
 
     def methods(self) -> dict[str, dict[str, Any]]:
-        """What each number's card says of how it is computed."""
+        """The card of each number: how it is computed."""
         binned = {"bins": self.bins, "discretizer": "equal widths from the least to the largest code"}
         forest = {"method": LEARNT.format(trees=self.trees)}
         line = "squared correlation" if self.continuous else "linear support vector machine, C = 0.01, balanced"

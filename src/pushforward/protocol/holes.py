@@ -60,7 +60,7 @@ def decoded(subject: Subject, codes: Tensor) -> Tensor:
 
 
 def attempt(make: Callable[[], Value]) -> Value | NotApplicable:
-    """What a call gives, or why there is none."""
+    """The result of a call, or the reason why there is none."""
     try:
         return make()
     except NotApplicable as reason:

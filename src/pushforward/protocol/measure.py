@@ -56,7 +56,7 @@ class Measure(ABC):
 
     @abstractmethod
     def numbers(self, subject: Subject) -> Sequence[Number]:
-        """What is measured of such a subject; nothing where that does not concern its data."""
+        """The numbers measured of such a subject; nothing where that does not concern its data."""
 
     @abstractmethod
     def values(self, subject: Subject) -> Mapping[str, Value | NotApplicable]:

@@ -97,7 +97,7 @@ def references(subject: Subject, n: int, chosen: Mapping[str, Part]) -> dict[str
 
 
 def contents(part: Part) -> dict[str, Any]:
-    """What a part's rows hold and depend on, so that rows kept by another version are not taken for them."""
+    """A part's rows and the settings they depend on, so that rows kept by another version are not taken for them."""
     numbers = [number.name for number in part.numbers]
     return {"numbers": numbers, "floor": part.floor, "also": list(part.also), "card": dict(part.card or {})}
 

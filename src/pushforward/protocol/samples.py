@@ -14,9 +14,9 @@ from pushforward.protocol.references import Rows, references
 from pushforward.protocol.subject import NotApplicable, Subject
 
 GREY = "grey levels, as before binarisation"
-"""What binarised models too are held against: of 0 and 1 they then show what binarising costs, of means they show little."""
+"""Images for comparison with binarised models too: of 0 and 1 they then show what binarising costs, of means they show little."""
 EVERY, MAIN = "fd", ("gaussian", "mixture")
-"""What is measured of every density over codes, and the densities of which it stands in a table that names no columns."""
+"""The number measured of every density over codes, and the densities shown in a table that names no columns."""
 SHOWN = 64
 """Samples of a density over codes that are kept for pictures."""
 

@@ -83,7 +83,7 @@ class Subject:
         self.keep = keep or (lambda name, arrays: None)
         self._kept: dict[Any, Any] = {}
         self.images = self
-        """What is measured of images: of a model over codes, those that it decodes to beside those that the codes are of."""
+        """The subject of image measures: of a model over codes, images decoded beside those that the codes are of."""
         if data.origin is not None:
             shown, own = as_images(family, data)
             settings: dict[str, Any] = {
@@ -254,7 +254,7 @@ class Subject:
         return found
 
     def levelled(self, x: Tensor) -> Tensor:
-        """What a model made, as features are to see it: on the source's levels where its own data are dequantised."""
+        """Samples as features take them: on the source's levels where its own data are dequantised."""
         return quantize(x, replace(self.spec, dequantized=False)) if self.spec.dequantized else x
 
     def sampler(self, density: str = "own") -> Callable[[int, torch.Generator], Tensor]:

@@ -102,7 +102,7 @@ def _kinds(runs: Sequence[Run], by: str) -> list[str]:
 
 
 def texts(runs: Sequence[Run], x: str, y: str, by: str) -> set[str]:
-    """What stands at the axes and lines of the plot that `draw` makes, display names aside."""
+    """The labels of axes and lines of the plot that `draw` makes, display names aside."""
     with_both = [run for run in runs if run.value(x) is not None and run.value(y) is not None]
     return {x, y, *(str(run.choices.get(key)) for key in _kinds(with_both, by) for run in with_both)}
 

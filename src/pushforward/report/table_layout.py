@@ -92,7 +92,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     caption: str = ""
     label: str = ""
-    """What \\ref in LaTeX names it by."""
+    """The name by which \\ref in LaTeX refers to it."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Display names of columns, keys and values of keys, by what stands there otherwise."""
     digits: int | None = None

@@ -200,7 +200,7 @@ class Run:
 
     @property
     def data(self) -> str | None:
-        """What its data are called."""
+        """The name of its data."""
         return data_name(self.config)
 
     @property

@@ -41,7 +41,7 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """What it varies, as it was asked for."""
+        """The keys that it varies, as given."""
         return str(self.written.get("name") or "")
 
     @property
@@ -101,7 +101,7 @@ def every_sweep(root: Path | None = None) -> list[Sweep]:
 
 
 def every_study(root: Path | None = None) -> list[dict[str, Any]]:
-    """How each search in `outputs/studies` stands, as it last wrote it: name, trials, complete, pruned, failed, best, …"""
+    """The state of each search in `outputs/studies`, as last written: name, trials, complete, pruned, failed, best, …"""
     folder = root or outputs() / "studies"
     return [read_study(file.parent) for file in sorted(folder.glob("*/status.json"))]
 

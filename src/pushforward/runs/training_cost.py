@@ -7,7 +7,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "parameters": {"order": [150, 0], "main": True}, "wall_time": {"order": [160, 0]},
     "images_per_second": {"order": [160, 1]},
 }  # fmt: skip
-"""Where these numbers stand in tables: the parameters as the measure `cost` has them."""
+"""The place of these numbers in tables: the parameters as the measure `cost` has them."""
 
 
 def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ class FreezingLauncher(Launcher):
         """Run what is not finished and says how it ended; folder: the sweep's own. Returns an exit code for each job."""
 
     def prepare(self, master: dict[str, Any]) -> None:
-        """What takes time and can begin while the jobs' configs are composed; master: the config before the sweep."""
+        """The work that can begin while the jobs' configs are composed; master: the config before the sweep."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function

@@ -16,7 +16,7 @@ from pushforward import config
 from pushforward.runs import Run
 
 LOOK_SECONDS = 0.2
-"""How often a process looks whether its job has ended or is to stop."""
+"""The seconds between two looks at whether a job has ended or is to stop."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 

@@ -49,7 +49,7 @@ class Job:
     stopping: bool = False
     """Whether it was asked to stop."""
     memory_kills: int = 0
-    """How often the kernel had killed for memory when it began."""
+    """The number of kills for memory by the kernel when it began."""
 
     def __post_init__(self) -> None:
         self.path = runs_dir() / config.run_id(self.frozen)

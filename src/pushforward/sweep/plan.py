@@ -23,7 +23,7 @@ MOST = 40
 """Jobs that have a line each; more are counted by model and data."""
 
 ASKED: ContextVar[str] = ContextVar("ASKED", default="")
-"""What is only planned, here and now: "one" run or "many" jobs."""
+"""The form of what is only planned now: "one" run or "many" jobs."""
 
 
 def plan(args: list[str]) -> int:

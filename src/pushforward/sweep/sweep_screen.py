@@ -17,9 +17,9 @@ from pushforward.runs import Run
 from pushforward.sweep.jobs import ELSEWHERE, FINISHED, Job, say_more, unique
 
 SECONDS = 0.5
-"""How often the status of running jobs is read."""
+"""The seconds between two reads of the running jobs' status."""
 LEFT_SECONDS = 3.0
-"""How often the time left of the sweep is worked out."""
+"""The seconds between two estimates of the sweep's time left."""
 MOST = 40
 """Jobs that each have a line in the summary; of more only those that did not finish."""
 

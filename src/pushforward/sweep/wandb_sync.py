@@ -12,7 +12,7 @@ from pushforward.errors import PushforwardError
 from pushforward.runs import chosen
 
 SECONDS = 10.0
-"""How long W&B has to answer before a sync is given up: `wandb sync` itself would try for hours."""
+"""The seconds that W&B has to answer before a sync is given up: `wandb sync` itself would try for hours."""
 
 
 def sync(specs: Sequence[str]) -> int:

@@ -65,7 +65,7 @@ def write_spec(run: Run, spec: DataSpec) -> None:
 
 
 def read_spec(run: Run) -> DataSpec | None:
-    """What the model was built for; None where the run has not said, or the file is damaged: its data tell."""
+    """The spec that the model was built for; None where the run has not said, or the file is damaged: its data tell."""
     try:
         kept = schema.read(run.path / SPEC, schema.SPEC)
     except Unreadable:

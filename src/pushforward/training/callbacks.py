@@ -100,7 +100,7 @@ def end_validation(
 
 
 def states(callbacks: Callbacks) -> dict[str, Any]:
-    """What callbacks want kept in the checkpoint, by name. Raises PushforwardError where it could not be read again."""
+    """The states of callbacks for the checkpoint, by name. Raises PushforwardError where it could not be read again."""
     kept = {name: callback.state_dict() for name, callback in callbacks.items()}
     for name, state in kept.items():
         foreign = unreadable(state)

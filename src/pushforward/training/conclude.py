@@ -138,13 +138,13 @@ def fail(run: RunDir, error: BaseException) -> int:
 
 
 def interrupted(error: BaseException) -> KeyboardInterrupt | None:
-    """What a person ended the run by; Lightning turns their Ctrl-C into an exit. An exit out of a model is a failure."""
+    """The exception by which a user ended the run; Lightning turns Ctrl-C into an exit. An exit out of a model is a failure."""
     asked = error.__context__ if isinstance(error, SystemExit) else error
     return asked if isinstance(asked, KeyboardInterrupt) else None
 
 
 def safe(run: RunDir) -> str:
-    """What of a run is on the disk."""
+    """The part of a run that is on disk."""
     with contextlib.suppress(Exception):
         seen = checkpoints.load(run.checkpoints / checkpoints.LAST)["progress"]["images_seen"]
         return f"what was trained up to {seen:,} images is safe"

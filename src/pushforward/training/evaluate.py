@@ -105,7 +105,7 @@ def evaluate(
 
 
 def measured(measure: Measuring, subject: Subject) -> Entries:
-    """What a measure gives. Raises PushforwardError where it fails for want of images."""
+    """The entries of a measure. Raises PushforwardError where it fails for want of images."""
     try:
         return measure(subject)
     except Exception as error:
@@ -115,7 +115,7 @@ def measured(measure: Measuring, subject: Subject) -> Entries:
 
 
 def checked(entries: Any) -> Entries:
-    """What a measure returned. Raises PushforwardError where it is not {name: entry of a number or of none}."""
+    """A measure's result, checked. Raises PushforwardError where it is not {name: entry of a number or of none}."""
     if not isinstance(entries, Mapping):
         raise PushforwardError(f"it returned a {type(entries).__name__}; return {{name: subject.number(…)}}")
     for name, entry in entries.items():
@@ -158,7 +158,7 @@ def check_during(settings: Settings | None, known: Mapping[str, Measuring]) -> l
 def during(
     settings: Settings | None, features: Features | None, run: RunDir
 ) -> Callable[[Family, DataModule], dict[str, float]] | None:
-    """What `metrics.during` asks for at each validation, on the validation split; None where it asks for nothing.
+    """The measures of `metrics.during`, taken at each validation, on the validation split; None where it asks for nothing.
 
     A measure that fails is said, and not tried again.
     """

@@ -42,7 +42,7 @@ def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path
 
 
 def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
-    """What makes the arrays of each picture of images that the family is capable of."""
+    """The functions that make the arrays of each picture of images that the family is capable of."""
     shown: dict[str, Callable[[], Arrays]] = {}
     several = size(data) > 1  # one code has no way to another, and no directions
     if isinstance(family, Samples):
@@ -127,7 +127,7 @@ def latent(family: HasCodes, x: Tensor, y: Tensor | None) -> Arrays:
 
 
 def traversal(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
-    """What each of the code's widest units does on its own, from two standard deviations below its mean to two above."""
+    """Traversals of each of the code's widest units, from two standard deviations below its mean to two above."""
     z = family.encode(x)
     centre, spread = z.mean(0), z.std(0)
     widest = spread.argsort(descending=True)[: max(1, min(8, z.shape[1], affordable(data) // STEPS))]
@@ -137,7 +137,7 @@ def traversal(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
 
 
 def points(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
-    """What makes the arrays of the one picture of points in the plane."""
+    """The function that makes the arrays of the one picture of points in the plane."""
     if not isinstance(family, Samples) or data.spec.shape != (2,):
         return {}
     return {"points": lambda: cloud(family.sample(POINTS, noise(family)), data)}

@@ -29,7 +29,7 @@ from pushforward.training.session import Best, Session
 from pushforward.training.signatures import settle
 
 GIT_SECONDS = 10.0
-"""How long git has to name the commit: on a network file system it may hang."""
+"""The seconds that git has to name the commit: on a network file system it may hang."""
 
 
 def prepare(frozen: dict[str, Any], run: RunDir, requests: Requests, data: DataModule | None = None) -> Session:

@@ -41,7 +41,7 @@ class Outcome:
     images: int = 0
     signal: int = 0
     early: dict[str, Any] | None = None
-    """Which callback ended a finished run, and at how many images of how many."""
+    """The callback that ended a finished run, and at how many images of how many."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Session:
         self.share = 1.0
         """The run's part of this process's time: others may be trained with it."""
         self.ended_by: StopIteration | None = None
-        """What a loop took for the end of the data: in a person's code it is an error."""
+        """An exception that a loop takes for the end of the data: in a user's code it is an error."""
         self.curves: CurveWriter | None = None
         self.latest: dict[str, float] = {}
         self.pending: dict[str, float] = {}
@@ -287,7 +287,7 @@ class Session:
         )
 
     def closing(self) -> dict[str, float]:
-        """What a line on the run says at its end: the chosen weights' criterion on validation, else the last means."""
+        """The values in the closing line of the run: the chosen weights' criterion on validation, else the last means."""
         if math.isfinite(self.best.value):
             return {"val/criterion": self.best.value}
         return self.shown()

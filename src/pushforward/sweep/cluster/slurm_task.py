@@ -14,7 +14,7 @@ from pushforward.sweep import job_process
 
 
 class Task:
-    """What is submitted: it holds the path of a frozen config and is called on the node, once a device.
+    """The task that is submitted: it holds the path of a frozen config and is called on the node, once a device.
 
     The training process is its child. submitit's warning (SIGUSR2: time is up, or another takes the node) and SIGTERM
     are handed to the child as one SIGTERM: the run checkpoints and stops. After a warning the job is queued again, and

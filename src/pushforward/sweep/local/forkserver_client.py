@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BASE = ("pushforward.training.dry_run", "pushforward.training.train", "sklearn.datasets")
-"""What every job imports sooner or later, and importing starts no thread."""
+"""Modules that every job imports, and whose import starts no thread."""
 
 
 class Gone(Exception):

@@ -154,7 +154,7 @@ class Pool:
         return [job for job in unique(self.jobs) if job.state == ELSEWHERE]
 
     def look_again(self) -> None:
-        """What another process trained may be finished now; what it left is resumed here."""
+        """Jobs that another process trained may be finished now; those that it left are resumed here."""
         others = self.elsewhere()
         if others and time.monotonic() - self.looked > LOOK_AGAIN:
             self.waiting += [job for job in others if not settled(job)]

@@ -86,7 +86,7 @@ class Dimension:
 
     @property
     def count(self) -> int | None:
-        """How many values it has; None where there is no end of them."""
+        """The number of its values; None where it is infinite."""
         if self.kind == "choice":
             return len(self.values)
         if self.continuous:

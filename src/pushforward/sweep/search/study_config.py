@@ -30,7 +30,7 @@ class Settings:
     seed: int = 1
     parallel: int = 1
     definition: Mapping[str, Any] = field(default_factory=dict)
-    """What all its trials have in common: a journal is of one space, one metric and one configuration."""
+    """The settings that all its trials share: a journal is of one space, one metric and one configuration."""
 
 
 def settings(node: Any, name: str, base: str = "", parallel: int | None = None) -> Settings:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushforward.sweep.search.study import Study
 
 BEST = 5
-"""How many trials of one metric are listed."""
+"""The number of trials listed for one metric."""
 LEAST = 4
 """Complete trials from which importances are worth a picture."""
 

@@ -23,7 +23,7 @@ from pushforward.sweep.sweep_screen import Screen
 
 Compose = Callable[[dict[str, Any]], dict[str, Any]]
 LOOK_SECONDS = 0.5
-"""How often the curve of a running trial is read."""
+"""The seconds between two reads of a running trial's curve."""
 
 
 class Attempt:
@@ -210,7 +210,7 @@ class Trials(Screen):
     """Bars of the running trials."""
 
     def tell(self, job: Job) -> None:
-        """What became of a trial the search says itself."""
+        """The end of a trial is reported by the search itself."""
 
 
 def best_of(trials: list[FrozenTrial], directions: list[str]) -> FrozenTrial | None:
