@@ -14,7 +14,7 @@ from pushforward.protocol.references import Rows, references
 from pushforward.protocol.subject import NotApplicable, Subject
 
 GREY = "grey levels, as before binarisation"
-"""Images for comparison with binarised models too: of 0 and 1 they then show what binarising costs, of means they show little."""
+"""Compared with binarised models too: of 0 and 1 they then show what binarising costs, of means they show little."""
 EVERY, MAIN = "fd", ("gaussian", "mixture")
 """The number measured of every density over codes, and the densities shown in a table that names no columns."""
 SHOWN = 64

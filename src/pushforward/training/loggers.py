@@ -21,7 +21,7 @@ LONGEST_TAG, LONGEST_PROJECT = 64, 128
 REFUSED_SIGNS = "/\\#?%:"
 """Signs that W&B takes in no project's name."""
 PICTURES = 5
-"""How many times a run's pictures are drawn for its logger, unless trainer.pictures_every says; not where drawing takes long."""
+"""Times that pictures are drawn for a logger, unless trainer.pictures_every says; fewer where drawing takes long."""
 
 
 def check_logger(frozen: Mapping[str, Any]) -> None:
