@@ -120,7 +120,7 @@ SMALL = DataSpec((1, 28, 28), 256, 100)
         ("ae", Fixed(), r"encoder of network Fixed fails on data of shape \(1, 28, 28\)"),
         ("gan", Fixed(), r"decoder of network Fixed gives 2 images as \(2, 1, 1, 30, 30\).*need \(2, 1, 1, 28, 28\)"),
         ("diffusion", Fixed(), r"field of network Fixed gives 2 images as \(2, 1, 28, 29\)"),
-        ("flow", lambda features: lambda: lambda y: y[:, 1:], r"model\.bijection gives.*\(2, 783\)"),
+        ("flow", lambda features: lambda c=None: lambda y: y[:, 1:], r"model\.bijection gives.*\(2, 783\)"),
     ],
 )
 def test_another_shape_is_refused_when_a_model_is_built(kind: str, network: Any, match: str) -> None:

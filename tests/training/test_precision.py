@@ -37,6 +37,7 @@ RECIPES = config.options("model")
 TINY = {
     "unet": ("network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
     "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
+    "resnet": ("network.width=4",), "pixelcnn": ("network.width=4", "network.blocks=1"),
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_every_recipe_takes_two_steps_in_every_precision(
     small: Callable[..., dict[str, Any]], tmp_path: Path, model: str, precision: str
 ) -> None:
     """On the network that the recipe names, by the Trainer, with validation; its losses are finite."""
-    per_cycle = 64 * {"wgan_gp": 3}.get(model, 1)
+    per_cycle = 64 * {"wgan_gp": 3, "wgan": 5}.get(model, 1)
     budget = (f"budget.images={2 * per_cycle}", "budget.epochs=null")
     network = small(f"model={model}", *budget, hidden=None)["choices"]["network"]
     frozen = small(f"model={model}", *budget, *TINY[network], hidden=None) | {"precision": precision}
