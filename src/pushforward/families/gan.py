@@ -137,7 +137,8 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
             total, terms, _ = self.generator_objective(seen, self.epochs)
             return Loss(total, terms)
         real = self.shown(self.centre(batch.x), "real", noise)
-        mix, perturbation = noise["mix"][: len(real)], noise.get("perturbation")
+        mix, perturbation = noise["mix"], noise.get("perturbation")
+        mix = mix if self.pack == 1 else mix[: len(real)]
         if perturbation is not None:
             perturbation = pack_images(perturbation, self.pack)
         played = CriticPass(
@@ -206,6 +207,8 @@ def packed(spec: DataSpec, pack: int) -> DataSpec:
 
 def pack_images(x: Tensor, pack: int) -> Tensor:
     """(n, c, …) to (n/pack, pack·c, …). Raises PushforwardError where n does not divide."""
+    if pack == 1:
+        return x
     if len(x) % pack:
         raise PushforwardError(
             f"model.pack={pack} does not divide a batch of {len(x)}; choose a batch_size that it divides"
