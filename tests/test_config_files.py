@@ -17,6 +17,8 @@ WRONG: dict[str, tuple[bytes, int, str]] = {  # content, line, what is said
     "latin-1": (b"seed: 1\ntags: [caf\xe9]\n", 2, "0xe9 is no UTF-8"),
     "utf-16": ("seed: 1\n".encode("utf-16"), 1, "is no UTF-8"),
     "duplicate key": (b"seed: 1\nbudget: {epochs: 1}\nseed: 2\n", 3, "the key seed stands in line 1 already"),
+    "a key that YAML reads as a boolean": (b"model:\n  off: 1.0\n", 2, "the key off is read as true or false"),
+    "a key that YAML reads as nothing": (b"~: 1.0\n", 1, "the key ~ is read as nothing"),
     "tab": (b"budget:\n\tepochs: 1\n", 2, "a tab"),
     "list": (b"- 1\n", 1, "it is a list"),
     "scalar": (b"# a comment\n5\n", 2, "it is a single value"),
@@ -46,7 +48,7 @@ def test_refused_in_one_line_with_file_and_line(name: str, tmp_path: Path) -> No
 
 
 def test_cases_found() -> None:
-    assert len(WRONG) == 16
+    assert len(WRONG) == 18
 
 
 @pytest.mark.parametrize(

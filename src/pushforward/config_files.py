@@ -21,6 +21,9 @@ MOST = 50_000
 LONGEST = 100
 """Digits of a number."""
 STANDARD = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge")}
+AS_KEYS = yaml.resolver.Resolver()
+READ = {"bool": "true or false", "null": "nothing"}
+"""YAML reads `off`, `no` and `y` as booleans, `~` as nothing: as keys they are mistakes."""
 
 
 @dataclass
@@ -140,6 +143,16 @@ def add(levels: list[Level], event: yaml.NodeEvent, line: int, sizes: dict[str, 
         if event.value in level.keys and event.value != "<<":
             raise Wrong(line, f"the key {event.value} stands in line {level.keys[event.value]} already")
         level.keys[event.value] = line
+        if (
+            event.style is None
+            and event.implicit[0]
+            and (read := AS_KEYS.resolve(yaml.ScalarNode, event.value, (True, False)))
+        ):
+            kind = read.rpartition(":")[2]
+            if kind in ("bool", "null"):
+                raise Wrong(
+                    line, f"the key {event.value or 'without a name'} is read as {READ[kind]}; put it in quotes"
+                )
     elif level.mapping and level.key_next and isinstance(event, yaml.CollectionStartEvent):
         raise Wrong(line, "a key is a name, and this is a list or a mapping; put braces of ${…} in quotes")
     level.key_next = not level.key_next
