@@ -18,7 +18,7 @@ def images(n: int = 3) -> torch.Tensor:
 def test_the_middle_of_the_noise_leaves_colour_and_place() -> None:
     augment = Augmentation(["colour", "translation"], 0.25, 0.5, spec=RGB)
     x = images()
-    torch.testing.assert_close(augment(x, {"augment": torch.full((3, 7), 0.5)}), x)
+    torch.testing.assert_close(augment(x, torch.full((3, 7), 0.5)), x)
 
 
 def test_images_move_by_whole_pixels() -> None:
@@ -32,7 +32,7 @@ def test_images_move_by_whole_pixels() -> None:
 
 def test_a_hole_is_a_square_of_half_the_side() -> None:
     augment = Augmentation(["cutout"], 0.0, 0.5, spec=RGB)
-    changed = augment(images() + 5, {"augment": torch.full((3, 7), 0.5)}) == 0
+    changed = augment(images() + 5, torch.full((3, 7), 0.5)) == 0
     assert changed.sum((1, 2, 3)).tolist() == [3 * 16] * 3
 
 

@@ -28,12 +28,12 @@ class Augmentation(nn.Module):
             raise PushforwardError("model.augment: these data are points, not images; take it out: model.augment=null")
         self.kinds, self.shift, self.hole = tuple(kinds), shift, hole
 
-    def draw(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Uniform on [0, 1): three of colour, two places of translation, two of the hole, (n, 7)."""
-        return {"augment": torch.rand(n, 7, generator=generator, device=generator.device)}
+        return torch.rand(n, 7, generator=generator, device=generator.device)
 
-    def forward(self, x: Float[Tensor, "n c h w"], noise: dict[str, Tensor]) -> Float[Tensor, "n c h w"]:
-        brightness, saturation, contrast, *places = noise["augment"].to(x).T
+    def forward(self, x: Float[Tensor, "n c h w"], noise: Float[Tensor, "n 7"]) -> Float[Tensor, "n c h w"]:
+        brightness, saturation, contrast, *places = noise.to(x).T
         if "colour" in self.kinds:
             x = x + rows(brightness - 0.5)
             x = (x - x.mean(1, keepdim=True)) * rows(2 * saturation) + x.mean(1, keepdim=True)

@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from pushforward.diffusion import DDPM, Ancestral, CosineBetas, LinearBetas
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
-from pushforward.diffusion.ddpm import log_mass_of_level
+from pushforward.diffusion.process import log_mass_of_level
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 from pushforward.spec import DataSpec

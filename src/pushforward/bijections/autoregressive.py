@@ -30,8 +30,7 @@ def layers(
         layer = MaskedAutoregressiveTransform(
             features, context, order=order, univariate=univariate, shapes=shapes, hidden_features=tuple(hidden)
         )
-        last = [m for m in layer.modules() if isinstance(m, nn.Linear)][-1:]
-        for linear in last:
+        for linear in [m for m in layer.modules() if isinstance(m, nn.Linear)][-1:]:
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
         made.append(layer)
@@ -57,10 +56,8 @@ def inverse_autoregressive(
 
     Kingma et al. 2016 (IAF).
     """
-    affine = partial(MonotonicAffineTransform, slope=math.exp(-LOG_SCALE))
-    return LazyComposedTransform(
-        *[LazyInverse(one) for one in layers(features, transforms, hidden, affine, [(), ()], context)]
-    )
+    forward = affine_autoregressive(features, transforms, hidden, context)
+    return LazyComposedTransform(*[LazyInverse(layer) for layer in forward.transforms])
 
 
 def spline_autoregressive(

@@ -5,7 +5,7 @@ from pushforward.diffusion.flow_matching import FlowMatching
 from pushforward.diffusion.noise_schedules import CosineBetas, LinearBetas
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
 from pushforward.diffusion.process import HasProbabilityFlow, Process, Scored
-from pushforward.diffusion.samplers import Ancestral, ProbabilityFlowEuler, ProbabilityFlowHeun, Sampler
+from pushforward.diffusion.samplers import Ancestral, ProbabilityFlowHeun, Sampler
 from pushforward.diffusion.variance_exploding import EDM, ScoreMatching
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "HasProbabilityFlow",
     "Heun",
     "LinearBetas",
-    "ProbabilityFlowEuler",
     "ProbabilityFlowHeun",
     "Process",
     "RungeKutta",

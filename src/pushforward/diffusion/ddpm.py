@@ -9,22 +9,16 @@ from torch import Tensor
 from pushforward.diffusion.chain import by_log_snr, chain_of, evenly, finest
 from pushforward.diffusion.noise_schedules import Betas
 from pushforward.diffusion.ode import density_along, signs
-from pushforward.diffusion.process import Field, Process, Scored, rows
+from pushforward.diffusion.process import EXACT_UP_TO, Field, Process, Scored, rows
 from pushforward.diffusion.samplers import Sampler
 from pushforward.distributions.gaussian import kl_standard_normal, log_standard_normal
 from pushforward.errors import PushforwardError
 from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
-FINEST = 1.0
-"""The decoder's σ at which a bound's chain ends, in half widths of a level's bin."""
-COARSEST = 0.5
-"""The most that σ may be, for the half width of one of few levels' bins is as wide as the data."""
 ENOUGH = 7.0
 """λ = log σ/α at which the data are gone: α < 1e-3, so N(0, I) is right to α·‖x‖, a hundredth of a nat."""
 PREDICTIONS = {"noise": "ε", "image": "x", "velocity": "v = √ᾱ_t·ε − √(1 − ᾱ_t)·x"}
-EXACT_UP_TO = 2
-"""Dimensions up to which a probability flow's trace is exact; beyond, Hutchinson's estimate with one probe an image."""
 
 
 class DDPM(Process):
@@ -117,7 +111,7 @@ class DDPM(Process):
         """x̂₀, in the data's range where they have one."""
         prediction = field(xt, (t / self.timesteps).to(xt).expand(len(xt)))
         x0 = self.image(xt, prediction, *(scale.to(xt) for scale in self.scales(log_alpha_bar)))
-        return x0.clamp(-1, 1) if self.centre.bounded else x0
+        return self.bounded(x0)
 
     def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
         steps = min(self.sampler.steps(evaluations), self.timesteps)
@@ -170,9 +164,8 @@ class DDPM(Process):
         xt = alpha * x0 + sigma * eps
         values, calls = self.density_of(field, xt, first, generator, max(1, evaluations - 1))
         t = torch.as_tensor(first + 1, device=x0.device)
-        named = self.decoder(x0, self.denoised(field, xt, t, self.log_alpha_bar[first]), sigma)
-        drawn = log_standard_normal(eps.flatten(1)) - self.spec.dim * sigma.log()
-        return Scored((values - named - drawn).detach(), "estimate", False, {}, calls + 1)
+        mean = self.denoised(field, xt, t, self.log_alpha_bar[first])
+        return Scored(self.mass(values, x0, mean, eps, sigma), "estimate", False, {}, calls + 1)
 
     def density_of(
         self, field: Field, xt: Tensor, first: int, generator: torch.Generator, evaluations: int
@@ -200,13 +193,6 @@ class DDPM(Process):
         xT, gain, calls = density_along(slope, xt, start, end, evaluations, probe)
         return (log_standard_normal(xT.flatten(1)) + gain).detach(), calls
 
-    @property
-    def least(self) -> float:
-        """σ from which a chain starts: noise far below the width of a level carries no information on it."""
-        if not self.discrete or self.spec.levels is None:
-            return 0.0
-        return min(FINEST / (self.spec.levels - 1), COARSEST)
-
     @staticmethod
     def scales(log_alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
         """α and σ of x_t = αx₀ + σε."""
@@ -221,8 +207,7 @@ class DDPM(Process):
     def decoder(self, x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
         """−log p(x₀|x₁), nats per image, (n,): of x₀'s level under N(x̂₀, σ²), or of the density of real-valued data."""
         if self.discrete:
-            assert self.spec.levels is not None
-            return -log_mass_of_level(x0, mean, sigma, self.spec.levels).flatten(1).sum(1)
+            return -self.log_mass(x0, mean, sigma)
         e = (x0 - mean) / sigma
         return (0.5 * e.square() + sigma.log() + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1) - self.centre.log_det
 
@@ -246,17 +231,3 @@ def position(table: Tensor, value: float) -> float:
 def square(e: Tensor) -> Tensor:
     """‖e‖² per image, (n,)."""
     return e.square().flatten(1).sum(1)
-
-
-def log_mass_of_level(v: Tensor, mean: Tensor, sigma: Tensor, levels: int) -> Tensor:
-    """log of the mass that N(mean, σ²) puts on v's bin in [−1, 1], nats; outer bins take the tails. Ho et al. 2020, eq. 13."""
-    half = 1 / (levels - 1)
-    a, b = (v + half - mean) / sigma, (v - half - mean) / sigma
-    # Φ(a) − Φ(b) = Φ(−b) − Φ(−a): on the side where Φ is small, so that nothing cancels
-    upper = b > 0
-    low, high = torch.where(upper, -a, b), torch.where(upper, -b, a)
-    log_high = torch.special.log_ndtr(high)
-    ratio = (torch.special.log_ndtr(low) - log_high).clamp(max=-1e-7)
-    inner = log_high + torch.log(-torch.expm1(ratio))
-    inner = torch.where(v < half - 1, torch.special.log_ndtr(a), inner)
-    return torch.where(v > 1 - half, torch.special.log_ndtr(-b), inner)

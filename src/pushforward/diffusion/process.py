@@ -8,11 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections import Centre
+from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
 Field = Callable[[Tensor, Tensor], Tensor]
 """(x_t (n, *shape), t (n,) in [0, 1]) → (n, *shape)."""
+
+
+FINEST = 1.0
+"""The decoder's σ at which a bound's chain ends, in half widths of a level's bin."""
+COARSEST = 0.5
+"""The most that σ may be, for the half width of one of few levels' bins is as wide as the data."""
+EXACT_UP_TO = 2
+"""Dimensions up to which a probability flow's trace is exact; beyond, Hutchinson's estimate with one probe an image."""
 
 
 class Scored(NamedTuple):
@@ -69,6 +78,30 @@ class Process(nn.Module, ABC):
         """x dequantised and centred."""
         return self.centre(self.spec.dequantize(x, noise["dequantize"]) if self.discrete else x)
 
+    @property
+    def least(self) -> float:
+        """σ from which a chain starts: noise far below the width of a level carries no information on it."""
+        if not self.discrete or self.spec.levels is None:
+            return 0.0
+        return min(FINEST / (self.spec.levels - 1), COARSEST)
+
+    def bounded(self, x: Tensor) -> Tensor:
+        """x̂ in the data's range, where they have one."""
+        return x.clamp(-1, 1) if self.centre.bounded else x
+
+    def log_mass(self, x0: Tensor, mean: Tensor, sigma: Tensor) -> Tensor:
+        """log of the mass of x₀'s levels under N(mean, σ²), nats per image, (n,)."""
+        assert self.spec.levels is not None
+        return log_mass_of_level(x0, mean, sigma, self.spec.levels).flatten(1).sum(1)
+
+    def mass(self, density: Tensor, x0: Tensor, mean: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:
+        """log p(x_σ) + log p(x₀|x_σ) − log q(x_σ|x₀), nats per image, (n,): a bound of log p(x₀) of levels.
+
+        density: log p(x_σ) at x_σ = αx₀ + σε. mean: x̂₀ of it.
+        """
+        drawn = log_standard_normal(eps.flatten(1)) - self.spec.dim * sigma.log()
+        return (density + self.log_mass(x0, mean, sigma) - drawn).detach()
+
     def on_levels(self, x: Tensor) -> Tensor:
         """The nearest of the data's levels."""
         if not self.discrete:
@@ -91,3 +124,17 @@ class HasProbabilityFlow(Protocol):
 def rows(table: Tensor, like: Tensor) -> Tensor:
     """(n,) as (n, 1, …) beside `like`."""
     return table.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def log_mass_of_level(v: Tensor, mean: Tensor, sigma: Tensor, levels: int) -> Tensor:
+    """log of the mass that N(mean, σ²) puts on v's bin in [−1, 1], nats; outer bins take the tails. Ho et al. 2020, eq. 13."""
+    half = 1 / (levels - 1)
+    a, b = (v + half - mean) / sigma, (v - half - mean) / sigma
+    # Φ(a) − Φ(b) = Φ(−b) − Φ(−a): on the side where Φ is small, so that nothing cancels
+    upper = b > 0
+    low, high = torch.where(upper, -a, b), torch.where(upper, -b, a)
+    log_high = torch.special.log_ndtr(high)
+    ratio = (torch.special.log_ndtr(low) - log_high).clamp(max=-1e-7)
+    inner = log_high + torch.log(-torch.expm1(ratio))
+    inner = torch.where(v < half - 1, torch.special.log_ndtr(a), inner)
+    return torch.where(v > 1 - half, torch.special.log_ndtr(-b), inner)

@@ -39,7 +39,7 @@ def scales(log_alpha_bar: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
 class Ancestral:
     """x_{i−1} ~ N(√ᾱ_{i−1} x̂₀ + √(1 − ᾱ_{i−1} − s²) ε̂, s²), s² = η² β̃: the chain itself at η = 1, DDIM at η = 0.
 
-    Ho et al. 2020, alg. 2; Song, Meng & Ermon 2021, eq. 12.
+    Ho et al. 2020, alg. 2; Song, Meng & Ermon 2021, eq. 12. DDIM is Euler's method for the probability flow, eq. 13.
     """
 
     eta: Share
@@ -59,29 +59,13 @@ class Ancestral:
             eps = (x - alpha * x0) / sigma
             fresh = self.eta**2 * posterior_variance
             kept = (-torch.expm1(before) - fresh).clamp(min=0)
-            x = torch.exp(0.5 * before).to(x) * x0 + kept.sqrt().to(x) * eps + fresh.sqrt().to(x) * gaussian()
+            x = torch.exp(0.5 * before).to(x) * x0 + kept.sqrt().to(x) * eps
+            if self.eta:
+                x = x + fresh.sqrt().to(x) * gaussian()
         return x
 
     def describe(self) -> str:
         return "DDIM" if self.eta == 0 else f"η = {self.eta:g}"
-
-
-@dataclass(frozen=True)
-class ProbabilityFlowEuler:
-    """Euler's steps of d(x/α) = ε̂ d(σ/α), the flow with the process's marginals: DDIM. Song et al. 2021, eq. 13."""
-
-    def steps(self, evaluations: int) -> int:
-        return max(1, evaluations)
-
-    def __call__(
-        self, denoise: Denoise, log_alpha_bar: Float[Tensor, " s"], x: Tensor, gaussian: Callable[[], Tensor]
-    ) -> Tensor:
-        for i in range(len(log_alpha_bar) - 1, -1, -1):
-            x, _ = euler(x, denoise(x, i), log_alpha_bar, i)
-        return x
-
-    def describe(self) -> str:
-        return "Euler on the probability flow"
 
 
 @dataclass(frozen=True)

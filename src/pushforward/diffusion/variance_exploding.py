@@ -6,20 +6,14 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from pushforward.diffusion.ddpm import log_mass_of_level
 from pushforward.diffusion.ode import density_along, signs
-from pushforward.diffusion.process import Field, Process, Scored, rows
+from pushforward.diffusion.process import EXACT_UP_TO, Field, Process, Scored, rows
 from pushforward.diffusion.samplers import Sampler
 from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Positive, Real
 from pushforward.errors import PushforwardError
 from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
-
-FINEST = 1.0
-"""The σ from which a likelihood of levels is taken, in half widths of a level's bin."""
-EXACT_UP_TO = 2
-"""Dimensions up to which the trace of the probability flow is exact; beyond, Hutchinson's estimate, one probe an image."""
 
 
 class VarianceExploding(Process):
@@ -81,19 +75,12 @@ class VarianceExploding(Process):
         if not self.discrete:
             values, calls = density(x0, self.low, evaluations)
             return Scored(values + self.centre.log_det, "estimate", True, {}, calls)
-        assert self.spec.levels is not None
-        sigma = max(self.low, min(FINEST / (self.spec.levels - 1), 0.5))
+        sigma = max(self.low, self.least)
         eps = self.gaussian(len(x), generator).to(x0)
         xs = x0 + sigma * eps
         values, calls = density(xs, sigma, max(1, evaluations - 1))
         mean = self.bounded(self.image(field, xs, xs.new_full((len(xs),), sigma)))
-        named = log_mass_of_level(x0, mean, xs.new_tensor(sigma), self.spec.levels).flatten(1).sum(1)
-        drawn = log_standard_normal(eps.flatten(1)) - self.spec.dim * math.log(sigma)
-        return Scored((values + named - drawn).detach(), "estimate", False, {}, calls + 1)
-
-    def bounded(self, x: Tensor) -> Tensor:
-        """x̂ in the data's range, where they have one."""
-        return x.clamp(-1, 1) if self.centre.bounded else x
+        return Scored(self.mass(values, x0, mean, eps, xs.new_tensor(sigma)), "estimate", False, {}, calls + 1)
 
     def likelihood(self) -> str:
         return "probability flow by Runge–Kutta" + (", its mass of levels a bound" if self.discrete else "")

@@ -100,8 +100,7 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         noise = {"code": self.prior.sample(n, generator), **self.condition.draw(n, generator)}
         if self.augment is not None:
-            for kind in ("fake", "real"):
-                noise |= {f"{kind}_{name}": value for name, value in self.augment.draw(n, generator).items()}
+            noise |= {"augment fake": self.augment.draw(n, generator), "augment real": self.augment.draw(n, generator)}
         if player == "generator":
             return noise
         noise["mix"] = torch.rand(n, generator=generator, device=generator.device)
@@ -112,59 +111,52 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
     def shown(self, x: Tensor, kind: str, noise: Noise) -> Tensor:
         """Images as the critic is shown them: augmented, and packed."""
         if self.augment is not None:
-            own = {name.removeprefix(f"{kind}_"): t for name, t in noise.items() if name.startswith(f"{kind}_")}
-            x = self.augment(x, own)
+            x = self.augment(x, noise[f"augment {kind}"])
         return pack_images(x, self.pack)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        labels = self.condition.labels(batch.y, len(batch.x), noise)
-        critic = given(
-            self.critic, labels if self.critic.projects else None
-        )  # generated images have the labels of the batch
-        code = noise["code"]
-        with torch.set_grad_enabled(
-            torch.is_grad_enabled() and player == "generator"
-        ):  # it is not the critic's to move
+        labels = self.condition.labels(batch.y, len(batch.x), noise)  # generated images have those of the batch
+        given_labels = labels if self.critic.projects else None
+        critic, code = given(self.critic, given_labels), noise["code"]
+        # the generator is not the critic's to move
+        with torch.set_grad_enabled(torch.is_grad_enabled() and player == "generator"):
             fake = self.generator(code, self.condition(labels))
         fake = self.shown(fake, "fake", noise)
-        if player == "generator":
-            seen = GANPass(fake, critic(fake), critic, self.spec, self.guesses(fake, labels, code))
-            if self.paired:
-                real = self.shown(self.centre(batch.x), "real", noise)
-                seen = PairedPass(
-                    seen.fake, seen.fake_scores, critic, self.spec, seen.guesses, real, critic(real), None
-                )
+        fake_scores, fake_guesses = self.read(fake, given_labels, labels, code)
+        if player == "generator" and not self.paired:
+            seen = GANPass(fake, fake_scores, critic, self.spec, fake_guesses)
             total, terms, _ = self.generator_objective(seen, self.epochs)
             return Loss(total, terms)
         real = self.shown(self.centre(batch.x), "real", noise)
-        mix, perturbation = noise["mix"], noise.get("perturbation")
-        mix = mix if self.pack == 1 else mix[: len(real)]
-        if perturbation is not None:
-            perturbation = pack_images(perturbation, self.pack)
-        played = CriticPass(
-            fake, critic(fake), critic, self.spec, self.guesses(fake, labels, code), real, critic(real),
-            self.guesses(real, labels, None), mix, perturbation,
-        )  # fmt: skip
-        total, terms, _ = self.critic_objective(played, self.epochs)
-        # `absorb` is called where there is something to take in
-        return Loss(
-            total, terms, {"score": played.real_scores.mean()} if self.clip is not None or self.spectral else {}
-        )
+        real_scores, real_guesses = self.read(real, given_labels, labels, None)
+        both = fake, fake_scores, critic, self.spec, fake_guesses, real, real_scores, real_guesses
+        if player == "generator":
+            # of real images it is given the scores alone: their classes do not depend on it
+            total, terms, _ = self.generator_objective(PairedPass(*both[:-1], None), self.epochs)
+            return Loss(total, terms)
+        mix = noise["mix"] if self.pack == 1 else noise["mix"][: len(real)]
+        perturbation = pack_images(noise["perturbation"], self.pack) if self.perturbs else None
+        total, terms, _ = self.critic_objective(CriticPass(*both, mix, perturbation), self.epochs)
+        # a stack calls `absorb` where there is something to take in
+        return Loss(total, terms, {"total": total.detach()} if self.clip is not None or self.spectral else {})
 
-    def guesses(self, x: Tensor, labels: Tensor | None, code: Tensor | None) -> Guesses | None:
-        """The critic's guesses of labels and codes of images, beside what they are; None where it guesses nothing."""
+    def read(
+        self, x: Tensor, given_labels: Tensor | None, labels: Tensor | None, code: Tensor | None
+    ) -> tuple[Tensor, Guesses | None]:
+        """The critic's scores of images, and its guesses of their labels and codes beside what they are, where it guesses."""
+        score, classes, codes = self.critic.read(x, given_labels)
         if not self.critic.guesses:
-            return None
-        classes, codes = self.critic.guess(x)
+            return score, None
         informed = None if code is None or codes is None else code[:, -codes.shape[1] :]
         parts = self.prior.parts if isinstance(self.prior, InformativePrior) else ()
-        return Guesses(classes, labels, codes, informed, parts)
+        return score, Guesses(classes, labels, codes, informed, parts)
 
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         if player != "critic" or not stats:
             return
         with torch.no_grad():
-            iterate(self.critic)
+            if self.spectral:
+                iterate(self.critic)
             if self.clip is not None:
                 for parameter in self.critic.parameters():
                     parameter.clamp_(-self.clip, self.clip)
@@ -219,7 +211,7 @@ def pack_images(x: Tensor, pack: int) -> Tensor:
 class Critic(nn.Module):
     """Images in [−1, 1], or points, to scores (n,): w·h(x) + b, and + v_y·h(x) of labels y. Miyato & Koyama 2018, eq. 5.
 
-    projects: labels that the score takes. classifies: classes that `guess` tells apart. codes: numbers of a code that it gives.
+    projects: labels that the score takes. classifies: classes that it tells apart. codes: numbers of a code that it guesses.
     """
 
     def __init__(
@@ -238,19 +230,16 @@ class Critic(nn.Module):
             nn.init.xavier_uniform_(self.classes.weight)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.read(x, y)[0]
+
+    def read(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Scores, logits of classes, and the informative part of codes, (n, ·); None where it has no such head."""
         h = self.encoder(x)
         score = self.score(h)[:, 0]
         if self.classes is not None:
             score = score + (self.classes(y) * h).sum(1)
-        return score.to(x.dtype)
-
-    def guess(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Logits of classes, and of the informative part of codes, (n, ·); None where it has no such head."""
-        h = self.encoder(x)
-        return (
-            None if self.classify is None else self.classify(h).to(x.dtype),
-            None if self.decode is None else self.decode(h).to(x.dtype),
-        )
+        classes, codes = (None if head is None else head(h).to(x.dtype) for head in (self.classify, self.decode))
+        return score.to(x.dtype), classes, codes
 
 
 def altered(network: Any, fields: Mapping[str, Any]) -> Any:

@@ -8,23 +8,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from zuko.nn import MaskedLinear
 
 from pushforward.domains import Count
 from pushforward.networks.blocks import ACTIVATIONS, choice
 from pushforward.networks.network import image_shape
-
-
-class MaskedLinear(nn.Linear):
-    """A linear map whose weight (out, in) is kept where `mask` is 1. Germain et al. 2015, eq. 10."""
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.register_buffer("mask", mask.to(torch.float32), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.mask, self.bias)
 
 
 class MaskedMLP(nn.Module):

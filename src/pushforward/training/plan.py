@@ -1,4 +1,4 @@
-"""When things happen while a run trains, in images seen, and how far it goes."""
+"""The plan of a run: its length, and when it logs, validates and draws, in images seen."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pushforward.training import build, loggers
 
 @dataclass
 class Plan:
-    """When things happen, in images seen; and how far the run goes."""
+    """The length of a run, and the intervals of its work between blocks, in images seen."""
 
     cycles: int
     images: int
@@ -29,7 +29,7 @@ class Plan:
 
 
 def plan_of(frozen: Mapping[str, Any], family: Family) -> Plan:
-    """When to log, validate and draw, in images seen."""
+    """Return the plan of a frozen config for this family."""
     n, trainer, images = family.spec.n_train, frozen["trainer"], build.budget_images(frozen, family.spec)
     per_block = BLOCK * family.batches_per_cycle * int(frozen["batch_size"])
     pictures = trainer["pictures_every"]

@@ -95,9 +95,9 @@ class Session:
         self.unsaved: dict[str, Any] | None = None
         """The best weights, where they are better than those on disk."""
         self.told = 0.0
-        """When the status file was last written."""
+        """The time at which the status file was last written."""
         self.saved, self.cost = -math.inf, 0.0
-        """When the last checkpoint was written, and how long that took."""
+        """The time at which the last checkpoint was written, and the seconds that it took."""
 
     # Start -----------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ class Server:
         return process
 
     def answer(self, call: str, jobs: Sequence[Any], *more: str, threads: int = 1) -> tuple[str | None, str]:
-        """What `call([JOBS, ANSWER, *more])` writes into the file ANSWER, in a process of its own, and its last line printed.
+        """Run `call([JOBS, ANSWER, *more])` in a process of its own; return what it writes into ANSWER and its last line.
 
         JOBS: a file with the jobs as JSON. None: it has written nothing.
         """
