@@ -15,17 +15,22 @@ from pushforward.networks.network import (
     map_decoder_of,
     map_encoder_of,
 )
+from pushforward.networks.published import DCGAN, InfoGANConv, MaxoutMLP, SNGANResNet
 from pushforward.networks.resnet import ResNet
 from pushforward.networks.unet import UNet
 
 __all__ = [
+    "DCGAN",
     "MLP",
     "Conv",
     "Encoder",
+    "InfoGANConv",
     "LeNet",
+    "MaxoutMLP",
     "Network",
     "PixelCNN",
     "ResNet",
+    "SNGANResNet",
     "UNet",
     "autoregressive_of",
     "decoder_of",

@@ -85,9 +85,9 @@ class Conv:
             partial(nn.Conv2d, in_channels, channels[-1], 3, padding=1), channels[-1], self.norm, self.activation
         )
         for i in range(len(channels) - 1, 0, -1):
-            up = partial(_double, channels[i], channels[i - 1], sizes[i + 1], sizes[i])
+            up = partial(double, channels[i], channels[i - 1], sizes[i + 1], sizes[i])
             layers += then(up, channels[i - 1], self.norm, self.activation)
-        return [*layers, _double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
+        return [*layers, double(channels[0], parameters * c, sizes[1], sizes[0]), nn.Unflatten(1, (parameters, c))]
 
     def field(self, shape: tuple[int, ...], condition: int = 0) -> nn.Module:
         raise missing("conv", "field")
@@ -105,7 +105,7 @@ class Conv:
         return sizes, [self.width * 2**i for i in range(len(sizes) - 1)]
 
 
-def _double(
+def double(
     in_channels: int, out_channels: int, size: tuple[int, int], target: tuple[int, int], bias: bool = True
 ) -> nn.Module:
     """A transposed convolution from `size` to `target`, twice it or one more."""

@@ -21,7 +21,7 @@ WITH_ROLE = {
     "map decoder": ("conv", "resnet"),
     "autoregressive": ("mlp", "pixelcnn"),
 }
-"""The networks that have each role."""
+"""The networks of no one paper that have each role: what an error names."""
 
 
 class Network(Protocol):
