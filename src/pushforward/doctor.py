@@ -136,7 +136,7 @@ def data() -> Iterator[Finding]:
 
 def present(folder: Path) -> list[str]:
     """Return the names of data sets that have a folder with something in it."""
-    known = [*options("data"), "dsprites"]
+    known = options("data")
     return [name for name in sorted(known) if (folder / name).is_dir() and any((folder / name).iterdir())]
 
 

@@ -17,14 +17,17 @@ from pushforward.data.splits import after, image_keys, together
 from pushforward.errors import PushforwardError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
-NAMES = ("cifar10", "codes", "digits", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "sprites", "toy2d")
+NAMES = (
+    "celeba", "cifar10", "codes", "digits", "dsprites", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "omniglot",
+    "sprites", "stacked_mnist", "svhn", "toy2d",
+)  # fmt: skip
 
 
 def digits(**options: Any) -> DataModule:
     return DataModule(Digits(), 64, 180, **options)
 
 
-def test_config_files_are_ten_and_bind() -> None:
+def test_config_files_are_known_and_bind() -> None:
     found = sorted(p.stem for p in CONF.glob("*.yaml"))
     assert tuple(found) == NAMES
     for name in found:

@@ -1,15 +1,11 @@
-"""Sprites: exact factors, exact areas, and the real file where it lies."""
+"""Sprites: exact factors and exact areas."""
 
 import math
-import os
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from pushforward.data.sources import Sprites
-from pushforward.errors import PushforwardError
 
 
 def test_areas_are_those_of_the_shapes() -> None:
@@ -60,34 +56,3 @@ def test_all_images_differ_in_every_orientation() -> None:
     assert not torch.equal(square, eighth) and torch.equal(eighth, eighth.T)
     assert (ellipse.T.int() - quarter.int()).abs().max() <= 1 and (heart.flip(0, 1).int() - half.int()).abs().max() <= 1
     assert arrays.factor_values[2] == tuple(k / 10 for k in range(10))
-
-
-def fake(path: Path) -> None:
-    """A file laid out as Matthey et al.'s: colour, shape, scale, orientation, x, y."""
-    sizes = (1, 3, 2, 2, 2, 2)
-    classes = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, 6)
-    images = np.zeros((len(classes), 64, 64), dtype=np.uint8)
-    images[np.arange(len(classes)), classes[:, 4], classes[:, 5]] = 1
-    np.savez(path, imgs=images, latents_classes=classes, latents_values=classes * 0.5)
-
-
-def test_the_real_file_is_read_where_asked_for(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (alone / "dsprites").mkdir()
-    fake(alone / "dsprites" / "dsprites.npz")
-    monkeypatch.setenv("PUSHFORWARD_DATA", str(alone))
-    arrays = Sprites(32, 2, 2, 2, True, dsprites=True).load()
-    assert arrays.train.x.shape == (48, 1, 64, 64) and arrays.levels == 2
-    assert arrays.factor_sizes == (3, 2, 2, 2, 2) and arrays.factor_values[1] == (0.0, 0.5)
-    again = Sprites(32, 2, 2, 2, True, dsprites=str(alone / "dsprites" / "dsprites.npz")).load()
-    assert torch.equal(arrays.train.factors, again.train.factors)  # type: ignore[arg-type]
-
-
-def test_missing_or_wrong_file_is_named(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PushforwardError, match=r"PUSHFORWARD_DATA is not set.*dsprites=false"):
-        Sprites(32, 2, 2, 2, True, dsprites=True).load()
-    os.mkfifo(alone / "fifo.npz")
-    with pytest.raises(PushforwardError, match=r"fifo\.npz is not the dSprites file \(no file\)"):
-        Sprites(32, 2, 2, 2, True, dsprites=str(alone / "fifo.npz")).load()
-    (alone / "bad.npz").write_bytes(b"nothing")
-    with pytest.raises(PushforwardError, match=r"bad\.npz is not the dSprites file"):
-        Sprites(32, 2, 2, 2, True, dsprites=str(alone / "bad.npz")).load()

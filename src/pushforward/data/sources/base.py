@@ -3,12 +3,17 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pushforward.errors import PushforwardError
+from pushforward.machine import cores
+
+WORKERS = min(8, cores())
+"""Threads that decode the images of one batch."""
 
 
 class Lazy(ABC):
@@ -27,6 +32,20 @@ class Lazy(ABC):
     def keys(self) -> Tensor | None:
         """A number for each image, (n,), int64, equal for equal images; None where that takes too long to find."""
         return None
+
+
+class Decoded(Lazy):
+    """Images that are decoded one by one. Abstract: `decode`."""
+
+    @abstractmethod
+    def decode(self, i: int) -> Tensor:
+        """Image i, (c, h, w)."""
+
+    def gather(self, index: Tensor) -> Tensor:
+        if not len(index):
+            return torch.empty(0, *self.shape[1:], dtype=self.dtype)
+        with ThreadPoolExecutor(WORKERS) as pool:  # Pillow decodes without holding the interpreter's lock
+            return torch.stack(list(pool.map(self.decode, index.tolist())))
 
 
 class View(Lazy):
@@ -75,6 +94,7 @@ class Arrays:
     factor_values: for each factor the exact values that its indices stand for.
     log_density: exact log p(x) in nats, (n, d) -> (n,), where it is known.
     modes: centres of its modes, (k, d), where it has separate ones; mode_width: their σ.
+    channels_of: the data set of grey images that each channel is one of, whose shipped classifier tells its modes.
     notes: how a user's own data were read, a line each, printed when a run starts.
     """
 
@@ -90,6 +110,7 @@ class Arrays:
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Tensor | None = None
     mode_width: float | None = None
+    channels_of: str | None = None
     val: Split | None = None
     notes: tuple[str, ...] = ()
 

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlparse
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.data.sources.base import Lazy, gather
 from pushforward.errors import PushforwardError
 
 T = TypeVar("T")
@@ -130,6 +135,45 @@ def check_md5(payload: bytes, md5: str, what: str) -> None:
     found = hashlib.md5(payload, usedforsecurity=False).hexdigest()
     if found != md5:
         raise ValueError(f"wrong checksum of {what}: md5 {found}, expected {md5}")
+
+
+def check_file_md5(path: Path, md5: str) -> None:
+    """Raises ValueError where the file's checksum is another; large files are not taken into memory."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        raise ValueError(f"wrong checksum: md5 {found}, expected {md5}")
+
+
+def kept(name: str, file: str, make: Callable[[], Tensor | Lazy]) -> Tensor:
+    """The images that `make` gives, from a file in the cache that is mapped into memory: they are decoded once.
+
+    What checksum they are of belongs into the file's name. A damaged file is made again.
+    """
+    path = cache_root() / name / f"{file}.npy"
+    if not path.is_file() or (found := mapped(path)) is None:
+        from rich.progress import track
+
+        x = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".incoming-") as aside:
+            whole = Path(aside) / path.name
+            array = np.lib.format.open_memmap(whole, mode="w+", dtype=np.uint8, shape=tuple(x.shape))
+            for rows in track(torch.arange(len(x)).split(500), f"decoding {name}, once", transient=True):
+                array[rows[0] : rows[-1] + 1] = gather(x, rows).numpy()
+            array.flush()
+            whole.replace(path)
+        found = mapped(path)
+        assert found is not None
+    return found
+
+
+def mapped(path: Path) -> Tensor | None:
+    """The tensor in a .npy file, of which what is used is read; None where the file is damaged."""
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))  # copied on write: torch has no read-only tensors
+    except DAMAGED:
+        return None
 
 
 def unpack(path: Path) -> bytes:

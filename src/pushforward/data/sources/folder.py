@@ -13,19 +13,17 @@ import torch
 from torch import Tensor
 
 from pushforward.data.sources import images
-from pushforward.data.sources.base import Arrays, Lazy, Source, Split, check_range
+from pushforward.data.sources.base import WORKERS, Arrays, Decoded, Source, Split, check_range
 from pushforward.data.sources.folder_layout import Layout, classes, splits
 from pushforward.domains import Count, Real
 from pushforward.errors import PushforwardError
 from pushforward.file_walk import walk
-from pushforward.machine import cores
 
-WORKERS = min(8, cores())
 ENDS = 65_536
 """Bytes at both ends of a file by which copies are known."""
 
 
-class Files(Lazy):
+class Files(Decoded):
     """Images of files, decoded on demand."""
 
     def __init__(
@@ -39,16 +37,8 @@ class Files(Lazy):
         self.paths, self.size, self.grey, self.limits, self.background = paths, size, grey, limits, background
         self.shape = (len(paths), 1 if grey else 3, size, size)
 
-    def gather(self, index: Tensor) -> Tensor:
-        wanted = [self.paths[i] for i in index.tolist()]
-        if not wanted:
-            return torch.empty(0, *self.shape[1:], dtype=torch.uint8)
-
-        def read(path: Path) -> Tensor:
-            return images.read(path, self.size, self.grey, self.limits, self.background)
-
-        with ThreadPoolExecutor(WORKERS) as pool:  # Pillow decodes without holding the interpreter's lock
-            return torch.stack(list(pool.map(read, wanted)))
+    def decode(self, i: int) -> Tensor:
+        return images.read(self.paths[i], self.size, self.grey, self.limits, self.background)
 
     def keys(self) -> Tensor:
         """Equal for files of one size that begin and end alike; nothing is decoded."""

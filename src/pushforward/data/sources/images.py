@@ -1,5 +1,6 @@
 """Reading one image file: supported formats, the header, and pixels as levels from 0 to 255."""
 
+import io
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,13 @@ Background = Literal["white", "black"]
 Range = tuple[float, float]
 
 
+class Encoded(NamedTuple):
+    """An image file's content, and what errors call it."""
+
+    name: str
+    content: bytes
+
+
 class Header(NamedTuple):
     """A file's header, read before its pixels are decoded."""
 
@@ -51,8 +59,8 @@ class Extent(NamedTuple):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["Image"]:
-    """The image at `path`. Raises PushforwardError that names the file, also for what is done with the image inside."""
+def opened(file: Path | Encoded) -> Iterator["Image"]:
+    """The image in a file. Raises PushforwardError that names the file, also for what is done with the image inside."""
     import warnings
 
     from PIL import Image
@@ -60,13 +68,14 @@ def opened(path: Path) -> Iterator["Image"]:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters is an error, and names the file
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if isinstance(file, Path) and not stat.S_ISREG(file.stat().st_mode):
             raise ValueError("neither a file nor a link to one")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file if isinstance(file, Path) else io.BytesIO(file.content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width}×{image.height} pixels, more than {MOST_PIXELS:,}")
             yield image
     except Exception as error:
+        path = file if isinstance(file, Path) else file.name
         raise PushforwardError(f"{path} cannot be read as an image ({_cause(error)}): replace or remove it.") from error
 
 
@@ -80,8 +89,8 @@ def _cause(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def header(path: Path) -> Header:
-    with opened(path) as image:
+def header(file: Path | Encoded) -> Header:
+    with opened(file) as image:
         many = image.format in ("GIF", "TIFF", "WEBP", "PNG")
         return Header(
             grey=image.mode in GREY or image.mode.startswith("I;"),
@@ -122,15 +131,22 @@ def extent(path: Path) -> Extent | None:
         return Extent(float(pixels.min()), float(pixels.max()), 255.0)
 
 
-def read(path: Path, size: int, grey: bool, limits: Range | None, background: Background) -> Tensor:
-    """The image as uint8 (c, size, size): its first frame, upright, the largest central square, resized with antialiasing.
+def read(
+    file: Path | Encoded,
+    size: int,
+    grey: bool,
+    limits: Range | None = None,
+    background: Background = "white",
+    crop: int | None = None,
+) -> Tensor:
+    """The image as uint8 (c, size, size): its first frame, upright, its central square, resized with antialiasing.
 
-    limits: the values that become 0 and 255; None: 0 and 255, of 16-bit images 0 and 65535 (the high byte is kept), of
-    floats 0 and 1. background: what alpha is laid over.
+    crop: side of that square in pixels; None: the largest there is. limits: the values that become 0 and 255; None: 0 and
+    255, of 16-bit images 0 and 65535 (the high byte is kept), of floats 0 and 1. background: what alpha is laid over.
     """
     from PIL import Image, ImageOps
 
-    with opened(path) as image:
+    with opened(file) as image:
         upright = ImageOps.exif_transpose(image)
         if _deep(upright):
             values, whole = _values(upright)
@@ -142,6 +158,9 @@ def read(path: Path, size: int, grey: bool, limits: Range | None, background: Ba
             scaled = upright.convert("L" if grey else "RGB")
             if limits not in (None, (0, 255)) and image.mode != "1":
                 scaled = Image.fromarray(to_levels(np.asarray(scaled).astype(np.float64), limits, 255.0))
+        if crop is not None:
+            left, top = (scaled.width - crop) // 2, (scaled.height - crop) // 2
+            scaled = scaled.crop((left, top, left + crop, top + crop))
         square = ImageOps.fit(scaled.convert("L" if grey else "RGB"), (size, size), method=Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.asarray(square).copy())
     return pixels.unsqueeze(0) if grey else pixels.permute(2, 0, 1)

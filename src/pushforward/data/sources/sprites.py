@@ -3,15 +3,12 @@
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
-from pushforward.data.sources.download import ENVIRONMENT, data_root
+from pushforward.data.sources.dsprites import DSprites
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 
@@ -102,7 +99,7 @@ class Sprites(Source):
 
     Orientations divide the angle after which a shape looks the same: a quarter turn of the square, half a turn of the
     ellipse, a whole one of the heart. dSprites turns each by 2π, so that its squares stand there four times.
-    dsprites: false renders; true reads Matthey et al.'s npz in PUSHFORWARD_DATA/dsprites; a path reads that file.
+    dsprites: false renders; true is `DSprites`, a path `DSprites(path)`: for runs whose configs have it.
     """
 
     size: Count
@@ -113,11 +110,10 @@ class Sprites(Source):
     dsprites: bool | str = False
 
     name = "sprites"
-    factor_names: ClassVar[tuple[str, ...]] = ("shape", "scale", "orientation", "x", "y")
 
     def load(self) -> Arrays:
         if self.dsprites:
-            return self._read(self._path())
+            return DSprites(self.dsprites if isinstance(self.dsprites, str) else None).load()
         if min(self.size, self.scales, self.orientations, self.positions) < 1:
             raise PushforwardError("sprites: size, scales, orientations and positions must be at least 1.")
         values = (
@@ -128,42 +124,12 @@ class Sprites(Source):
         )
         factors = torch.cartesian_prod(*(torch.arange(len(v)) for v in values))
         x = Renderings(factors, values, self.size, samples=4 if self.grey else 1)
-        return self._arrays(x, factors, values, levels=17 if self.grey else 2)
-
-    def _arrays(self, x: Tensor | Lazy, factors: Tensor, values: tuple[tuple[float, ...], ...], levels: int) -> Arrays:
         return Arrays(
             train=Split(x, factors[:, 0].clone(), factors),
             test=None,
-            levels=levels,
+            levels=17 if self.grey else 2,
             n_classes=len(SHAPES),
             class_names=tuple(SHAPES),
-            factor_names=self.factor_names,
+            factor_names=DSprites.factor_names,
             factor_values=values,
         )
-
-    def _path(self) -> Path:
-        if isinstance(self.dsprites, str):
-            return Path(self.dsprites).expanduser()
-        root = data_root()
-        found = sorted((root / "dsprites").glob("*.npz")) if root else []
-        if not found:
-            where = f"{root}/dsprites" if root else f"{ENVIRONMENT}/dsprites ({ENVIRONMENT} is not set)"
-            raise PushforwardError(
-                f"no dSprites .npz in {where}: put it there, or use data.source.dsprites=false to render."
-            )
-        return found[0]
-
-    def _read(self, path: Path) -> Arrays:
-        """Matthey, Higgins, Hassabis & Lerchner 2017: binary 64×64 images; its constant factor colour is left out."""
-        try:
-            if path.exists() and not path.is_file():  # opening a FIFO waits for ever
-                raise ValueError("no file")
-            with np.load(path, allow_pickle=False) as file:
-                images, classes, latents = file["imgs"], file["latents_classes"], file["latents_values"]
-        except Exception as error:
-            raise PushforwardError(
-                f"{path} is not the dSprites file ({error}): replace it or set data.source.dsprites=false."
-            ) from error
-        factors = torch.from_numpy(np.ascontiguousarray(classes[:, 1:])).to(torch.int64)
-        values = tuple(tuple(np.unique(latents[:, 1 + f]).tolist()) for f in range(factors.shape[1]))
-        return self._arrays(torch.from_numpy(images).unsqueeze(1), factors, values, levels=2)
