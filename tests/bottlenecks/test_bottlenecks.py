@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.bottlenecks import ACTIVATIONS, Deterministic, Gaussian, Posterior, TopK, flat, shaped
+from pushforward.bottlenecks import ACTIVATIONS, Deterministic, Gaussian, GaussianPosterior, TopK, flat, shaped
 from pushforward.errors import PushforwardError
 
 
@@ -27,7 +27,11 @@ def test_gaussian_is_mean_plus_std_times_noise() -> None:
     assert torch.equal(code.z, mu + log_std.exp() * noise) and torch.equal(mean.z, mu)
     q = torch.distributions.Normal(mu, log_std.exp())
     torch.testing.assert_close(code.posterior.log_prob(code.z), q.log_prob(code.z).sum(-1), rtol=1e-5, atol=1e-5)
-    assert isinstance(code.posterior, Posterior) and bottleneck.gives == {"code", "posterior"}
+    assert isinstance(code.posterior, GaussianPosterior) and bottleneck.gives == {
+        "code",
+        "posterior",
+        "Gaussian posterior",
+    }
 
 
 def test_top_k_keeps_the_k_largest() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from pushforward.bottlenecks import Bottleneck, Code, Deterministic, Gaussian, Posterior, flat, shaped
+from pushforward.bottlenecks import Bottleneck, Code, Deterministic, Gaussian, GaussianPosterior, flat, shaped
 from pushforward.distributions import Gaussian as GaussianLikelihood
 from pushforward.engine import Loss, Noise, Player
 from pushforward.errors import PushforwardError
@@ -28,7 +28,7 @@ TUNING = Tuning(partial(torch.optim.Adam), 1e-3)
 class TwoLevels(Bottleneck):
     """A map below and a vector above it, each a Gaussian: a code of two levels."""
 
-    gives = frozenset({"code", "posterior"})
+    gives = frozenset({"code", "posterior", "Gaussian posterior"})
 
     def __init__(self, in_shape: tuple[int, ...], code_dim: int) -> None:
         super().__init__()
@@ -39,11 +39,11 @@ class TwoLevels(Bottleneck):
     def noise(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.dim, generator=generator)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         levels = zip(self.top(features.mean((2, 3))).chunk(2, 1), self.bottom(features).chunk(2, 1), strict=True)
         mean, log_std = (flat(level, self.shapes) for level in levels)
         z = mean if noise is None else mean + log_std.exp() * noise
-        return Code(shaped(z, self.shapes), Posterior(mean, log_std))
+        return Code(shaped(z, self.shapes), GaussianPosterior(mean, log_std))
 
     def describe(self) -> str:
         return f"Gaussian posterior over two levels of {self.size()}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from pushforward.bottlenecks import Code, Posterior
+from pushforward.bottlenecks import Code, GaussianPosterior
 from pushforward.distributions import Gaussian
 from pushforward.distributions.aggregate import log_aggregate
 from pushforward.errors import PushforwardError
@@ -30,7 +30,9 @@ SPEC = DataSpec((2,), None, 12, low=-math.inf, high=math.inf)
 def passed(mean: Tensor, log_std: Tensor, prior: Prior, noise: Tensor | None = None) -> AutoencoderPass:
     z = mean if noise is None else mean + log_std.exp() * noise
     likelihood = Gaussian(sigma=0.5, mean="identity", spec=SPEC).double()
-    return AutoencoderPass(torch.zeros(len(mean), 2), Code(z, Posterior(mean, log_std)), z, z, likelihood, prior, SPEC)
+    return AutoencoderPass(
+        torch.zeros(len(mean), 2), Code(z, GaussianPosterior(mean, log_std)), z, z, likelihood, prior, SPEC
+    )
 
 
 def test_it_is_the_closed_form_by_dimension() -> None:
@@ -86,7 +88,7 @@ def linear_gaussian(k: int, exact: bool, n: int = 3) -> tuple[AutoencoderPass, T
     z = mean + log_std.exp() * torch.randn(k, n, 2, generator=g, dtype=torch.float64)
     likelihood = Gaussian(sigma=sigma, mean="identity", spec=SPEC).double()
     made = AutoencoderPass(
-        x, Code(z, Posterior(mean, log_std)), z, z.unsqueeze(2), likelihood, StandardNormal(2).double(), SPEC
+        x, Code(z, GaussianPosterior(mean, log_std)), z, z.unsqueeze(2), likelihood, StandardNormal(2).double(), SPEC
     )
     return made, MultivariateNormal(x.new_zeros(2), (1 + sigma**2) * torch.eye(2, dtype=torch.float64)).log_prob(x)
 

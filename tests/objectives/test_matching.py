@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from pushforward.bottlenecks import Code, Posterior
+from pushforward.bottlenecks import Code, GaussianPosterior
 from pushforward.errors import PushforwardError
 from pushforward.objectives import MMD, DisentangledCovariance, SlicedWasserstein
 
@@ -34,12 +34,12 @@ def test_moments_by_hand(kind: Any) -> None:
     """Means ±a in one dimension and constant in the other; σ² = s²: variances a² (+ s²) and 0 (+ s²)."""
     a, s = 0.5, 0.25
     mean = torch.tensor([[a, 1.0], [-a, 1.0]])
-    posterior = Posterior(mean, torch.full((2, 2), s).log())
+    posterior = GaussianPosterior(mean, torch.full((2, 2), s).log())
     extra = s**2 if kind == "ii" else 0.0
     wanted = 7 * ((a**2 + extra - 1) ** 2 + (extra - 1) ** 2)
     found = DisentangledCovariance(kind, 3.0, 7.0)(SimpleNamespace(code=Code(mean, posterior)))
     torch.testing.assert_close(found, torch.tensor(wanted))
-    correlated = Posterior(torch.tensor([[a, a], [-a, -a]]), posterior.log_std)
+    correlated = GaussianPosterior(torch.tensor([[a, a], [-a, -a]]), posterior.log_std)
     found = DisentangledCovariance(kind, 3.0, 0.0)(SimpleNamespace(code=Code(mean, correlated)))
     torch.testing.assert_close(found, torch.tensor(3 * 2 * a**4))
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from pushforward.bottlenecks import Posterior
+from pushforward.bottlenecks import GaussianPosterior
 from pushforward.composition import compose
 from pushforward.priors import VampPrior
 from pushforward.spec import DataSpec
@@ -17,7 +17,7 @@ def made(dim: int = 1, components: int = 4) -> VampPrior:
     """A prior whose encoder is μ = 3x, ln σ = −x, in float64."""
     torch.manual_seed(0)
     prior = VampPrior(components, 0.5, code_dim=dim, spec=DataSpec((dim,), None, 10, low=-math.inf, high=math.inf))
-    prior.attach(lambda x: Posterior(3 * x, -x))
+    prior.attach(lambda x: GaussianPosterior(3 * x, -x))
     return prior.double()
 
 

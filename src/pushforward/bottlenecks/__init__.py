@@ -1,12 +1,13 @@
 """Bottlenecks: from an encoder's features to a code."""
 
 from pushforward.bottlenecks.bottleneck import ACTIVATIONS, Bottleneck, Deterministic, Gaussian, affine
-from pushforward.bottlenecks.code import Code, Codes, Posterior, Shape, flat, shaped
+from pushforward.bottlenecks.code import REAL, Code, Codes, GaussianPosterior, Posterior, Shape, flat, shaped
 from pushforward.bottlenecks.quantized import FiniteScalarQuantizer, VectorQuantizer
 from pushforward.bottlenecks.sparse import Dropout, LifetimeSparsity, TopK
 
 __all__ = [
     "ACTIVATIONS",
+    "REAL",
     "Bottleneck",
     "Code",
     "Codes",
@@ -14,6 +15,7 @@ __all__ = [
     "Dropout",
     "FiniteScalarQuantizer",
     "Gaussian",
+    "GaussianPosterior",
     "LifetimeSparsity",
     "Posterior",
     "Shape",

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.bottlenecks.code import Code, Codes, Posterior, Shape, flat, shaped
+from pushforward.bottlenecks.code import REAL, Code, Codes, GaussianPosterior, Shape, flat, shaped
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 
@@ -18,11 +18,16 @@ class Bottleneck(nn.Module, ABC):
     """Features, (n, f) or a map (n, f, h, w), to a code of the shapes `shapes`. Abstract.
 
     Constructors take `in_shape`, (f,) or (f, h, w), and `code_dim`: a code's units, or its channels at each place of a map.
-    gives: what terms may ask of it. shapes: one for each level, without n.
+    gives: what terms may ask of it. shapes: one for each level, without n. support: the codes that it draws, in words.
+    gradients: the estimators by which a bound's gradient reaches it through its draws. corrected: a gradient through them
+    needs the code's `correction`.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"code"})
     couples_batch: ClassVar[bool] = False
+    support: ClassVar[str] = REAL
+    gradients: ClassVar[tuple[str, ...]] = ("reparameterized", "score")
+    corrected: ClassVar[bool] = False
     shapes: tuple[Shape, ...]
 
     @property
@@ -35,8 +40,11 @@ class Bottleneck(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def forward(self, features: Tensor, noise: Tensor | None) -> Code:
-        """The code; with noise=None its representative value (a posterior's mean)."""
+    def forward(self, features: Tensor, noise: Tensor | None, epochs: Tensor | None = None) -> Code:
+        """The code; with noise=None its representative value (a posterior's mean).
+
+        epochs: seen so far, (), for what is annealed; given in a step of training alone.
+        """
 
     def valid(self, z: Codes) -> Codes:
         """The code nearest to z that the decoder knows: z itself, but for codes that take few values."""
@@ -72,7 +80,7 @@ class Deterministic(Bottleneck):
         if activation == "sigmoid":
             self.gives = frozenset({"code", "unit activations"})  # type: ignore[misc]
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         return Code(self.activation(self.linear(features)))
 
     def describe(self) -> str:
@@ -82,7 +90,7 @@ class Deterministic(Bottleneck):
 class Gaussian(Bottleneck):
     """z = μ(h) + σ(h) ε, ε ~ N(0, I). Kingma & Welling 2014."""
 
-    gives = frozenset({"code", "posterior"})
+    gives = frozenset({"code", "posterior", "Gaussian posterior"})
 
     def __init__(self, in_shape: Shape, code_dim: Count) -> None:
         super().__init__()
@@ -92,10 +100,10 @@ class Gaussian(Bottleneck):
     def noise(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.dim, generator=generator, device=generator.device)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         mean, log_std = (flat(part, self.shapes) for part in self.linear(features).chunk(2, 1))
         z = mean if noise is None else mean + log_std.exp() * noise
-        return Code(shaped(z, self.shapes), Posterior(mean, log_std))
+        return Code(shaped(z, self.shapes), GaussianPosterior(mean, log_std))
 
     def describe(self) -> str:
         return f"Gaussian posterior over {self.size()}"

@@ -1,26 +1,53 @@
 """Codes, and the posteriors that they are drawn from."""
 
 import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.distributions.gaussian import log_normal
+from pushforward.distributions.gaussian import log_normal, sample_normal
 
 Codes = Tensor | tuple[Tensor, ...]
 """Vectors (n, d), maps (n, d, h, w), or a tuple of either, one for each level; k samples an image are a leading axis."""
 Shape = tuple[int, ...]
 
 
-class Posterior(NamedTuple):
-    """Diagonal Gaussian q(z|x) over flat codes: mean and log standard deviation, (n, d)."""
+REAL = "vectors of real numbers"
+"""The codes that most bottlenecks draw and most priors are densities of."""
+
+
+class Posterior(ABC):
+    """q(z|x) of n images over flat codes. Abstract.
+
+    mean: the representative code, (n, d).
+    """
+
+    mean: Tensor
+
+    @abstractmethod
+    def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes z ~ q(z|x), (…, n, d), of the bottleneck's noise, (…, n, r), and log q(z|x), nats, (…, n)."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z|x) of codes (…, n, d), nats, (…, n)."""
+
+
+@dataclass(frozen=True)
+class GaussianPosterior(Posterior):
+    """Diagonal Gaussian: mean and log standard deviation, (n, d)."""
 
     mean: Tensor
     log_std: Tensor
 
+    def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        z = sample_normal(self.mean, self.log_std, noise)
+        return z, self.log_prob(z)
+
     def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z|x), nats per image, (n,)."""
         return log_normal(z, self.mean, self.log_std)
 
 
@@ -29,17 +56,24 @@ class Code(NamedTuple):
 
     posterior: what it was drawn from, where there is such a density. stats: means over the batch that the bottleneck's
     `absorb` is given after the step. extras: tensors that lead with n, for terms that ask for them.
+    exact: where z is a relaxation through which gradients flow, the draw of the posterior that terms are reported of.
+    log_q: log q(z|x), nats, (…, n), where it is computed with the draw. correction: log q/r, (…, n), of draws that were
+    accepted from proposals r: how their law depends on the parameters, beside z itself.
     """
 
     z: Codes
     posterior: Posterior | None = None
     stats: dict[str, Tensor] = {}  # noqa: RUF012 - NamedTuple defaults, never written to
     extras: dict[str, Tensor] = {}  # noqa: RUF012
+    exact: Codes | None = None
+    log_q: Tensor | None = None
+    correction: Tensor | None = None
 
-    def detached(self) -> "Code":
-        """The code whose z has no gradient."""
-        z = tuple(part.detach() for part in self.z) if isinstance(self.z, tuple) else self.z.detach()
-        return self._replace(z=z)
+    def drawn(self) -> "Code":
+        """The posterior's draw itself, without a gradient."""
+        z = self.z if self.exact is None else self.exact
+        z = tuple(part.detach() for part in z) if isinstance(z, tuple) else z.detach()
+        return self._replace(z=z, exact=None)
 
 
 def flat(z: Codes, shapes: tuple[Shape, ...]) -> Tensor:

@@ -43,7 +43,7 @@ class VectorQuantizer(Bottleneck):
         number(self, "decay", decay)
         number(self, "smoothing", smoothing)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         value = self.linear(features).to(self.vectors.dtype)
         index = self.index(value)
         chosen = self.vectors[index].movedim(-1, 1)
@@ -103,7 +103,7 @@ class FiniteScalarQuantizer(Bottleneck):
         self.levels: Tensor
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         bounded = self.bounded(self.linear(features))
         return Code(bounded + (self.rounded(bounded) - bounded).detach())
 

@@ -23,7 +23,7 @@ class TopK(Bottleneck):
         self.shapes, self.k = ((code_dim,),), k
         self.linear = affine(in_shape, code_dim)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         value = self.linear(features)
         chosen = value.topk(self.k, dim=-1)
         return Code(torch.zeros_like(value).scatter(-1, chosen.indices, chosen.values))
@@ -49,7 +49,7 @@ class LifetimeSparsity(Bottleneck):
         """Nothing random: that there is any says that it is a step of training."""
         return torch.zeros(n, 1, device=generator.device)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         value = self.linear(features).relu()
         if noise is None:
             return Code(value)
@@ -72,7 +72,7 @@ class Dropout(Bottleneck):
     def noise(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.rand(n, *self.shapes[0], generator=generator, device=generator.device)
 
-    def forward(self, features: Tensor, noise: Tensor | None = None) -> Code:
+    def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         value = self.linear(features)
         return Code(value if noise is None else value * (noise >= self.rate) / (1 - self.rate))
 

@@ -12,7 +12,6 @@ from pushforward.conditioning import Condition, condition_of
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
 from pushforward.distributions.bounds import importance_weighted_bound
-from pushforward.distributions.gaussian import log_normal, sample_normal
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
@@ -107,9 +106,9 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         """The encoder's input during training."""
         return x if self.corruption is None else self.corruption(x, noise["corruption"])
 
-    def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
-        """The code of a training step, under the condition c."""
-        return self.coder(self.corrupted(x, noise), noise.get("code"), c)
+    def coded(self, x: Tensor, noise: Noise, c: Tensor | None, epochs: Tensor | None = None) -> Code:
+        """The code of a training step, under the condition c, after as many epochs as were seen where none are given."""
+        return self.coder(self.corrupted(x, noise), noise.get("code"), c, self.epochs if epochs is None else epochs)
 
     def decoded(self, x: Tensor, code: Code, c: Tensor | None, noise: Noise) -> AutoencoderPass:
         return AutoencoderPass(
@@ -122,8 +121,19 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         c = self.condition.told(batch.y, len(batch.x), noise)
         code = self.coded(batch.x, noise, c)
-        total, terms, _ = self.objective(self.decoded(batch.x, code, c, noise), self.epochs)
+        total, terms, _ = self.weighed(self.decoded(batch.x, code, c, noise), c, noise, self.epochs)
         return Loss(total, terms, self.stats(code, total))
+
+    def weighed(
+        self, passed: AutoencoderPass, c: Tensor | None, noise: Noise, epochs: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The objective of a pass: of a relaxed code the values of the exact one, and the gradient of the relaxation."""
+        found = self.objective(passed, epochs)
+        if passed.code.exact is None:
+            return found
+        with torch.no_grad():
+            total, terms, weighted = self.objective(self.decoded(passed.x, passed.code.drawn(), c, noise), epochs)
+        return total + (found[0] - found[0].detach()), terms, weighted
 
     def stats(self, code: Code, total: Tensor) -> dict[str, Tensor]:
         """The stats for `absorb`: the code's stats; with a spectral norm at least that there was a step."""
@@ -259,7 +269,7 @@ class DenoisingAutoencoder(Autoencoder, Denoises):
 
 
 class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, EstimatesGradient):
-    """A Gaussian posterior, held to the prior by the KL term of the ELBO. Kingma & Welling 2014. Final.
+    """A posterior over codes, held to the prior by the KL term of the ELBO. Kingma & Welling 2014. Final.
 
     prior: waits for code_dim and spec, and is trained with the rest; None: N(0, I).
     samples: codes drawn for each image in a step, for terms that average over them or bound by them.
@@ -284,30 +294,41 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         if prior is not None:
             self.prior = prior(code_dim=self.coder.dim, spec=self.spec)
         self.prior.attach(self.posterior)
-        self.samples = samples
-        if gradient not in ("reparameterized", "score"):
-            raise PushforwardError(f"model.gradient={gradient}: choose from reparameterized, score")
-        if gradient == "score" and "reconstruction" not in self.objective.terms:
-            raise PushforwardError(
-                "model.gradient=score weighs its samples by objective.reconstruction, which is taken out; "
-                "keep it, or use model.gradient=reparameterized"
-            )
-        on_codes = [name for name, term in self.objective.terms.items() if "code" in term.needs]
-        if samples > 1 and (on_codes or gradient == "score"):
-            raise PushforwardError(
-                f"model.samples={samples}: {f'objective.{on_codes[0]}' if on_codes else 'model.gradient=score'} takes one "
-                "code an image; use model.samples=1"
-            )
-        if gradient == "score" and on_codes:
-            raise PushforwardError(
-                f"model.gradient=score has no gradient of objective.{on_codes[0]}, a term of the code itself; "
-                "take it out, or use model.gradient=reparameterized"
-            )
+        self.samples, self.gradient = samples, gradient
+        self.check_draws()
         if not set(self.criterion) <= set(self.objective.terms):
             self.criterion = None  # type: ignore[assignment, misc]  # an ablated bound: the total is what is left to choose by
-        self.gradient = gradient
         self.baseline: Tensor
         self.register_buffer("baseline", torch.zeros(2))
+
+    def check_draws(self) -> None:
+        """Raise PushforwardError where prior, gradient or terms do not go with how the bottleneck draws its codes."""
+        bottleneck, samples, gradient = self.coder.bottleneck, self.samples, self.gradient
+        if self.prior.support != bottleneck.support:
+            raise PushforwardError(
+                f"model.prior: {self.prior.describe()} is a density of {self.prior.support}, and the bottleneck's codes are "
+                f"{bottleneck.support}; use a prior of those"
+            )
+        if gradient not in bottleneck.gradients:
+            raise PushforwardError(f"model.gradient={gradient}: choose from {', '.join(bottleneck.gradients)}")
+        on_codes = [name for name, term in self.objective.terms.items() if "code" in term.needs]
+        weighs = gradient == "score" or bottleneck.corrected
+        by = "model.gradient=score" if gradient == "score" else f"bottleneck {type(bottleneck).__name__}"
+        other = "reparameterized" in bottleneck.gradients and not bottleneck.corrected
+        remedy = ", or use model.gradient=reparameterized" * other
+        if weighs and "reconstruction" not in self.objective.terms:
+            raise PushforwardError(
+                f"{by} weighs its samples by objective.reconstruction, which is taken out; keep it{remedy}"
+            )
+        if samples > 1 and (on_codes or weighs):
+            raise PushforwardError(
+                f"model.samples={samples}: {f'objective.{on_codes[0]}' if on_codes else by} takes one "
+                "code an image; use model.samples=1"
+            )
+        if weighs and on_codes:
+            raise PushforwardError(
+                f"{by} has no gradient of objective.{on_codes[0]}, a term of the code itself; take it out{remedy}"
+            )
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:
         if self.samples == 1:
@@ -316,10 +337,10 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         codes = {} if noise is None else {"code": noise.unflatten(0, (n, self.samples))}
         return codes | self.condition.draw(n, generator) | self.draw_for_terms(n, generator)
 
-    def coded(self, x: Tensor, noise: Noise, c: Tensor | None) -> Code:
+    def coded(self, x: Tensor, noise: Noise, c: Tensor | None, epochs: Tensor | None = None) -> Code:
         if self.samples > 1 and "code" in noise:
             noise = {**noise, "code": noise["code"].movedim(1, 0)}
-        return super().coded(x, noise, c)
+        return super().coded(x, noise, c, epochs)
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         return self.estimated_loss(batch, noise, self.epochs, self.gradient, self.baseline)
@@ -327,19 +348,25 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
     def estimated_loss(self, batch: Batch, noise: Noise, epochs: Tensor, gradient: str, baseline: Tensor) -> Loss:
         """The objective, whose gradient is that of the estimator `gradient`, with the score function's running baseline."""
         c = self.condition.told(batch.y, len(batch.x), noise)
-        code = self.coded(batch.x, noise, c)
+        code = self.coded(batch.x, noise, c, epochs)
         if gradient == "score" and "code" in noise:
-            code = code.detached()
+            code = code.drawn()
         passed = self.decoded(batch.x, code, c, noise)
-        total, terms, weighted = self.objective(passed, epochs)
-        if gradient == "reparameterized":
+        total, terms, weighted = self.weighed(passed, c, noise, epochs)
+        assert code.posterior is not None
+        log_density = code.posterior.log_prob(passed.z) if gradient == "score" else code.correction
+        if log_density is None:
             return Loss(total, terms, self.stats(code, total))
         cost = weighted["reconstruction"].detach()
         centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
-        assert code.posterior is not None
-        score = (centred * code.posterior.log_prob(passed.z)).mean()
+        score = (centred * log_density).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
         return Loss(total + (score - score.detach()), terms, {**self.stats(code, total), "cost": cost.mean()})
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """The estimators that its bottleneck has."""
+        return self.coder.bottleneck.gradients
 
     def encoding_parameters(self) -> list[nn.Parameter]:
         """The parameters that the posterior is computed with."""
@@ -358,7 +385,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         return self.decode(self.prior.sample(n, generator), y)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """q(z|x): mean and log σ, (n, code_dim) each."""
+        """q(z|x)."""
         posterior = self.code(x, y).posterior
         assert posterior is not None
         return posterior
@@ -375,14 +402,15 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         log_likelihoods, log_ratio = q.mean.new_empty(n, k), q.mean.new_zeros(n, k)
         for done in range(0, k, at_once):
             m = min(at_once, k - done)
-            noise = torch.randn(n, m, q.mean.shape[1], generator=generator, device=generator.device).to(q.mean)
-            z = sample_normal(q.mean[:, None], q.log_std[:, None], noise)
+            noise = self.coder.bottleneck.noise(n * m, generator)
+            assert noise is not None
+            z, log_q = q.draw(noise.to(q.mean).unflatten(0, (n, m)).movedim(1, 0))
+            codes = z.movedim(0, 1).flatten(0, 1)
             labels = None if y is None else y.repeat_interleave(m)
-            log_p = self.log_likelihood(x.repeat_interleave(m, 0), z.flatten(0, 1), labels)
+            log_p = self.log_likelihood(x.repeat_interleave(m, 0), codes, labels)
             log_likelihoods[:, done : done + m] = log_p.view(n, m)
             if k > 1 or closed is None:
-                log_q = log_normal(z, q.mean[:, None], q.log_std[:, None])
-                log_ratio[:, done : done + m] = self.prior.log_prob(z.flatten(0, 1)).view(n, m) - log_q
+                log_ratio[:, done : done + m] = self.prior.log_prob(codes).view(n, m) - log_q.mT
         rate = -log_ratio.mean(1) if closed is None else closed.sum(-1)
         parts = {"rate": rate, "distortion": -log_likelihoods.mean(1)}
         values = -rate - parts["distortion"]

@@ -118,7 +118,7 @@ class HasPosterior(HasLikelihood, Protocol):
     """Has a density q(z|x) over codes, and so importance-weighted bounds."""
 
     def posterior(self, x: Tensor) -> Posterior:
-        """q(z|x), (n, d) each part."""
+        """q(z|x)."""
 
     def log_prob(self, x: Tensor, generator: torch.Generator, k: int = 1) -> Likelihoods:
         """A lower bound of log p(x) by k samples of the posterior, nats per image."""
@@ -171,9 +171,15 @@ class IterativeLikelihood(HasLikelihood, Protocol):
 
 @runtime_checkable
 class EstimatesGradient(Protocol):
-    """Trains its encoder by either estimator of the objective's gradient: z = μ + σε, or the score function."""
+    """Trains its encoder by an estimator of the objective's gradient: through z = μ + σε or the like, or the score function.
+
+    gradients: those that it has, of `reparameterized` and `score`.
+    """
 
     objective: Objective
+
+    @property
+    def gradients(self) -> tuple[str, ...]: ...
 
     def encoding_parameters(self) -> list[nn.Parameter]:
         """The parameters that the posterior is computed with."""

@@ -60,9 +60,11 @@ class EncoderDecoder(nn.Module):
         """Numbers in a code."""
         return self.bottleneck.dim
 
-    def forward(self, x: Tensor, noise: Tensor | None = None, c: Tensor | None = None) -> Code:
-        """The code of x; with noise=None its representative value."""
-        return self.bottleneck(given(self.encoder, c)(x), noise)
+    def forward(
+        self, x: Tensor, noise: Tensor | None = None, c: Tensor | None = None, epochs: Tensor | None = None
+    ) -> Code:
+        """The code of x; with noise=None its representative value. epochs: in a step of training, those seen so far."""
+        return self.bottleneck(given(self.encoder, c)(x), noise, epochs)
 
     def decode(self, z: Codes, c: Tensor | None = None) -> Tensor:
         """The decoder's outputs at codes z, (…, outputs, *shape)."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from pushforward.bottlenecks import Posterior
+from pushforward.bottlenecks import GaussianPosterior, Posterior
 from pushforward.distributions.aggregate import minibatch_stratified
 from pushforward.distributions.bounds import importance_weighted_bound
 from pushforward.distributions.gaussian import kl_standard_normal
@@ -18,7 +18,11 @@ from pushforward.priors import Prior, StandardNormal
 
 def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
     """KL(q(z|x) ‖ p(z)), nats per image and code dimension, (n, d), where it has a closed form; else None."""
-    return kl_standard_normal(posterior.mean, posterior.log_std) if isinstance(prior, StandardNormal) else None
+    match posterior, prior:
+        case GaussianPosterior(), StandardNormal():
+            return kl_standard_normal(posterior.mean, posterior.log_std)
+        case _:
+            return None
 
 
 class KL(Term[AutoencoderPass]):
@@ -103,12 +107,12 @@ class TotalCorrelation(Term[AutoencoderPass]):
 
     symbol = "KL(q(z)‖Πⱼ q(zⱼ))"
     couples_batch = True
-    needs = frozenset({"code", "posterior"})
+    needs = frozenset({"code", "Gaussian posterior"})
     remedy = "Use bottleneck=gaussian (model=beta_tc_vae)."
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
         posterior = passed.code.posterior
-        assert posterior is not None
+        assert isinstance(posterior, GaussianPosterior)
         z, mean, log_std = map(gather_batch, (passed.z, posterior.mean, posterior.log_std))
         aggregate = minibatch_stratified(z, mean, log_std, passed.spec.n_train)
         return (aggregate.joint - aggregate.marginals.sum(-1)).mean()

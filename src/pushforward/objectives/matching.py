@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pushforward.bottlenecks import GaussianPosterior
 from pushforward.distributions.matching import inverse_multiquadratic, mmd, rbf, sliced_wasserstein
 from pushforward.domains import NonNegative
 from pushforward.errors import PushforwardError
@@ -70,7 +71,7 @@ class DisentangledCovariance(Term[AutoencoderPass]):
     symbol = "‖Cov(z) − I‖²"
     unit = "code⁴"
     couples_batch = True
-    needs = frozenset({"posterior"})
+    needs = frozenset({"Gaussian posterior"})
     remedy = "Use bottleneck=gaussian (model=dip_vae_1)."
     off_diagonal: Tensor
     diagonal: Tensor
@@ -91,7 +92,7 @@ class DisentangledCovariance(Term[AutoencoderPass]):
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
         posterior = passed.code.posterior
-        assert posterior is not None
+        assert isinstance(posterior, GaussianPosterior)
         mean = gather_batch(posterior.mean)
         centred = mean - mean.mean(0)
         covariance = centred.T @ centred / len(mean)

@@ -50,7 +50,8 @@ class AutoencoderPass:
         """log q(z|x) − log p(z) of the sampled codes, nats, (n,), or (k, n)."""
         z, posterior, prior = self.z, self.code.posterior, self.prior
         assert posterior is not None and prior is not None
-        return posterior.log_prob(z) - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
+        log_q = posterior.log_prob(z) if self.code.log_q is None else self.code.log_q
+        return log_q - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
 
     def log_weights(self) -> Tensor:
         """log p(x, zₖ) − log q(zₖ|x) of the sampled codes, nats, (n, k)."""

@@ -2,16 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Posterior
+from pushforward.bottlenecks import REAL, Posterior
 
 
 class Prior(nn.Module, ABC):
-    """p(z) over codes. Abstract. One with parameters is trained by the player of the model that holds it."""
+    """p(z) over codes. Abstract. One with parameters is trained by the player of the model that holds it.
+
+    support: the codes that it is a density of, in words.
+    """
+
+    support: ClassVar[str] = REAL
 
     def attach(self, posterior: Callable[[Tensor], Posterior]) -> None:
         """Keep the model's posterior of given images, for a prior that is a mixture of posteriors."""

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Posterior
+from pushforward.bottlenecks import GaussianPosterior, Posterior
 from pushforward.distributions.gaussian import log_normal
 from pushforward.domains import Count, Positive
+from pushforward.errors import PushforwardError
 from pushforward.priors.codes import normal
 from pushforward.priors.prior import Prior
 from pushforward.spec import DataSpec
@@ -33,10 +34,15 @@ class VampPrior(Prior):
     def attach(self, posterior: Callable[[Tensor], Posterior]) -> None:
         self._posterior = posterior
 
-    def components(self) -> Posterior:
-        """q(z|uₖ): means and log standard deviations, (K, d) each."""
+    def components(self) -> GaussianPosterior:
+        """q(z|uₖ): means and log standard deviations, (K, d) each. Raises PushforwardError where they are no Gaussians."""
         assert self._posterior is not None
-        return self._posterior(self.inputs if self.bounds is None else self.inputs.clamp(*self.bounds))
+        q = self._posterior(self.inputs if self.bounds is None else self.inputs.clamp(*self.bounds))
+        if not isinstance(q, GaussianPosterior):
+            raise PushforwardError(
+                "model.prior: VampPrior mixes Gaussian posteriors; use bottleneck=gaussian (model=vae)"
+            )
+        return q
 
     def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """log (1/K) Σₖ N(z; μₖ, σₖ²), nats per code."""

@@ -45,6 +45,8 @@ class Gradients(Measure):
 
     def values(self, subject: Subject) -> dict[str, Value]:
         family = subject.need(EstimatesGradient, "no choice of gradient")
+        if missing := {REPARAMETERIZED, SCORE} - set(family.gradients):
+            raise NotApplicable(f"this posterior has no {missing.pop()} gradient to compare")
         batch = subject.batch(n=self.images)
         card: dict[str, Any] = {"n": self.repeats, "batch": len(batch.x), "with_respect_to": "encoder and bottleneck"}
         if "reconstruction" not in family.objective.terms:

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
+from pushforward.bottlenecks import REAL
 from pushforward.domains import Count, Domain, Natural, Positive
 from pushforward.families import Decodes, DecodesToLikelihood, HasLikelihood, Samples
 from pushforward.metrics import annealed
@@ -82,6 +83,8 @@ class Annealed(Measure):
         family = subject.need(Decodes, "this family decodes no code")
         if isinstance(family, HasLikelihood) and not isinstance(family, DecodesToLikelihood):
             raise NotApplicable("log p(x) is its own: see nll")
+        if subject.prior is not None and subject.prior.support != REAL:
+            raise NotApplicable(f"chains walk among {REAL}, and its codes are {subject.prior.support}")
         return subject.density(self.density) if subject.prior is None else subject.prior
 
     def observed(self, subject: Subject) -> Observed:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pushforward.bijections import quantize
+from pushforward.bottlenecks import GaussianPosterior
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Encodes, Family, HasPosterior, HasPrior, IterativeSampler, Samples
@@ -206,12 +207,14 @@ class Subject:
         return self.once(key, lambda: self.batched(encode, self.x(split)))[self.rows(split, n)]
 
     def posterior(self, split: str | None = None, n: int | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log σ of q(z|x), (n, d) each. Raises NotApplicable where the family has no posterior."""
+        """Mean and log σ of q(z|x), (n, d) each. Raises NotApplicable where the family has no such posterior."""
         family = self.need(HasPosterior, "this family has no posterior density over codes")
         split = split or self.split
 
         def both(x: Tensor) -> Tensor:
             q = family.posterior(x)
+            if not isinstance(q, GaussianPosterior):
+                raise NotApplicable("its posterior is no diagonal Gaussian")
             return torch.stack((q.mean, q.log_std), 1)
 
         whole = self.once(("posterior", split, n), lambda: self.batched(both, self.x(split, n)))
