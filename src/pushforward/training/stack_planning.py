@@ -144,6 +144,8 @@ def worthwhile(kinds: Kinds, members: Sequence[int], share: int, most: int | Non
 
     Raises where the stack cannot be run, or gives other losses than its replicas alone.
     """
+    if share < 2:  # no trial: of many recipes with two seeds each these would take minutes
+        return 1, "there are no more jobs than processes at once: each has one of its own (hydra.launcher.parallel)"
     device = device_of(dict(kinds.jobs[members[0]]))
     some = [copy.deepcopy(kinds.family(job)).to(device) for job in members[:2]]
     for seed, family in enumerate(some):
@@ -164,15 +166,13 @@ def worthwhile(kinds: Kinds, members: Sequence[int], share: int, most: int | Non
             break
     speed = alone / fastest
     if best == 1:
-        return 1, lone(share, fits, most, need, sizes[0])
+        return 1, lone(fits, most, need, sizes[0])
     bound = f", as many as fit in memory ({need / 2**20:.0f} MB each)" if largest == fits < share else ""
     return best, f"stacks of {best}{bound}: {speed:.1f} times one alone, {1 / fastest:,.0f} steps/s"
 
 
-def lone(share: int, fits: int, most: int | None, need: float, tried: int) -> str:
+def lone(fits: int, most: int | None, need: float, tried: int) -> str:
     """Why no two are stacked."""
-    if share < 2:
-        return "there are no more jobs than processes at once: each has one of its own (hydra.launcher.parallel)"
     if most == 1:
         return "hydra.launcher.replicas=1"
     if fits < 2:
