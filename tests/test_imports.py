@@ -51,7 +51,7 @@ MAY: dict[str, set[str]] = {
     **dict.fromkeys(PARTS, GROUND | MATHEMATICS | PARTS),
     "engine": GROUND | {"networks"},
     "families": GROUND | MATHEMATICS | PARTS | {"engine"},
-    "data": {"domains", "spec", "seeds", "errors", "machine", "file_walk"},
+    "data": {"domains", "spec", "seeds", "errors", "machine", "file_walk", "augmentation"},
     "metrics": GROUND | {"distributions"},
     "atomic_files": {"errors"},
     "allowed_targets": {"errors"},

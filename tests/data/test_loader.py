@@ -1,5 +1,7 @@
 """The stream: each image once an epoch, every block a function of (seed, block), the same wherever it is gathered."""
 
+import copy
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pushforward.data import DataModule
 from pushforward.data.loader import Layout, Order
 from pushforward.data.prepare import uniform
-from pushforward.data.sources import Digits
+from pushforward.data.sources import Digits, Lazy
 from pushforward.errors import PushforwardError
 from pushforward.seeds import derive_seed, generator
 from pushforward.spec import BLOCK, Batch, Block
@@ -207,3 +209,22 @@ def test_a_block_costs_little() -> None:
         assert epochs - 1 <= calls.count("argsort") <= epochs + 1, "a permutation an epoch"
         counts.append(len(calls))
     assert max(counts) <= 199 * 30 and counts[1] - counts[0] <= 15 * 200 * 16 * 56 / 1257, counts
+
+
+def test_who_iterates_has_waited_for_what_was_read() -> None:
+    """A source that takes 20 ms a block, and a training that takes none: at least the sleep is waited for, in each stream."""
+
+    class Slow(Lazy):
+        def __init__(self, x: Tensor) -> None:
+            self.x, self.shape = x, tuple(x.shape)
+
+        def gather(self, index: Tensor) -> Tensor:
+            time.sleep(0.02)
+            return self.x[index]
+
+    data = digits(cycles=32, workers=0)
+    data._x["train"] = Slow(data.raw_levels("train"))
+    assert data.waited == 0
+    twin = copy.copy(data)
+    assert len(list(data.train_dataloader())) == 2 and data.waited >= 0.04
+    assert twin.waited == 0

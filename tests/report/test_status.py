@@ -67,9 +67,13 @@ def test_what_runs_has_a_bar_its_speed_its_terms_and_the_time_left(capsys):
     run = running("vae-digits-s1-000001", 10)
     try:
         shown(Run(run.path))
+        line = capsys.readouterr().out.splitlines()[1]
+        assert "waiting" not in line
+        run.set_status(data_wait=0.42)
+        shown(Run(run.path))
+        assert "42 % of it waiting for data" in capsys.readouterr().out
     finally:
         run.lock.release()
-    line = capsys.readouterr().out.splitlines()[1]
     assert "━" in line and "kl 2.5" in line and "5,000 of 10,000 (50%)" in line
     [speed, left] = re.findall(r" (\d+)  (\d+) s +\d", line)[0]
     assert (int(speed), int(left)) == (pytest.approx(500, rel=0.15), pytest.approx(10, abs=1))

@@ -22,6 +22,7 @@ LINES = {
     "model=denoising_ae data=digits corruption=masking likelihood=bernoulli": None,
     "model=vae data=digits ~model.objective.kl": None,
     "model=gan data=digits optimizer@optimizer.critic=adamw": None,
+    "model=ae data=digits augmentation=crop data.augmentation.pad=1": None,
     "model=vae data=digits callbacks=[early_stopping,learning_rate_monitor] callbacks.early_stopping.patience=2": None,
     "model=vae data=digits schedule=cosine schedule.warmup=2": "model=vae data=digits schedule=cosine schedule.warmup=2",
     "model=gan data=digits +schedule@optimizer.critic.schedule=exponential ema=exponential optimizer.critic.ema=null": None,
@@ -40,7 +41,7 @@ def test_the_command_composes_to_the_same_identity(line: str, told: str | None, 
 
 
 def test_lines_found() -> None:
-    assert len(LINES) == 13
+    assert len(LINES) == 14
 
 
 def test_a_run_of_groups_that_are_gone_is_told_by_the_command_it_was_started_with(tmp_path: Path) -> None:

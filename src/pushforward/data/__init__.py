@@ -1,7 +1,8 @@
 """Data: sources (what a data set is), the module that cuts and prepares it, and the stream of training blocks."""
 
+from pushforward.data.augmentation import FlipAndCrop
 from pushforward.data.codes import CodesModule
 from pushforward.data.loader import Stream
 from pushforward.data.module import DataModule, Origin
 
-__all__ = ["CodesModule", "DataModule", "Origin", "Stream"]
+__all__ = ["CodesModule", "DataModule", "FlipAndCrop", "Origin", "Stream"]

@@ -1,5 +1,6 @@
 """The training stream: which images a batch holds, a function of (seed, block), and how they get to the device."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pushforward.data.augmentation import FlipAndCrop
 from pushforward.data.prepare import Preparation
 from pushforward.data.sources.base import Lazy, gather
 from pushforward.errors import PushforwardError
@@ -117,7 +119,9 @@ class Stream:
 
     A tensor x is resident: batches are gathered where it lies. A Lazy x is read by `workers` threads, into the same
     blocks, of which each thread has one ahead; they go to a GPU one ahead. Data noise is drawn for a whole block of the
-    global batch, from the stream ("data", block).
+    global batch, from the stream ("data", block), that of an augmentation from ("augmentation", block).
+
+    waited: seconds in which who iterates has waited for images to be gathered, read or decoded.
     """
 
     def __init__(
@@ -130,13 +134,15 @@ class Stream:
         start: int = 0,
         device: torch.device | str = "cpu",
         workers: int = 0,
+        augmentation: FlipAndCrop | None = None,
     ) -> None:
         self.layout, self.preparation, self.seed, self.device = layout, preparation, seed, torch.device(device)
         self.resident = isinstance(x, Tensor)
         self.x: Tensor | Lazy = x.to(self.device) if isinstance(x, Tensor) else x
         self.y = y.to(self.device) if y is not None and self.resident else y
         self.start = self.block = start
-        self.workers = workers
+        self.workers, self.augmentation = workers, augmentation
+        self.waited = 0.0
         self.order = Order(layout.n, seed, self.device)
 
     def __len__(self) -> int:
@@ -151,8 +157,10 @@ class Stream:
         raw = self._resident(numbers) if self.resident else self._streamed(numbers)
         if not self.resident and self.device.type == "cuda":
             raw = ahead(raw, self.device)
-        for block, levels in zip(numbers, raw, strict=True):
-            batch = levels.to(self.device, non_blocking=True)
+        for block in numbers:
+            began = time.perf_counter()
+            batch = next(raw).to(self.device, non_blocking=True)
+            self.waited += time.perf_counter() - began
             prepared = replace(batch, x=self._prepare(block, batch.x))
             self.block = block + 1  # before it is handed over: a state saved after its steps points to the next
             yield Block(block, prepared)
@@ -189,15 +197,30 @@ class Stream:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, block: int, raw: Tensor) -> Tensor:
+        if self.augmentation is not None:
+            raw = self.augmentation(raw, self.places(self.augmentation, block, len(raw)))
         return self.preparation(raw, self.noise(block, len(raw)))
 
     def noise(self, block: int, m: int) -> tuple[Tensor, ...]:
         """The noise of preparing the block's first m batches, each (m, n, *shape)."""
+        drawn = self.preparation.noise(self.images, generator(self.device, self.seed, "data", block))
+        return tuple(self._mine(u, m) for u in drawn)
+
+    def places(self, augmentation: FlipAndCrop, block: int, m: int) -> Tensor:
+        """The noise of augmenting the block's first m batches, (m, n, …)."""
+        drawn = augmentation.draw(self.images, generator(self.device, self.seed, "augmentation", block))
+        return self._mine(drawn, m)
+
+    @property
+    def images(self) -> int:
+        """Images of a whole block's global batches."""
+        return BLOCK * self.layout.per_cycle * self.layout.batch_size
+
+    def _mine(self, drawn: Tensor, m: int) -> Tensor:
+        """This rank's part of what was drawn for each image of the block's first m batches."""
         layout = self.layout
-        source = generator(self.device, self.seed, "data", block)
-        drawn = self.preparation.noise(BLOCK * layout.per_cycle * layout.batch_size, source)
         mine = slice(layout.rank * layout.local, (layout.rank + 1) * layout.local)
-        return tuple(u.view(-1, layout.batch_size, *u.shape[1:])[:m, mine] for u in drawn)
+        return drawn.view(-1, layout.batch_size, *drawn.shape[1:])[:m, mine]
 
     def state_dict(self) -> dict[str, int]:
         return {"block": self.block}

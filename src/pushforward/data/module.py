@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from pushforward.data.augmentation import FlipAndCrop
 from pushforward.data.loader import Layout, Stream
 from pushforward.data.prepare import Preparation, binarize_once, evaluate
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
@@ -51,7 +52,7 @@ class DataModule(pl.LightningDataModule):
     the source has no such split. Equal images stand in one split. limit: so many training images. binarize: "static" draws
     Bernoulli(x) once, by `split_seed`; "dynamic" again for each training batch, from the run's seed. standardize: points
     are shifted and scaled to mean 0 and deviation 1 of the training points. resident_limit_mb: larger splits are read
-    batch by batch by `workers` threads.
+    batch by batch by `workers` threads. augmentation: of training images as they are shown, and of no others.
 
     name: what the data are called in tables; None: as their source is.
 
@@ -72,6 +73,7 @@ class DataModule(pl.LightningDataModule):
         resident_limit_mb: NonNegative = 2000,
         workers: Workers = 2,
         standardize: bool = False,
+        augmentation: FlipAndCrop | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class DataModule(pl.LightningDataModule):
         self.source, self.batch_size, self.validation, self.test = source, batch_size, validation, test
         self.split_seed, self.binarize, self.dequantize, self.limit = split_seed, binarize, dequantize, limit
         self.resident_limit_mb, self.workers, self.standardize = resident_limit_mb, workers, standardize
+        self.augmentation = augmentation
         self.seed = 0
         self.per_cycle: int | None = None
         self.cycles: int | None = None
@@ -94,6 +97,7 @@ class DataModule(pl.LightningDataModule):
         self._said: list[str] = []
         self._class_shares: tuple[float, ...] = ()
         self._x: dict[str, Tensor | Lazy] = {}
+        self._streams: list[Stream] = []
 
     # -- what there is
 
@@ -119,6 +123,8 @@ class DataModule(pl.LightningDataModule):
             raise PushforwardError(f"{name} is real-valued already: data.dequantize must be false.")
         if self.standardize and arrays.log_density is not None:
             raise PushforwardError(f"{name} has a density in its own unit: data.standardize must be false.")
+        if self.augmentation is not None:
+            self.augmentation.check(name, tuple(arrays.train.x.shape[1:]), math.isfinite(arrays.low))
         cut, self._said = split_images(arrays, name, self.validation, self.test, self.split_seed)
         available = len(cut["train"])
         if self.limit is not None:
@@ -184,6 +190,7 @@ class DataModule(pl.LightningDataModule):
             "binarize_seed": self.split_seed if self.binarize else None,
             "dequantize": self.dequantize,
             **({} if self._moments is None else {"standardized": True}),
+            **({} if self.augmentation is None else {"augmentation": vars(self.augmentation)}),
         }
 
     @property
@@ -214,9 +221,17 @@ class DataModule(pl.LightningDataModule):
         x = self._levels("train")
         if isinstance(x, Tensor) and megabytes(x, len(x)) > self.resident_limit_mb:
             x = View(x, torch.arange(len(x)))
-        return Stream(
-            x, self.labels("train"), layout, self._preparation(), self.seed, self.start_block, device, self.workers
-        )
+        stream = Stream(
+            x, self.labels("train"), layout, self._preparation(), self.seed, self.start_block, device, self.workers,
+            self.augmentation,
+        )  # fmt: skip
+        self._streams = [*self._streams, stream]  # a new list: copies of this module have streams of their own
+        return stream
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which training has waited for images to be gathered, read or decoded."""
+        return sum(stream.waited for stream in self._streams)
 
     def _ranks(self) -> tuple[int, int]:
         if self.trainer is not None:

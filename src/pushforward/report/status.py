@@ -15,7 +15,7 @@ from pushforward.report.bars import WIDE
 from pushforward.report.columns import headline
 from pushforward.report.eta import Estimates, age, duration, remaining, speed, sweep_left
 from pushforward.report.plain_tables import add, figure, plain, say
-from pushforward.report.terminal import console, progress, share
+from pushforward.report.terminal import console, progress, share, waiting
 from pushforward.runs import UNREADABLE, Run, Sweep
 from pushforward.runs.schema import moment
 from pushforward.untrusted_text import line as on_one_line
@@ -32,6 +32,8 @@ SECONDS = 2.0
 """The seconds between two updates of `--watch`."""
 SWEEPS = 5
 """Sweeps that are shown, unless all are asked for: the last ones."""
+NOTABLE = 0.1
+"""The share of a run's time in which it waits for data, from which on the table says so."""
 
 Look = Callable[[], tuple[Sequence[Run], Sequence[Sweep]]]
 
@@ -173,4 +175,6 @@ def main_metric(run: Run) -> str:
     if name := headline(run):
         return f"{name} {figure(run.metrics[name]['value'], 4)} {run.metrics[name]['unit']}"
     latest = run.status.get("latest") or {}
-    return "  ".join(f"{name} {value:.4g}" for name, value in list(latest.items())[:2])
+    terms = [f"{name} {value:.4g}" for name, value in list(latest.items())[:2]]
+    waits = run.status.get("data_wait") or 0.0
+    return "  ".join([*terms, *([waiting(waits)] if run.state == "running" and waits > NOTABLE else [])])

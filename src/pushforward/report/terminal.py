@@ -62,7 +62,8 @@ def show_run(run: Run) -> None:
     if cost and "wall_time" not in run.metrics:  # with the measure `cost`, they stand above
         speed = cost.get("images_per_second")
         parts = [f"{cost.get('parameters', 0):,} parameters", f"{cost.get('train_seconds', 0):.1f} s of training"]
-        out.print("  " + ", ".join(parts + ([f"{speed:,.0f} images/s"] if speed else [])))
+        more = [f"{speed:,.0f} images/s"] if speed else []
+        out.print("  " + ", ".join([*parts, *more, *filter(None, [waiting(cost.get("data_wait") or 0.0)])]))
     for name, why in (run.record.get("failed") or {}).items():
         out.print(f"  {markup(name)} failed: {markup(why)}")
     if run.record.get("failed"):
@@ -70,6 +71,11 @@ def show_run(run: Run) -> None:
     if run.status.get("error"):
         out.print(f"  error: {markup(run.status['error'])}")
     out.print(f"  {markup(run.path)}", soft_wrap=True)
+
+
+def waiting(share: float) -> str:
+    """The share of training in which it waited for data; empty where it is a hundredth or less."""
+    return f"{100 * share:.0f} % of it waiting for data" if share > 0.01 else ""
 
 
 def how(card: dict[str, object]) -> str:

@@ -39,7 +39,7 @@ RECORD: Spec = {
     "objective": ("text",),
     "cost": {
         "parameters": "number?", "images_per_second": "number?", "train_seconds": "number?", "test_images": "whole",
-        "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
+        "data_wait": "number?", "evaluate_seconds": "number?", "images_seen": "number?", "steps": ("number",),
     },
     "execution": ("any",), "measured": {"metrics": ("any",), "features": ("any",)}, "failed": ("text",),
     "init_from": {"file": "text", "sha256": "text", "run": "text", "identity": "text?"},
@@ -52,7 +52,7 @@ STATUS: Spec = {
     "identity": "text", "fingerprint": "text?", "own": ({"path": "text", "sha256": "text"},),
     "commit": "text?", "command": "text?", "units": ("text",),
     "latest": ("number",), "phase": "text?", "stage": "text?",
-    "train_seconds": "number?", "test_images": "whole", "measuring_since": "text?",
+    "train_seconds": "number?", "data_wait": "number?", "test_images": "whole", "measuring_since": "text?",
 }  # fmt: skip
 CONFIG: Spec = {
     "choices": ("text?",), "results": "whole", "seed": "whole", "batch_size": "whole", "precision": "text",

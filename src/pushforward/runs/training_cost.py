@@ -5,13 +5,13 @@ from typing import Any
 
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "parameters": {"order": [150, 0], "main": True}, "wall_time": {"order": [160, 0]},
-    "images_per_second": {"order": [160, 1]},
+    "images_per_second": {"order": [160, 1]}, "data_wait": {"order": [160, 2]},
 }  # fmt: skip
 """The place of these numbers in tables: the parameters as the measure `cost` has them."""
 
 
 def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """{"parameters", "wall_time", "images_per_second"}: those that the record's `cost` has.
+    """{"parameters", "wall_time", "images_per_second", "data_wait"}: those that the record's `cost` has.
 
     Times depend on the machine: device, threads, precision and how the run was executed stand in their cards.
     """
@@ -29,6 +29,7 @@ def columns(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "parameters": (cost.get("parameters"), "count", {"better": None, "split": None}),
         "wall_time": (cost.get("train_seconds"), "s", timed),
         "images_per_second": (cost.get("images_per_second"), "images/s", timed | {"better": "higher"}),
+        "data_wait": (cost.get("data_wait"), "share", timed | {"of": "training, in which it waited for data"}),
     }
     return {
         name: {"value": float(value), "unit": unit, "card": card, "na": None, "column": COLUMNS[name]}

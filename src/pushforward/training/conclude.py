@@ -13,6 +13,7 @@ from pushforward import config
 from pushforward.crash_report import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.errors import PushforwardError, described
 from pushforward.parallel import rank
+from pushforward.report.terminal import waiting
 from pushforward.runs import RunDir
 from pushforward.signals import Interrupted
 from pushforward.training import checkpoints, pictures
@@ -40,7 +41,8 @@ def complete(session: Session) -> None:
     run, outcome, gaps = session.run, session.outcome, session.gaps
     if outcome.early:
         say(run, "stopped early by {by} at {images_seen:,} of {of_images:,} images".format(**outcome.early))
-    say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s")
+    waited = waiting(session.waited / outcome.seconds) if outcome.seconds else ""
+    say(run, f"trained  {outcome.images:,} images in {outcome.seconds:.1f} s{waited and ', ' + waited}")
     with apart(run, gaps, "record.json"):
         record(session)
     drawn = pictures.draw(run, session.family, session.data, gaps)
@@ -72,6 +74,7 @@ def record(session: Session) -> None:
             "parameters": sum(p.numel() for p in family.parameters()),
             "images_per_second": outcome.images / outcome.seconds if outcome.seconds else None,
             "train_seconds": outcome.seconds,
+            "data_wait": session.waited / outcome.seconds if outcome.seconds else None,
             "images_seen": outcome.images,
             "steps": dict(family.progress.steps),
         },

@@ -18,6 +18,7 @@ TRAINED = (
 GROUPS = (
     "model",
     "data",
+    "augmentation",
     "network",
     "likelihood",
     "corruption",

@@ -96,6 +96,8 @@ class Session:
         """The best weights, where they are better than those on disk."""
         self.told = 0.0
         """The time at which the status file was last written."""
+        self.waited_before = 0.0
+        """Seconds in which what the run was before it resumed has waited for its data."""
         self.saved, self.cost = -math.inf, 0.0
         """The time at which the last checkpoint was written, and the seconds that it took."""
 
@@ -113,6 +115,7 @@ class Session:
         self.family.configure_optimizers()
         checkpoints.restore(self.family, self.restored)
         self.outcome.seconds, self.outcome.images = self.restored["seconds"], self.family.progress.images_seen
+        self.waited_before = self.restored.get("waited", 0.0)
         self.outcome.early = self.restored.get("early")
         self.settle()
 
@@ -122,6 +125,7 @@ class Session:
         if self.restored is not None:
             checkpoints.restore(self.family, self.restored)
             self.outcome.seconds = self.restored["seconds"]
+            self.waited_before = self.restored.get("waited", 0.0)
         if self.chief:
             self.curves = self.run.curve_writer()
             self.curves.cut(self.family.progress.images_seen)
@@ -145,6 +149,11 @@ class Session:
     def seconds(self) -> float:
         """Seconds of training so far, of which runs that are trained as one have a share each."""
         return self.outcome.seconds + self.share * (time.perf_counter() - self.clock)
+
+    @property
+    def waited(self) -> float:
+        """Seconds of them in which it has waited for its data."""
+        return self.waited_before + self.data.waited
 
     @property
     def overtime(self) -> bool:
@@ -237,7 +246,7 @@ class Session:
         assert self.curves is not None
         checkpoints.save(
             self.run.checkpoints / checkpoints.LAST, self.family,
-            best=asdict(self.best), seconds=self.seconds, curves=self.curves.checksum, **own,
+            best=asdict(self.best), seconds=self.seconds, waited=self.waited, curves=self.curves.checksum, **own,
         )  # fmt: skip
         self.saved = time.perf_counter()
         self.cost = self.saved - began
@@ -255,7 +264,10 @@ class Session:
             self.told = now
             # of the clock on the wall: runs that are trained as one share a process
             wall, seen = self.outcome.seconds / self.share + time.perf_counter() - self.clock, self.seen
-            self.run.set_status(False, state="running", images_seen=seen, latest=self.shown(), train_seconds=wall)
+            self.run.set_status(
+                False, state="running", images_seen=seen, latest=self.shown(), train_seconds=wall,
+                data_wait=self.waited / self.seconds,
+            )  # fmt: skip
 
     def shown(self) -> dict[str, float]:
         return {k.split("/", 1)[1]: v for k, v in self.latest.items() if k.startswith("train/") and math.isfinite(v)}

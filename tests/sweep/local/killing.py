@@ -16,7 +16,7 @@ from pushforward.runs import Run, every_run
 BATCH, BLOCK, IMAGES = 8, 16, 1257
 INTERVAL = -(-IMAGES // (BATCH * BLOCK)) * BATCH * BLOCK
 """Images between two checkpoints at the most: an epoch of digits, to the end of its last block."""
-NOT_TIME = ("wall_time", "images_per_second")
+NOT_TIME = ("wall_time", "images_per_second", "data_wait")
 
 
 def arguments(jobs: int, epochs: int) -> list[str]:
