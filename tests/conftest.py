@@ -78,11 +78,11 @@ def read_wandb() -> type[Logged]:
     return Logged
 
 
-@pytest.fixture(scope="session", autouse=True)
-def composed_once() -> Iterator[None]:
-    """`composition.compose` asks Hydra once for the same options: values are set in a copy, as in a sweep's jobs.
+def pytest_configure(config: pytest.Config) -> None:
+    """`composition.compose` asks Hydra once for the same options, in tests and where they are collected.
 
-    That this equals what Hydra composes, tests/sweep/test_compose_cache.py tells. Command lines compose afresh.
+    Values are set in a copy, as in a sweep's jobs: that this equals what Hydra composes, tests/sweep/test_compose_cache.py
+    tells. Command lines compose afresh.
     """
     load, split = Loader.load_configuration, Once(None).split  # type: ignore[arg-type]
     bases: dict[tuple[str, ...], DictConfig] = {}
@@ -97,6 +97,8 @@ def composed_once() -> Iterator[None]:
             return fresh(overrides)
         try:
             values, others = split(overrides)
+            if len({choice.partition("=")[0] for choice in others if choice[0] not in "+~"}) == len(others):
+                others.sort()  # each chooses another group's option, in whatever order
             if tuple(others) not in bases:
                 bases[tuple(others)] = fresh(others)
             cfg = copy.deepcopy(bases[tuple(others)])
@@ -106,6 +108,6 @@ def composed_once() -> Iterator[None]:
         except (OmegaConfBaseException, HydraException):
             return fresh(overrides)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loader, "load_configuration", shared)
-        yield
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Loader, "load_configuration", shared)
+    config.add_cleanup(patch.undo)

@@ -1,8 +1,6 @@
 """The promises of every family: some recipes of each on every network × shape of data, all others on their own network."""
 
-import math
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,39 +8,19 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._pytree import tree_map
+from zoo import AT_LEAST, DEPTH, RECIPES, batch_of, frozen_of, spec_of, takes_images
 
-from pushforward import config
 from pushforward.bottlenecks import Bottleneck
-from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.families import GAN, Family, Loss
 from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective
-from pushforward.spec import Batch, DataSpec
+from pushforward.spec import Batch
 from pushforward.training.build import build_family
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2,)]
-NETWORKS = {
-    "mlp": ("network=mlp", "network.hidden=[8]"),
-    "conv": ("network=conv", "network.width=2"),
-    "unet": ("network=unet", "network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
-}
-SIZED = {
-    **NETWORKS,
-    "linear": ("network=linear",),
-    "resnet": ("network=resnet", "network.width=2"),
-    "pixelcnn": ("network=pixelcnn", "network.width=6", "network.blocks=1", "network.first=3"),
-}
-"""The networks that recipes choose, made small."""
-WALKED = (
-    "ae", "sparse_ae", "sparse_ae_topk", "denoising_ae", "vae", "beta_tc_vae", "iwae", "vamp_vae", "vq_vae", "gan", "wgan_gp",
-    "conditional_gan", "realnvp", "spline_flow", "ddpm", "flow_matching",
-)  # fmt: skip
-"""Recipes that have been through every network and shape: one of each structure."""
+NETWORKS = ("mlp", "conv", "unet")
 FEW_SHAPES = [(1, 8, 8), (3, 8, 8)]
-SMALL = {"code_dim": 4, "transforms": 2, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2}
-"""What recipes say of size, made small wherever it stands."""
-RECIPES = config.options("model")
 N = 6
 
 
@@ -51,47 +29,28 @@ class Case(NamedTuple):
     network: str
     shape: tuple[int, ...]
 
+    @property
+    def choice(self) -> str | None:
+        return None if self.network == "own" else self.network
+
     def __str__(self) -> str:
         return f"{self.recipe}-{self.network}-{'x'.join(map(str, self.shape))}"
-
-
-def spec_of(shape: tuple[int, ...]) -> DataSpec:
-    shares = (0.1,) * 10
-    if len(shape) == 1:
-        return DataSpec(shape, None, 100, 10, low=-math.inf, high=math.inf, class_shares=shares)
-    return DataSpec(shape, 256, 100, 10, class_shares=shares)
-
-
-def smaller(node: Any) -> Any:
-    """The config with its sizes made small."""
-    if isinstance(node, dict):
-        return {k: SMALL[k] if k in SMALL and v is not None else smaller(v) for k, v in node.items()}
-    return node
-
-
-@lru_cache
-def frozen_of(recipe: str, network: str, *more: str) -> dict[str, Any]:
-    quiet = ("features=none", "metrics=none", "logger=none", *more)
-    if network == "own":
-        network = compose([f"model={recipe}", *quiet])["choices"]["network"]
-    frozen = compose([f"model={recipe}", *SIZED[network], *quiet])
-    return {**frozen, "model": smaller(frozen["model"])}
 
 
 def build(case: Case, seed: int = 1) -> Family:
     """The recipe's family; where it refuses the data and names a likelihood or code that takes them, with that one."""
     try:
-        return build_family({**frozen_of(case.recipe, case.network), "seed": seed}, spec_of(case.shape))
+        return build_family({**frozen_of(case.recipe, case.choice), "seed": seed}, spec_of(case.shape))
     except PushforwardError as error:
         remedies = [remedy for remedy in ("likelihood=gaussian", "model.code=vector") if remedy in str(error)]
         if not remedies:
             raise
-        return build_family({**frozen_of(case.recipe, case.network, *remedies), "seed": seed}, spec_of(case.shape))
+        return build_family({**frozen_of(case.recipe, case.choice, *remedies), "seed": seed}, spec_of(case.shape))
 
 
 def walk() -> Iterator[tuple[Case, str | None]]:
     """Every combination of the recipes that are walked, with the reason where it is refused."""
-    for recipe in WALKED:
+    for recipe in DEPTH:
         for network in NETWORKS:
             for shape in SHAPES:
                 if network != "mlp" and shape == (3, 64, 64):
@@ -108,8 +67,8 @@ def walk() -> Iterator[tuple[Case, str | None]]:
 def others() -> Iterator[Case]:
     """Every other recipe on its own network, on grey and RGB images, or on points where its density is of such data."""
     for recipe in RECIPES:
-        if recipe not in WALKED:
-            yield from (Case(recipe, "own", shape) for shape in ([(2,)] if recipe == "made_mog" else FEW_SHAPES))
+        if recipe not in DEPTH:
+            yield from (Case(recipe, "own", shape) for shape in (FEW_SHAPES if takes_images(recipe) else [(2,)]))
 
 
 FOUND = list(walk())
@@ -117,11 +76,8 @@ FITTING = [case for case, refusal in FOUND if refusal is None] + list(others())
 each = pytest.mark.parametrize("case", FITTING, ids=str)
 
 
-def batch_of(case: Case, n: int = N, seed: int = 0) -> Batch:
-    g = torch.Generator().manual_seed(seed)
-    if len(case.shape) == 1:
-        return Batch(torch.randn(n, *case.shape, generator=g), torch.randint(0, 10, (n,), generator=g))
-    return Batch(torch.randint(0, 256, (n, *case.shape), generator=g) / 255, torch.randint(0, 10, (n,), generator=g))
+def data_of(case: Case, seed: int = 0) -> Batch:
+    return batch_of(spec_of(case.shape), N, seed)
 
 
 def noise_of(family: Family, player: str, n: int = N, seed: int = 3) -> dict[str, Tensor]:
@@ -137,9 +93,9 @@ def couples(family: Family) -> dict[str, bool]:
 
 def test_the_walk_finds_every_recipe_on_every_shape() -> None:
     found = {(case.recipe, case.shape) for case in FITTING}
-    assert {pair for pair in found if pair[0] in WALKED} == {(recipe, shape) for recipe in WALKED for shape in SHAPES}
+    assert {pair for pair in found if pair[0] in DEPTH} == {(recipe, shape) for recipe in DEPTH for shape in SHAPES}
     assert {case.recipe for case in FITTING} == set(RECIPES)
-    assert len(RECIPES) >= 65
+    assert len(RECIPES) >= AT_LEAST
     assert len(FITTING) >= 230
 
 
@@ -155,7 +111,7 @@ def test_what_is_refused_is_refused_in_one_line_with_a_remedy() -> None:
 
 @each
 def test_losses_are_deterministic_and_their_terms_as_declared(case: Case) -> None:
-    family, batch = build(case), batch_of(case)
+    family, batch = build(case), data_of(case)
     for player in family.players:
         noise = noise_of(family, player.name)
         assert all(len(v) == N for v in noise.values())
@@ -174,7 +130,7 @@ def test_losses_are_deterministic_and_their_terms_as_declared(case: Case) -> Non
 @each
 def test_each_player_moves_itself_alone(case: Case) -> None:
     """Gradients, parameters and buffers of the others are what they were; within a whole cycle of steps."""
-    family, batch = build(case), batch_of(case)
+    family, batch = build(case), data_of(case)
     family.configure_optimizers()
     assert family.stepper is not None
     owners = [name for player in family.players for name in family.parameters_of(player)]
@@ -196,7 +152,7 @@ def test_each_player_moves_itself_alone(case: Case) -> None:
 
 @each
 def test_a_loss_per_image_does_not_depend_on_the_batch(case: Case) -> None:
-    family, batch, half = build(case).eval(), batch_of(case), N // 2
+    family, batch, half = build(case).eval(), data_of(case), N // 2
     if mixing := [m for m in (family, *family.modules()) if isinstance(m, Family | Bottleneck) and m.couples_batch]:
         assert type(mixing[0]).__name__ in family.coupled()
         return
@@ -241,7 +197,7 @@ def test_two_replicas_stacked_equal_the_two_alone(case: Case) -> None:
         return
     for player in base.players:
         own = set(base.parameters_of(player))
-        batches = [batch_of(case, seed=i).to("cpu", torch.float64) for i in range(2)]
+        batches = [data_of(case, seed=i).to("cpu", torch.float64) for i in range(2)]
         noises = [noise_of(r, player.name, seed=i) for i, r in enumerate(replicas)]
         parameters, buffers = stack_module_state(replicas)  # type: ignore[arg-type]
         batch = tree_map(lambda *tensors: torch.stack(tensors), *batches)

@@ -6,28 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from zoo import DEPTH, frozen_of
 
-from pushforward.composition import compose
 from pushforward.families import Reconstructs, Samples
 from pushforward.networks.network import WITH_ROLE
 from pushforward.seeds import generator
 from pushforward.spec import Batch, Block, DataSpec
 from pushforward.training.build import build_family
 
-RECIPES = (
-    "ae", "sparse_ae", "sparse_ae_topk", "denoising_ae", "vae", "beta_tc_vae", "iwae", "vamp_vae", "vq_vae", "gan", "wgan_gp",
-    "conditional_gan", "realnvp", "spline_flow", "ddpm", "flow_matching", "aae",
-)  # fmt: skip
-"""One of each structure: variants differ in terms, not in what they make of a shape."""
-ROLE = {"ddpm": "field", "flow_matching": "field"}
-"""What a recipe needs of its network, where it is no encoder and decoder."""
-NONE = ("realnvp", "spline_flow")
-MAPS = ("vq_vae",)
-"""Recipes whose codes are maps."""
-SMALL = {
-    "mlp": ["network.hidden=[8]"], "linear": [], "conv": ["network.width=2"], "resnet": ["network.width=2"],
-    "unet": ["network.width=4"], None: ["model.bijection.transforms=2", "model.bijection.hidden=[4]"],
-}  # fmt: skip
 EDGES = [(4, 4), (4, 256), (27, 33), (30, 30), (28, 28), (256, 256)]
 SIZES = 40
 
@@ -41,26 +27,23 @@ def sizes(n: int, seed: int) -> list[tuple[int, int, int]]:
 
 def networks(recipe: str) -> list[str | None]:
     """Those of the role that a recipe needs; a linear field of a large image has a weight for each pair of pixels."""
-    if recipe in NONE:
+    model = frozen_of(recipe)["model"]
+    if "network" not in model:
         return [None]
-    if recipe in MAPS:
-        return [*WITH_ROLE["map decoder"]]
-    having = WITH_ROLE[ROLE.get(recipe, "decoder")]
-    return [*having, *(["linear"] if recipe not in ROLE else [])]
+    if "process" in model:
+        return [*WITH_ROLE["field"]]
+    return [*WITH_ROLE["map decoder"]] if model.get("code") == "map" else [*WITH_ROLE["decoder"], "linear"]
 
 
-PAIRS = [(recipe, network) for recipe in RECIPES for network in networks(recipe)]
+PAIRS = [(recipe, network) for recipe in DEPTH for network in networks(recipe)]
 
 
 @functools.cache
 def frozen(recipe: str, network: str | None) -> dict[str, Any]:
-    choice = [f"network={network}"] if network else []
-    field = ["model.evaluations=2"] if recipe in ROLE else []
-    code = ["model.code_dim=3"] if recipe not in ROLE and recipe not in NONE else []
-    k = ["model.bottleneck.k=2"] if recipe == "sparse_ae_topk" else []
+    field = ["model.evaluations=2"] if "process" in frozen_of(recipe)["model"] else []
     # a step of Adam moves an output of a linear map by lr × pixels: at 1e-3 and 10⁵ pixels exp(log σ) overflows
     rate = ["optimizer.model.lr=1e-5"] if network == "linear" and "gan" not in recipe else []
-    return compose([f"model={recipe}", "batch_size=2", *choice, *SMALL[network], *field, *code, *k, *rate])
+    return frozen_of(recipe, network, "batch_size=2", *field, *rate)
 
 
 def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> None:
@@ -86,8 +69,7 @@ def two_steps(recipe: str, network: str | None, shape: tuple[int, int, int]) -> 
 
 def test_pairs_found() -> None:
     """Seven autoencoders with four networks, two GANs with four, two diffusions with two, two flows with none."""
-    recipes = {recipe for recipe, _ in PAIRS}
-    assert recipes == set(RECIPES) and len(recipes) >= 16
+    assert {recipe for recipe, _ in PAIRS} == set(DEPTH)
     assert len(PAIRS) >= 7 * 4 + 2 * 4 + 2 * 2 + 2
 
 

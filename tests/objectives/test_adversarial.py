@@ -210,7 +210,7 @@ def test_penalties_of_a_linear_critic() -> None:
     x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     players = SimpleNamespace(critic=lambda x: x @ w, real=x, fake=x + 1, perturbation=torch.rand(4, 2))
     torch.testing.assert_close(R2(1.0)(players), torch.full((4,), 0.5 * float(w.square().sum())))
-    wanted = torch.full((4,), (float(w.norm()) - 1) ** 2)
+    wanted = torch.tensor((float(w.norm()) - 1) ** 2)
     torch.testing.assert_close(PerturbedGradientPenalty(10.0)(players), wanted)
 
 
@@ -218,5 +218,5 @@ def test_the_perturbed_penalty_is_taken_where_it_says() -> None:
     """D = ½‖x‖² has slope x: (‖x + ½ std(x) u‖ − 1)²."""
     x, u = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)), torch.rand(4, 2)
     players = SimpleNamespace(critic=lambda x: 0.5 * x.square().sum(1), real=x, fake=x, perturbation=u)
-    wanted = ((x + 0.5 * x.std() * u).norm(dim=1) - 1).square()
+    wanted = ((x + 0.5 * x.std() * u).norm(dim=1) - 1).square().mean()
     torch.testing.assert_close(PerturbedGradientPenalty(10.0)(players), wanted)

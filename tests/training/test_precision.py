@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from zoo import AT_LEAST, RECIPES, frozen_of
 
-from pushforward import config
 from pushforward.runs import Run
 from pushforward.training.train import train
 
@@ -33,24 +33,13 @@ def test_a_run_trains_validates_draws_and_is_measured(
     assert {v.dtype for v in state.values() if v.is_floating_point()} == {wanted}
 
 
-RECIPES = config.options("model")
-TINY = {
-    "unet": ("network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
-    "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
-    "resnet": ("network.width=4",), "pixelcnn": ("network.width=4", "network.blocks=1"),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
 @pytest.mark.parametrize("model", RECIPES)
-def test_every_recipe_takes_two_steps_in_every_precision(
-    small: Callable[..., dict[str, Any]], tmp_path: Path, model: str, precision: str
-) -> None:
+def test_every_recipe_takes_two_steps_in_every_precision(tmp_path: Path, model: str, precision: str) -> None:
     """On the network that the recipe names, by the Trainer, with validation; its losses are finite."""
-    per_cycle = 64 * {"wgan_gp": 3, "wgan": 5}.get(model, 1)
+    per_cycle = 64 * frozen_of(model)["model"].get("n_critic", 1)
     budget = (f"budget.images={2 * per_cycle}", "budget.epochs=null")
-    network = small(f"model={model}", *budget, hidden=None)["choices"]["network"]
-    frozen = small(f"model={model}", *budget, *TINY[network], hidden=None) | {"precision": precision}
+    frozen = frozen_of(model, None, *budget, "trainer.threads=1", "trainer.progress=false") | {"precision": precision}
     assert train(frozen, tmp_path / "run") == 0
     run = Run(tmp_path / "run")
     assert run.status["images_seen"] == 2 * per_cycle
@@ -60,7 +49,7 @@ def test_every_recipe_takes_two_steps_in_every_precision(
 
 
 def test_every_recipe_is_among_them() -> None:
-    assert len(RECIPES) >= 13
+    assert len(RECIPES) >= AT_LEAST
 
 
 def test_channels_last_trains_the_same_but_for_rounding(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

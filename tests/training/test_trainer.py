@@ -6,54 +6,54 @@ from typing import Any
 
 import pytest
 import torch
+from zoo import AT_LEAST, RECIPES, batch_of, frozen_of, network_of, spec_of, takes_images, targets
 
-from pushforward import config
+from pushforward import bottlenecks, config, families, objectives
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
 from pushforward.seeds import generator
-from pushforward.spec import Batch
 from pushforward.training import build
 from pushforward.training.acceleration import check
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
-RECIPES = config.options("model")
-SIZED = {
-    "unet": ("network.width=4", "network.multipliers=[1,1]", "network.attention=0"),
-    "conv": ("network.width=4",), "mlp": ("network.hidden=[8]",), "linear": (),
-    "resnet": ("network.width=4", "network.norm=none"), "pixelcnn": ("network.width=4", "network.blocks=1"),
-}  # fmt: skip
 N, PARTS = 12, 3
-COUPLED = {
-    "beta_tc_vae": "TotalCorrelation", "sparse_ae": "ActivationKL", "vq_vae": "Perplexity", "wae_mmd": "MMD", "info_vae": "MMD",
-    "swae": "SlicedWasserstein", "dip_vae_1": "DisentangledCovariance", "dip_vae_2": "DisentangledCovariance",
-    "annealed_vae": "Capacity", "wta_ae": "LifetimeSparsity", "factor_vae": "FactorVAE", "pacgan": "GAN",
-}  # fmt: skip
-"""Recipes with a term, a weight or a layer that takes a batch as a whole."""
+NORMED = ("conv", "resnet")
+"""Networks with a norm over the batch."""
 
 
-def composed(model: str, *more: str) -> dict[str, Any]:
-    quiet = ("features=none", "metrics=none", f"batch_size={N}")
-    network = compose([f"model={model}", "data=digits", *quiet])["choices"]["network"]
-    norm = ["network.norm=none"] if network == "conv" else []  # of a batch it would couple it
-    return compose([f"model={model}", "data=digits", *SIZED[network], *norm, *quiet, *more])
+COUPLING = {
+    name
+    for package in (bottlenecks, families, objectives)
+    for name in package.__all__
+    if getattr(getattr(package, name), "couples_batch", False) is True
+}
+"""Classes that say that they take a batch as a whole."""
 
 
-@pytest.mark.parametrize("model", [model for model in RECIPES if model not in COUPLED])
+@pytest.mark.parametrize("model", RECIPES)
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(model: str) -> None:
-    """For every player of every recipe, with terms per image in their order.
+    """For every player of every recipe, with terms per image in their order; what couples the batch is refused.
 
     In float64, where the two differ by the order of sums alone: an entry is a sum over at most N images, 64 pixels and as many
     activations, some 10⁵ summands, each rounded to 1.1e-16 of the largest: 1e-10 of the largest entry bounds it.
     """
-    frozen = composed(model)
-    data = build.build_data(frozen)
-    family = build.build_family(frozen, data.spec).double()
+    norm = ("network.norm=none",) if network_of(model) in NORMED else ()  # of a batch it would couple it
+    frozen = frozen_of(model, None, f"trainer.accumulate={PARTS}", f"batch_size={N}", *norm)
+    spec = spec_of((1, 8, 8) if takes_images(model) else (2,))
+    family = build.build_family(frozen, spec).double()
+    coupling = (targets(frozen) & COUPLING) | ({"GAN"} if frozen["model"].get("pack", 1) > 1 else set())
+    assert set(family.coupled()) == coupling
+    if coupling:
+        with pytest.raises(PushforwardError, match=r"takes the batch as a whole"):
+            check(frozen, family)
+        return
+    check(frozen, family)
     with build.as_precise_as(family):
         family.configure_optimizers()
         assert family.stepper is not None
-        batch = Batch(data.tensor("train", N).double(), data.labels("train")[:N])  # type: ignore[index]
+        batch = batch_of(spec, N).to("cpu", torch.float64)
         for player in family.players:
             noise = family.draw(player.name, N, generator("cpu", 1, "noise", player.name))
             move, found = family.stepper.player_steps[player.name], {}
@@ -73,8 +73,9 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(model: str) -> None:
                 torch.testing.assert_close(theirs[name], value, rtol=1e-10, atol=1e-10)
 
 
-def test_every_recipe_is_among_them() -> None:
-    assert len(RECIPES) >= 13 and set(COUPLED) < set(RECIPES)
+def test_every_recipe_is_among_them_and_few_couple_the_batch() -> None:
+    assert len(RECIPES) >= AT_LEAST and {"ActivationKL", "MMD", "VectorQuantizer"} & COUPLING == {"ActivationKL", "MMD"}
+    assert len(COUPLING) >= 8
 
 
 REFUSED = [

@@ -9,6 +9,7 @@ from pushforward.numbers import number
 from pushforward.objectives.passes import CriticPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
+from pushforward.parallel import gather_batch
 
 SLOPES = frozenset({"slopes of the critic"})
 REMEDY = "Under objective.critic, with a critic without batch normalisation: model.critic.norm=layer, or none."
@@ -59,10 +60,14 @@ class R2(Term[CriticPass]):
 
 
 class PerturbedGradientPenalty(Term[CriticPass]):
-    """(‖∇D(x̃)‖ − target)², x̃ = x + spread·std(x)·u with u uniform on [0, 1), in slope², (n,). Kodali et al. 2017."""
+    """Mean of (‖∇D(x̃)‖ − target)², x̃ = x + spread·std(x)·u with u uniform on [0, 1), in slope², (). Kodali et al. 2017.
+
+    std(x) is over all pixels of the global batch, as in the authors' program.
+    """
 
     symbol = "(‖∇D(x̃)‖ − 1)²"
     unit = "slope²"
+    couples_batch = True
     needs = SLOPES | {"perturbations of images"}
     remedy = REMEDY
 
@@ -78,8 +83,8 @@ class PerturbedGradientPenalty(Term[CriticPass]):
     def forward(self, passed: CriticPass) -> Tensor:
         assert passed.perturbation is not None
         x = passed.real
-        near = x + self.spread * x.std() * passed.perturbation
-        return (norm(input_gradient(passed.critic, near)) - self.target).square()
+        near = x + self.spread * gather_batch(x).std() * passed.perturbation
+        return (norm(input_gradient(passed.critic, near)) - self.target).square().mean()
 
 
 def norm(slope: Tensor) -> Tensor:
