@@ -25,7 +25,8 @@ DEPTH = (
 )  # fmt: skip
 """One of each structure, for tests of every network and size: variants differ in terms, not in what they make of a shape."""
 NETWORK = {
-    "width": 4, "critic_width": 4, "hidden": 8, "decoder_hidden": 8, "pieces": 2, "multipliers": 1, "blocks": 1, "first": 3, "attention": 0,
+    "width": 4, "critic_width": 4, "hidden": 8, "decoder_hidden": 8, "pieces": 2, "multipliers": 1, "blocks": 1, "first": 3,
+    "attention": 0,
 }  # fmt: skip
 """What networks say of size, made small; a list becomes one of two at most."""
 MODEL = {"code_dim": 4, "transforms": 2, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2, "components": 6}
