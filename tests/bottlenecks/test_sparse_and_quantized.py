@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pushforward.bottlenecks import Dropout, FiniteScalarQuantizer, LifetimeSparsity
+from pushforward.bottlenecks import Dropout, FiniteScalarQuantizer, LifetimeSparsity, TopK
 from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 
@@ -21,6 +21,34 @@ def test_each_unit_is_on_for_its_share_of_the_batch() -> None:
         wanted = torch.zeros(40)
         wanted[on] = whole[on, unit]
         torch.testing.assert_close(kept[:, unit], wanted)
+
+
+def test_k_falls_linearly_in_training_and_codes_have_alpha_times_k() -> None:
+    """From 10 to 4 over 3 epochs, in whole units; outside training 2·4, of which the decoder is shown the 4 largest."""
+    torch.manual_seed(0)
+    bottleneck, x = TopK((6,), 12, 4, start=10, epochs=3.0, alpha=2.0), torch.randn(20, 6)
+    value = bottleneck.linear(x)
+    for epochs, k in ((0.0, 10), (1.0, 8), (1.2, 8), (2.0, 6), (3.0, 4), (50.0, 4)):
+        z = bottleneck(x, None, torch.tensor(epochs)).z
+        assert isinstance(z, torch.Tensor)
+        least = value.sort(dim=1, descending=True).values[:, k - 1 : k]
+        torch.testing.assert_close(z, torch.where(value >= least, value, 0.0))
+    code = bottleneck(x, None).z
+    assert isinstance(code, torch.Tensor) and bool(((code != 0).sum(1) == 8).all())
+    last = bottleneck(x, None, torch.tensor(3.0)).z
+    assert torch.equal(bottleneck.valid(code), last)  # type: ignore[arg-type]
+    assert bottleneck.settled() == 3.0 and TopK((6,), 12, 4).settled() == 0.0
+
+
+def test_k_starts_at_all_units_where_there_are_fewer() -> None:
+    bottleneck, x = TopK((6,), 12, 4, start=100, epochs=1.0), torch.randn(5, 6)
+    z = bottleneck(x, None, torch.zeros(())).z
+    assert torch.equal(z, bottleneck.linear(x))  # type: ignore[arg-type]
+
+
+def test_k_that_would_rise_is_refused() -> None:
+    with pytest.raises(PushforwardError, match=r"bottleneck\.start=3: k falls from there to 4"):
+        TopK((6,), 12, 4, start=3)
 
 
 def test_dropout_keeps_the_mean() -> None:

@@ -98,6 +98,22 @@ def test_a_linear_autoencoder_finds_the_principal_subspace() -> None:
     torch.testing.assert_close(map_of(family), directions @ directions.T, rtol=0, atol=1e-3)
 
 
+def test_a_tied_linear_autoencoder_has_orthonormal_rows_in_the_principal_subspace() -> None:
+    """x̂ = Wᵀ(Wx + b) + c is best where WWᵀ = I and the rows of W span the first d principal directions. L-BFGS ends at a
+    gradient near 1e-4, as float32 means allow.
+    """
+    x, d = points(), 2
+    family = linear(PlainAutoencoder, d, {"reconstruction": Reconstruction()}, tied=True)
+    assert sum(p.numel() for p in family.parameters()) == d * D + d + D
+    minimised(family, x, {})
+    mse = float((family.reconstruct(x) - x).square().sum(1).mean())
+    assert mse == pytest.approx(float(LAMBDA[d:].sum()), rel=1e-5)
+    weight = family.coder.bottleneck.linear.weight.detach()
+    torch.testing.assert_close(weight @ weight.T, torch.eye(d, dtype=torch.float64), rtol=0, atol=1e-3)
+    directions = torch.linalg.eigh(covariance(x)).eigenvectors[:, -d:]
+    torch.testing.assert_close(weight.T @ weight, directions @ directions.T, rtol=0, atol=1e-3)
+
+
 def test_a_linear_denoising_autoencoder_is_the_wiener_filter() -> None:
     """Σ(Σ + s²I)⁻¹, with noise whose moments are exact: mean 0, covariance I, uncorrelated with x."""
     both = whitened(N, 2 * D)

@@ -46,6 +46,10 @@ class Bottleneck(nn.Module, ABC):
         epochs: seen so far, (), for what is annealed; given in a step of training alone.
         """
 
+    def settled(self) -> float:
+        """Epochs after which it no longer changes with time."""
+        return 0.0
+
     def valid(self, z: Codes) -> Codes:
         """The code nearest to z that the decoder knows: z itself, but for codes that take few values."""
         return z

@@ -29,6 +29,7 @@ from pushforward.families.encoder_decoder import EncoderDecoder
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network
 from pushforward.networks.spectral import iterate, normalize
+from pushforward.networks.tied import tie
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
 from pushforward.priors import Prior, StandardNormal
@@ -48,7 +49,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     code: `vector`, of code_dim units, or `map`, with code_dim channels where the network has maps. objective: name -> Term.
     Pixels stay (n, *spec.shape); codes that are shown are flat, (n, d). condition: waits for spec; what encoder and decoder
     are told. Whatever takes no labels y is computed as of images whose label is withheld. spectral: the decoder's weights are
-    divided by their largest singular values.
+    divided by their largest singular values. tied: they are those of encoder and bottleneck, transposed.
     """
 
     players: tuple[Player, ...] = (
@@ -70,6 +71,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         condition: Callable[..., Condition] | None = None,
         code: str = "vector",
         spectral: bool = False,
+        tied: bool = False,
     ) -> None:
         super().__init__(spec, optimizers)
         self.corruption = None
@@ -78,6 +80,10 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         outputs = self.likelihood.n_parameters
         self.coder = EncoderDecoder(network, spec.shape, bottleneck, code_dim, code, outputs, self.condition.size)
         self.spectral = spectral
+        if spectral and tied:
+            raise PushforwardError("model.spectral=true would divide the encoder's weights too; use model.tied=false")
+        if tied:
+            tie((self.coder.encoder, self.coder.bottleneck), self.coder.decoder)
         if spectral:
             normalize(self.coder.decoder)
         self.prior = StandardNormal(self.coder.dim) if self.has_prior else None

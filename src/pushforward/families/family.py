@@ -90,7 +90,7 @@ class Family(pl.LightningModule, Trainable):
 
     def settled(self) -> float:
         """Epochs after which what is minimised no longer changes with time: before, no weights are better than later ones."""
-        return max((weight.settled() for weight in self.modules() if isinstance(weight, Weight)), default=0.0)
+        return max((part.settled() for part in self.modules() if isinstance(part, Weight | Bottleneck)), default=0.0)
 
     def coupled(self) -> list[str]:
         """Modules that take a batch as a whole, by class: the gradient is not the mean of its parts' gradients."""
