@@ -5,7 +5,7 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,14 @@ BUDGET = ("model=vae", "budget.images=2048", "budget.epochs=null", "batch_size=3
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "draw", lambda *_: [])
     monkeypatch.delenv("PUSHFORWARD_FULL_ERROR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def hangup() -> Iterator[None]:
+    """A hangup counts as in a terminal, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def place(frozen: dict[str, Any]) -> Path:

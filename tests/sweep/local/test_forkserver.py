@@ -89,7 +89,7 @@ from pathlib import Path
 from pushforward.sweep.local.forkserver_client import Server
 server = Server()
 job = server.start("children.end", ["family", sys.argv[1]], log=Path(sys.argv[1]) / "log")
-while len(list(Path(sys.argv[1]).glob("*.pid"))) < 3: server.listen(0.02)
+while sum(bool(path.read_text()) for path in Path(sys.argv[1]).glob("*.pid")) < 3: server.listen(0.02)
 print("ready", flush=True)
 END
 """
