@@ -36,7 +36,9 @@ def described(data: Mapping[str, Any], option: str) -> tuple[dict[str, Any], dic
     found = {key: str(Path(path).expanduser().absolute()) for key, path in paths(data)}
     placed = with_paths(data, found)
     if "name" in placed and placed["name"] is None:
-        placed["name"] = next((name for path in found.values() if (name := name_of(Path(path)))), option)
+        source = placed.get("source") or {}
+        named = [*map(Path, found.values()), *([Path(source["name"])] if "name" in source and not found else [])]
+        placed["name"] = next((name for path in named if (name := name_of(path))), option)
     called = placed.get("name")
     if called is not None and not re.fullmatch(r"[\w+-][\w.+-]{0,63}", str(called)):
         raise PushforwardError(f"data.name={called}: it is part of folders' names; write letters, digits, . _ + and -")

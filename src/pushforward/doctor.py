@@ -23,6 +23,7 @@ Finding = tuple[str, str, str]
 EXTRAS = {
     "notebook": ("pandas", "pf.runs(…).frame()"),
     "tensorboard": ("tensorboard", "logger=tensorboard"),
+    "hub": ("datasets", "data=hub"),
     "slurm": ("submitit", "hydra/launcher=slurm"),
     "ray": ("ray", "hydra/launcher=ray"),
 }

@@ -18,7 +18,7 @@ from pushforward.errors import PushforwardError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 NAMES = (
-    "celeba", "cifar10", "codes", "digits", "dsprites", "fashion_mnist", "folder", "kmnist", "mnist", "npz", "omniglot",
+    "celeba", "cifar10", "codes", "digits", "dsprites", "fashion_mnist", "folder", "hub", "kmnist", "mnist", "npz", "omniglot",
     "sprites", "stacked_mnist", "svhn", "toy2d",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from pushforward.data.sources.cifar10 import Cifar10
 from pushforward.data.sources.digits import Digits
 from pushforward.data.sources.dsprites import DSprites
 from pushforward.data.sources.folder import Folder
+from pushforward.data.sources.hub import Hub
 from pushforward.data.sources.idx import KMNIST, MNIST, FashionMNIST
 from pushforward.data.sources.npz import Npz
 from pushforward.data.sources.omniglot import Omniglot
@@ -25,6 +26,7 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "Folder",
+    "Hub",
     "Lazy",
     "Npz",
     "Omniglot",
