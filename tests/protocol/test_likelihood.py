@@ -269,3 +269,12 @@ def test_five_thousand_samples_take_no_more_memory_than_few() -> None:
     print(f"k = 5,000 after k = 250: {grown:.0f} MB more")
     assert grown < 48
     assert math.isfinite(bound)
+
+
+def test_a_model_that_fits_no_likelihood_has_a_rate_alone() -> None:
+    config = compose(["model=ms_ssim_vae", "data=digits", "network.hidden=[4]"])
+    data = build.build_data(config)
+    entries = Likelihood(k=2, gap=False)(Subject(build.build_family(config, data.spec).eval(), data))
+    assert entries["rate"]["value"] > 0 and set(entries) == {*BASIC, "nll_iw", "bpd_iw"}
+    why = {entry["na"] for name, entry in entries.items() if name != "rate"}
+    assert why == {"no term of its objective is a likelihood of images"}

@@ -88,6 +88,8 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
             normalize(self.coder.decoder)
         self.prior = StandardNormal(self.coder.dim) if self.has_prior else None
         own = {"prior", "draws of the prior"} if self.has_prior else set[str]()
+        if spec.is_image and spec.bounded and min(spec.shape[1:]) >= 3:
+            own.add("bounded images")
         self.objective = Objective(objective, self.coder.bottleneck.gives | GIVEN | own)
         self.needs = frozenset[str]().union(*(term.needs for term in self.objective.terms.values()))
 
@@ -180,6 +182,11 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """decode(encode(x)), (n, *shape)."""
         return self.decode(self.encode(x, y), y)
+
+    @property
+    def fits_likelihood(self) -> bool:
+        """Whether a term of the objective holds p(x|z) to the images."""
+        return "likelihood" in self.needs
 
     def log_likelihood(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x|z), nats per image, (n,)."""

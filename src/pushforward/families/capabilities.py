@@ -126,9 +126,15 @@ class HasPosterior(HasLikelihood, Protocol):
 
 @runtime_checkable
 class DecodesToLikelihood(Decodes, Protocol):
-    """Decodes to the parameters of a density p(x|z)."""
+    """Decodes to the parameters of a density p(x|z).
+
+    fits_likelihood: whether it was trained by that density; otherwise its numbers are nothing that the model says of images.
+    """
 
     likelihood: Likelihood
+
+    @property
+    def fits_likelihood(self) -> bool: ...
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z), nats per image, (n,)."""

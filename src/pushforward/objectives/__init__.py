@@ -36,6 +36,7 @@ from pushforward.objectives.passes import (
 from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
 from pushforward.objectives.reconstruction import Reconstruction
+from pushforward.objectives.similarity import Dissimilarity
 from pushforward.objectives.smoothness import CodeNorm, ContractivePenalty, DecoderNorm, DecoderSlope
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
@@ -65,6 +66,7 @@ __all__ = [
     "DensityRatio",
     "DiffusionBound",
     "DisentangledCovariance",
+    "Dissimilarity",
     "FieldError",
     "FieldPass",
     "FreeBits",

@@ -89,7 +89,7 @@ class Annealed(Measure):
 
     def observed(self, subject: Subject) -> Observed:
         family = subject.need(Decodes, "this family decodes no code")
-        if self.own and isinstance(family, DecodesToLikelihood):
+        if self.own and isinstance(family, DecodesToLikelihood) and family.fits_likelihood:
             p = family.likelihood
             return Observed(family.log_likelihood, family.draw_images, p.describe(), p.discrete)
         sigma, dim = self.sigma, subject.spec.dim

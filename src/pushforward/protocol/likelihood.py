@@ -66,6 +66,9 @@ class Likelihood(Measure):
         iterative = family.log_prob if isinstance(family, IterativeLikelihood) else None
         log_prob = family.log_prob if iterative is None else partial(iterative, evaluations=self.evaluations)
         scores = scored(subject, log_prob, subject.x(n=subject.affordable(subject.size(subject.split))))
+        if isinstance(family, DecodesToLikelihood) and not family.fits_likelihood:
+            why = NotApplicable("no term of its objective is a likelihood of images")
+            return {number.name: why for number in self.numbers(subject)} | {"rate": parts(subject, scores)["rate"]}
         values = {**parts(subject, scores), **code_length(subject, scores, "", iterative, references=True)}
         if self.k:
             values |= self.weighted(subject, self.k)
