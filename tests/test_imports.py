@@ -32,6 +32,7 @@ PARTS = {"bottlenecks", "priors", "corruption", "augmentation", "objectives", "b
 FILES = {"runs", "atomic_files", "allowed_targets", "untrusted_text"}
 TOP = {"machine", "signals", "output_streams", "crash_report"}
 COMMANDS = {
+    "recipes",
     "data_identity",
     "run_identity",
     "command_line",
@@ -73,6 +74,7 @@ MAY: dict[str, set[str]] = {
     "run_identity": {"errors", "runs", "data_identity"},
     "config_errors": {"errors", "config"},
     "config_files": {"errors"},
+    "recipes": {"errors", "config_files"},
     "overrides": {"errors", "config"},
     "composition": {"errors", "config", "config_errors", "config_files", "allowed_targets"},
     "doctor": {"errors", "config", "runs", "machine"},
@@ -97,6 +99,7 @@ MAY: dict[str, set[str]] = {
         "overrides",
         "launch",
         "crash_report",
+        "recipes",
     },
     **dict.fromkeys(
         ("command_line", "launch", "sweep", "job"),
@@ -127,6 +130,7 @@ CONFIGURED = {
 }
 TORCHLESS = TOP | {
     "domains",
+    "recipes",
     "command_line",
     "composition",
     "config_files",

@@ -193,8 +193,9 @@ def freeze(cfg: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
     kept = {g: option for g, option in choices.items() if "hydra/" not in g and g != "study" and option is not None}
     own = {str(key): value for key, value in plain.items() if key != "study"}
     own |= {key: with_numbers(own[key], schema) for key, schema in HOLDERS.items() if isinstance(own.get(key), dict)}
-    if isinstance(own.get("model"), dict):  # of tables, and so no part of what is trained
+    if isinstance(own.get("model"), dict):  # of tables and lists, and so no part of what is trained
         own["row_order"] = own["model"].pop("order", own.get("row_order"))
+        own["model"].pop("family", None)
     about: dict[str, Any] = {"choices": dict(sorted(kept.items())), "uses": uses(cfg)}
     if isinstance(own.get("data"), dict):
         own["data"], first, encoder = initial_weights.encoder(own["data"])

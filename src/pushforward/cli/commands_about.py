@@ -3,10 +3,12 @@
 import inspect
 import itertools
 import re
+import textwrap
 from pathlib import Path
 
 from pushforward.cli.parser import Parser
 from pushforward.errors import PushforwardError, near
+from pushforward.recipes import MEASURED, by_family, comment, first_sentence, header
 from pushforward.runs import outputs
 
 LISTS = {"models": "model", "networks": "network", "schedules": "schedule"}
@@ -34,15 +36,43 @@ def list_(args: list[str]) -> int:
     known = listed(own)
     if asked.what not in known:
         raise PushforwardError(f"pushforward list {asked.what}: {near(asked.what, known)}")
-    found = launchers() if asked.what == "launchers" else summaries(LISTS.get(asked.what, asked.what), own)
-    for name, text in found.items():
-        print(f"{name:<22} {text}")
+    group = LISTS.get(asked.what, asked.what)
+    if group == "model":
+        print("\n\n".join(families(own)))
+    else:
+        for name, text in (launchers() if group == "launchers" else summaries(group, own)).items():
+            print(f"{name:<22} {folded(text)}")
     if asked.what in ("metrics", "measure"):
         files = sorted((conf_dir() / "measure").glob("*.yaml"))
         print("\nwhat each measure costs; one more: +measure@metrics.NAME=NAME")
         for cost, meant in COSTS.items():
             print(f"{meant}: {', '.join(file.stem for file in files if price(file) == cost)}")
     return 0
+
+
+def families(own: Path | None = None) -> list[str]:
+    """Return the recipes of each family under its heading, a line each: the whole sentence where it fits, else its title."""
+    from pushforward.config import conf_dir
+    from pushforward.report.terminal import console
+
+    width = console().width - 25
+    found = []
+    for heading, files in by_family([conf_dir(), *([own] if own else [])]).items():
+        lines = [heading]
+        for name, path in files.items():
+            said = header(path)
+            text = said.sentence if len(said.sentence) <= width else said.title
+            lines.append(f"  {name:<22} {textwrap.shorten(text, width, placeholder=' …')}")
+        found.append("\n".join(lines))
+    return found
+
+
+def folded(text: str) -> str:
+    """Return a text beside a name, folded to the terminal; whole in a pipe."""
+    from pushforward.report.terminal import console
+
+    out = console()
+    return f"\n{'':<23}".join(textwrap.wrap(text, out.width - 23)) if out.is_terminal else text
 
 
 def listed(own: Path | None = None) -> list[str]:
@@ -72,12 +102,9 @@ def summaries(group: str, own: Path | None = None) -> dict[str, str]:
 
 def sentence(path: Path) -> str:
     """Return the first sentence of a file's leading comment; empty where it has none."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    block = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
-    block = [line for line in block if not line.startswith("@package")]
-    rest = itertools.takewhile(lambda line: not line.startswith(("pushforward ", "cost: ")), block[1:])
-    said = " ".join([*block[:1], *rest]).removeprefix(f"{path.stem}:").strip()
-    return re.split(r"(?<!al\.)(?<!app\.)(?<=\.)\s+(?=[A-Z0-9])", said, maxsplit=1)[0]
+    block = comment(path)
+    rest = itertools.takewhile(lambda line: not line.startswith(("pushforward ", "cost: ", MEASURED)), block[1:])
+    return first_sentence(" ".join([*block[:1], *rest]).removeprefix(f"{path.stem}:").strip())
 
 
 def launchers() -> dict[str, str]:

@@ -1,15 +1,22 @@
-"""The summary of a model before it is trained: equation, parts, shapes, parameters, seconds an epoch on this machine."""
+"""The summary of a recipe: equation, parts, terms, shapes, parameters, options, numbers last measured, papers."""
 
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pushforward.composition import compose
+from pushforward.config import conf_dir
 from pushforward.errors import PushforwardError
-from pushforward.families import VERBS
+from pushforward.families import VERBS, Family
 from pushforward.overrides import read
+from pushforward.recipes import FAMILIES, family_of, header, papers
 from pushforward.spec import BLOCK
 from pushforward.training import build
 from pushforward.training.console import quiet
+
+ELSEWHERE = ("objective", "optimizers", "condition")
+"""Nodes of a recipe that have lines of their own."""
 
 
 def show_model(name: str, overrides: list[str], config_dir: Path | None = None) -> str:
@@ -20,19 +27,68 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
     frozen = compose([f"model={name}", *read(overrides)], config_dir)
     data = build.build_data(frozen)
     family = build.build_family(frozen, data.spec)
-    lines = [f"{name} on {frozen['choices']['data']} with network={frozen['choices']['network']}"]
-    lines += [f"  {key:<12}{text}" for key, text in family.describe().items()]
-    for player in family.players:
-        for part in player.modules:
-            size = sum(p.numel() for p in family.get_submodule(part).parameters())
-            if size:
-                lines.append(
-                    f"  {part.rpartition('.')[2]:<12}{size:>12,} parameters"
-                    + (f", of player {player.name}" if len(family.players) > 1 else "")
-                )
-    lines.append(f"  {'can':<12}{', '.join(verb for verb, able in VERBS.items() if isinstance(family, able))}")
-    lines.append(f"  {'an epoch':<12}about {seconds_an_epoch(family, data):.1f} s on this machine's CPU")
+    folders = [conf_dir(), *([config_dir] if config_dir else [])]
+    file = next(path for folder in reversed(folders) if (path := folder / "model" / f"{name}.yaml").is_file())
+    about, kin = header(file), family_of(file, folders)
+    rows = [
+        *([("objective", about.equation)] if about.equation else []),
+        *family.describe().items(),
+        ("family", f"{FAMILIES.get(kin, kin)} ({type(family).__name__})" if kin else type(family).__name__),
+        *parts(frozen["model"], family.describe()),
+        *terms(family),
+        *players(family, frozen["optimizer"]),
+        ("can", ", ".join(verb for verb, able in VERBS.items() if isinstance(family, able))),
+        ("takes", " ".join(f"{group}=" for group in ("data", *frozen["uses"]))),
+        ("an epoch", f"about {seconds_an_epoch(family, data):.1f} s on this machine's CPU"),
+        *(("measured", line) for line in about.measured),
+        *(("source", line) for line in about.source),
+        *(("try", line) for line in about.commands),
+    ]
+    title = f"{name}: {about.title}" if about.title else name
+    lines = [f"{title}; on {frozen['choices']['data']} with network={frozen['choices']['network']}"]
+    lines += [f"  {key:<15} {text}" for key, text in rows]
+    known = papers()
+    lines += [f"\n{known[paper]}" for paper in about.papers if paper in known]
     return "\n".join(lines)
+
+
+def parts(model: Mapping[str, Any], described: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each component of the recipe that is not described: `prior  FlowPrior(transforms=4)`."""
+    for key, node in model.items():
+        if isinstance(node, Mapping) and "_target_" in node and key not in (*ELSEWHERE, *described):
+            yield key, called(node)
+
+
+def called(node: Any) -> str:
+    """Return a config's value as Python would write it, without modules and nulls."""
+    if isinstance(node, Mapping) and "_target_" in node:
+        given = ", ".join(
+            f"{key}={called(value)}" for key, value in node.items() if key[0] != "_" and value is not None
+        )
+        return str(node["_target_"]).rpartition(".")[2] + (f"({given})" if given else "")
+    if isinstance(node, Mapping):
+        return ", ".join(f"{key}: {called(value)}" for key, value in node.items())
+    if isinstance(node, list):
+        return f"[{', '.join(map(called, node))}]"
+    return f"{node:g}" if isinstance(node, float) else str(node)
+
+
+def terms(family: Family) -> Iterator[tuple[str, str]]:
+    """Yield a line for each term with its weight and unit; under its player where there are several."""
+    several = len(family.objectives) > 1
+    for player, objective in family.objectives.items():
+        for name, term in objective.terms.items():
+            weighted = term.weight.describe(term.symbol) or f"0·{term.symbol}"
+            whose = f" of player {player}" if several else ""
+            yield "term", f"{name}{whose}: {weighted}, {term.unit} ({type(term).__name__})"
+
+
+def players(family: Family, tunings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each player: its optimiser, and the parameters of each module that it owns."""
+    for player in family.players:
+        sizes = {part: sum(p.numel() for p in family.get_submodule(part).parameters()) for part in player.modules}
+        owned = ", ".join(f"{part.rpartition('.')[2]} {size:,}" for part, size in sizes.items() if size)
+        yield "player", f"{player.name}: {owned} parameters; {called(tunings[player.name])}"
 
 
 def seconds_an_epoch(family: build.Family, data: build.DataModule) -> float:
