@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from zoo import AT_LEAST, RECIPES, frozen_of, spec_of, takes_images
+from zoo import AT_LEAST, RECIPES, family_of
 
 from pushforward import families
 from pushforward.composition import compose
@@ -35,7 +35,7 @@ def test_recipes_and_types_are_all_there() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_recipe_has_the_capabilities_of_its_class(recipe: str) -> None:
-    family = build_family(frozen_of(recipe), spec_of((1, 8, 8) if takes_images(recipe) else (2,)))
+    family = family_of(recipe, (1, 8, 8))
     able = {name for name, kind in PROTOCOLS.items() if isinstance(family, kind)}
     known = next(kind.__name__ for kind in type(family).__mro__ if kind.__name__ in OF_CLASS)
     assert able == OF_CLASS[known]

@@ -13,9 +13,11 @@ import yaml
 from pushforward import config
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
+from pushforward.families import Family
 from pushforward.spec import Batch, DataSpec
 from pushforward.training.build import build_family
 
+Shape = tuple[int, ...]
 RECIPES = config.options("model")
 AT_LEAST = 68
 """Recipes that a test over all of them finds at least."""
@@ -24,12 +26,17 @@ DEPTH = (
     "conditional_gan", "realnvp", "spline_flow", "ddpm", "flow_matching", "aae",
 )  # fmt: skip
 """One of each structure, for tests of every network and size: variants differ in terms, not in what they make of a shape."""
+FLOWS = ("realnvp", "spline_flow")
+"""Those that take no network."""
 NETWORK = {
     "width": 4, "critic_width": 4, "hidden": 8, "decoder_hidden": 8, "pieces": 2, "multipliers": 1, "blocks": 1, "first": 3,
     "attention": 0,
 }  # fmt: skip
 """What networks say of size, made small; a list becomes one of two at most."""
-MODEL = {"code_dim": 4, "transforms": 2, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2, "components": 6}
+MODEL = {
+    "code_dim": 4, "transforms": 2, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2, "components": 6,
+    "evaluations": 4,
+}  # fmt: skip
 """What recipes say of size, made small wherever it stands."""
 QUIET = ("data=digits", "features=none", "metrics=none", "logger=none")
 
@@ -57,7 +64,7 @@ def _smaller(node: Any) -> Any:
     return node
 
 
-def spec_of(shape: tuple[int, ...]) -> DataSpec:
+def spec_of(shape: Shape) -> DataSpec:
     """Images of 256 levels, or points, of ten classes."""
     shares = (0.1,) * 10
     if len(shape) == 1:
@@ -76,15 +83,25 @@ def batch_of(spec: DataSpec, n: int, seed: int = 0) -> Batch:
     return Batch(x, torch.randint(0, 10, (n,), generator=g))
 
 
-@functools.cache
-def takes_images(recipe: str) -> bool:
-    """Whether a recipe's density is one of images: what refuses them takes points."""
+def family_of(recipe: str, shape: Shape, network: str | None = None, *more: str, seed: int = 1) -> Family:
+    """A recipe's family for images of a shape; for points, where its density is of such data.
+
+    Where it refuses the data and names a likelihood or a code that takes them, with that one.
+    """
+    if recipe_takes_points(recipe):
+        shape = (2,)
     try:
-        build_family(frozen_of(recipe), spec_of((1, 8, 8)))
-    except PushforwardError:
-        build_family(frozen_of(recipe), spec_of((2,)))
-        return False
-    return True
+        return build_family({**frozen_of(recipe, network, *more), "seed": seed}, spec_of(shape))
+    except PushforwardError as error:
+        remedies = [remedy for remedy in ("likelihood=gaussian", "model.code=vector") if remedy in str(error)]
+        if not remedies:
+            raise
+        return build_family({**frozen_of(recipe, network, *remedies, *more), "seed": seed}, spec_of(shape))
+
+
+def recipe_takes_points(recipe: str) -> bool:
+    """Whether a recipe's density is of real values without bounds."""
+    return "GaussianMixture" in targets(frozen_of(recipe)["model"].get("likelihood"))
 
 
 def targets(node: Any) -> set[str]:

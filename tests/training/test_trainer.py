@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from zoo import AT_LEAST, RECIPES, batch_of, frozen_of, network_of, spec_of, takes_images, targets
+from zoo import AT_LEAST, RECIPES, batch_of, family_of, frozen_of, network_of, targets
 
 from pushforward import bottlenecks, config, families, objectives
 from pushforward.composition import compose
@@ -40,9 +40,8 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(model: str) -> None:
     activations, some 10⁵ summands, each rounded to 1.1e-16 of the largest: 1e-10 of the largest entry bounds it.
     """
     norm = ("network.norm=none",) if network_of(model) in NORMED else ()  # of a batch it would couple it
-    frozen = frozen_of(model, None, f"trainer.accumulate={PARTS}", f"batch_size={N}", *norm)
-    spec = spec_of((1, 8, 8) if takes_images(model) else (2,))
-    family = build.build_family(frozen, spec).double()
+    parts = (f"trainer.accumulate={PARTS}", f"batch_size={N}", *norm)
+    frozen, family = frozen_of(model, None, *parts), family_of(model, (1, 8, 8), None, *parts).double()
     coupling = (targets(frozen) & COUPLING) | ({"GAN"} if frozen["model"].get("pack", 1) > 1 else set())
     assert set(family.coupled()) == coupling
     if coupling:
@@ -53,7 +52,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(model: str) -> None:
     with build.as_precise_as(family):
         family.configure_optimizers()
         assert family.stepper is not None
-        batch = batch_of(spec, N).to("cpu", torch.float64)
+        batch = batch_of(family.spec, N).to("cpu", torch.float64)
         for player in family.players:
             noise = family.draw(player.name, N, generator("cpu", 1, "noise", player.name))
             move, found = family.stepper.player_steps[player.name], {}
