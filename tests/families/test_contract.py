@@ -1,6 +1,6 @@
 """The promises of every recipe's losses, on its own network; and of one of each structure on other networks and shapes.
 
-That each trains, samples and resumes, test_recipes.py tells.
+That each trains, samples and resumes, test_every_recipe.py tells.
 """
 
 from collections.abc import Callable
@@ -216,6 +216,6 @@ def close(found: Tensor, wanted: Tensor, what: str) -> None:
 
 def test_some_cases_have_batch_norms_and_most_are_stacked() -> None:
     families = [family_of(recipe, SMALL[0]) for recipe in RECIPES]
-    assert sum(any(isinstance(m, BatchNorm) for m in f.modules()) for f in families) >= 20
+    assert sum(any(isinstance(m, BatchNorm) for m in f.modules()) for f in families) >= 15
     assert {len(f.players) for f in families} >= {1, 2}
     assert sum(f.stackable is True for f in families) >= 0.9 * len(families)

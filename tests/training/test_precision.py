@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from zoo import AT_LEAST, RECIPES, frozen_of
+from zoo import AT_LEAST, DEPTH, RECIPES, frozen_of
 
 from pushforward.runs import Run
 from pushforward.training.train import train
@@ -20,7 +20,7 @@ def test_a_run_trains_validates_draws_and_is_measured(
 ) -> None:
     """Weights keep the precision they are trained in; what is measured and drawn is finite."""
     common = (f"model={model}", "metrics=default", "budget.epochs=1", "trainer.pictures_every=0.5")
-    common += ("metrics.costly_images=50",) if model == "ddpm" else ()
+    common += ("metrics.costly_images=20", "model.evaluations=10") if model == "ddpm" else ()
     network = ("network=unet", "network.width=4", "network.attention=0") if model == "ddpm" else ("network=mlp",)
     frozen = small(*network, *common, f"precision={precision}", hidden=None if model == "ddpm" else 16)
     assert train(frozen, tmp_path / "run") == 0
@@ -33,10 +33,13 @@ def test_a_run_trains_validates_draws_and_is_measured(
     assert {v.dtype for v in state.values() if v.is_floating_point()} == {wanted}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
-@pytest.mark.parametrize("model", RECIPES)
-def test_every_recipe_takes_two_steps_in_every_precision(tmp_path: Path, model: str, precision: str) -> None:
-    """On the network that the recipe names, by the Trainer, with validation; its losses are finite."""
+CASES = [(model, "bf16") for model in RECIPES] + [(model, other) for model in DEPTH for other in ("fp32", "fp64")]
+"""Every recipe's gradients in float64 are in test_trainer.py, its steps in float32 in tests/families/test_every_recipe.py."""
+
+
+@pytest.mark.parametrize(("model", "precision"), CASES)
+def test_two_steps_by_the_trainer(tmp_path: Path, model: str, precision: str) -> None:
+    """On the network that the recipe names, with validation; its losses are finite."""
     per_cycle = 64 * frozen_of(model)["model"].get("n_critic", 1)
     budget = (f"budget.images={2 * per_cycle}", "budget.epochs=null")
     frozen = frozen_of(model, None, *budget, "trainer.threads=1", "trainer.progress=false") | {"precision": precision}
@@ -49,7 +52,7 @@ def test_every_recipe_takes_two_steps_in_every_precision(tmp_path: Path, model: 
 
 
 def test_every_recipe_is_among_them() -> None:
-    assert len(RECIPES) >= AT_LEAST
+    assert len(CASES) == len(RECIPES) + 2 * len(DEPTH) and len(RECIPES) >= AT_LEAST
 
 
 def test_channels_last_trains_the_same_but_for_rounding(small: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
