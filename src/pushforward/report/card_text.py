@@ -45,7 +45,9 @@ def kind(card: Mapping[str, Any]) -> str | None:
 
 def measured_by(run: Run, metric: str) -> str:
     """The command that measures the number again as it was measured: the last one, or as the run's own config says."""
-    return str((run.metrics[metric].get("card") or {}).get("command") or f"pushforward evaluate {run.id}")
+    modules = sorted({name.partition(".")[0] for name in run.status.get("own") or {}})
+    again = f"pushforward evaluate {run.id}" + (f" --allow-modules {','.join(modules)}" if modules else "")
+    return str((run.metrics[metric].get("card") or {}).get("command") or again)
 
 
 def number(metric: Mapping[str, Any], card: Mapping[str, Any]) -> str:
