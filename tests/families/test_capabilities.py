@@ -15,7 +15,7 @@ CODES = {"Encodes", "Decodes", "HasCodes", "Reconstructs", "HasPrior", "DecodesT
 VARIATIONAL = CODES | {"Samples", "ClassConditional", "HasLikelihood", "HasPosterior", "EstimatesGradient"}
 FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLikelihood"}
 GAN = {"Samples", "ClassConditional", "Decodes", "HasPrior"}
-ITERATIVE = {"Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood"}
+ITERATIVE = {"Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood", "FollowsPaths"}
 OF_CLASS: Mapping[str, set[str]] = {
     "PlainAutoencoder": CODES, "SparseAutoencoder": CODES | {"Sparse"}, "DenoisingAutoencoder": CODES | {"Denoises"},
     "WassersteinAutoencoder": CODES | {"Samples", "ClassConditional"},

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from zoo import AT_LEAST, DEPTH, FLOWS, RECIPES, Shape, batch_of, family_of
 
 from pushforward.bottlenecks import Bottleneck
+from pushforward.diffusion import OptimalTransport
 from pushforward.errors import PushforwardError
 from pushforward.families import GAN, Family, Loss
 from pushforward.networks.blocks import BatchNorm
@@ -134,8 +135,8 @@ def test_each_player_moves_itself_alone(case: Case) -> None:
 @each
 def test_a_loss_per_image_does_not_depend_on_the_batch(case: Case) -> None:
     family, half = build(case).eval(), N // 2
-    batch = data_of(family)
-    if mixing := [m for m in (family, *family.modules()) if isinstance(m, Family | Bottleneck) and m.couples_batch]:
+    batch, kinds = data_of(family), Family | Bottleneck | OptimalTransport
+    if mixing := [m for m in (family, *family.modules()) if isinstance(m, kinds) and m.couples_batch]:
         assert type(mixing[0]).__name__ in family.coupled()
         return
     for player in family.players:

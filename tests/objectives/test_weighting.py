@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.objectives import Capacity, Constant, Cyclical, FreeBits, Warmup, Weight
+from pushforward.objectives import Capacity, Constant, Cyclical, FreeBits, Normalised, Warmup, Weight
 
 PARTS = torch.tensor([[0.1, 2.0], [0.3, 4.0]])
 """A KL in two dimensions of two images: totals 2.1 and 4.3, means 0.2 and 3."""
@@ -59,6 +59,14 @@ def test_free_bits_are_free_by_dimension_on_the_batch_mean() -> None:
     assert float(at(FreeBits(1.0, 5.0), 0.0, torch.tensor([2.0, 4.0]))) == 5.0  # without parts: one
 
 
+def test_normalised_errors_have_gradients_of_equal_size() -> None:
+    """v/(v + c)^p with the divisor fixed: the gradient by v is (v + c)^−p; at p = 0 the term itself."""
+    value = torch.tensor([0.5, 8.0], requires_grad=True)
+    Normalised(0.5, 2.0)(value, torch.tensor(0.0)).sum().backward()
+    torch.testing.assert_close(value.grad, torch.tensor([1.0, 1 / 8.5**2]))
+    assert torch.equal(Normalised(0.5, 0.0)(value, torch.tensor(0.0)), value)
+
+
 def test_they_print_themselves() -> None:
     said = {
         "KL": Constant(1.0),
@@ -66,6 +74,7 @@ def test_they_print_themselves() -> None:
         "β(t)·KL with β: 0 → 4 over 10 epochs": Warmup(4.0, 10.0, 0.0),
         "β(t)·KL with β: 0 → 1 over 50% of every 10 epochs": Cyclical(1.0, 10.0, 0.5),
         "100·|KL − C(t)| with C: 0 → 25 nats over 10 epochs": Capacity(100.0, 25.0, 10.0),
+        "KL/sg(KL + 0.001)^1": Normalised(0.001, 1.0),
         "Σⱼ max(0.1 nats, KLⱼ) (0.14 bits free a dimension)": FreeBits(1.0, 0.1),
     }
     for text, weight in said.items():
@@ -76,7 +85,7 @@ def test_they_print_themselves() -> None:
 def test_each_says_when_it_no_longer_changes() -> None:
     """From there on it gives the same at any time; infinite: never."""
     for weight, end in (
-        (Constant(2), 0.0), (FreeBits(1, 0.5), 0.0), (Warmup(4, 6, 0), 6.0), (Capacity(2, 8, 5), 5.0),
+        (Constant(2), 0.0), (FreeBits(1, 0.5), 0.0), (Normalised(1, 1), 0.0), (Warmup(4, 6, 0), 6.0), (Capacity(2, 8, 5), 5.0),
         (Cyclical(1, 4, 0.5), math.inf),
     ):  # fmt: skip
         assert weight.settled() == end
@@ -88,7 +97,7 @@ def test_each_says_when_it_no_longer_changes() -> None:
 
 
 def test_their_numbers_are_buffers_outside_the_state() -> None:
-    weights = [Constant(1), Warmup(1, 2, 3), Cyclical(1, 2, 3), Capacity(1, 2, 3), FreeBits(1, 2)]
-    for weight, n in zip(weights, (1, 3, 3, 3, 2), strict=True):
+    weights = [Constant(1), Warmup(1, 2, 3), Cyclical(1, 2, 3), Capacity(1, 2, 3), FreeBits(1, 2), Normalised(1, 2)]
+    for weight, n in zip(weights, (1, 3, 3, 3, 2, 2), strict=True):
         assert len(dict(weight.named_buffers())) == n and not weight.state_dict()
         assert all(b.shape == () for b in weight.buffers())

@@ -1,6 +1,6 @@
 """Solvers of dx/dt = f(x, t), and the trace that the density of a flow needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -56,12 +56,19 @@ class RungeKutta:
         return x + dt / 6 * (first + 2 * second + 2 * third + fourth)
 
 
-def integrate(solver: Solver, f: Slope, x: Tensor, start: float, end: float, evaluations: int) -> tuple[Tensor, int]:
-    """x(end) from x(start) in equal steps, and the calls of f it took: at most `evaluations`, one step at least."""
-    steps = max(1, evaluations // solver.evaluations)
+def positions(solver: Solver, f: Slope, x: Tensor, start: float, end: float, steps: int) -> Iterator[Tensor]:
+    """x after each of so many equal steps from start to end."""
     dt = (end - start) / steps
     for i in range(steps):
         x = solver.step(f, x, start + i * dt, dt)
+        yield x
+
+
+def integrate(solver: Solver, f: Slope, x: Tensor, start: float, end: float, evaluations: int) -> tuple[Tensor, int]:
+    """x(end) from x(start) in equal steps, and the calls of f it took: at most `evaluations`, one step at least."""
+    steps = max(1, evaluations // solver.evaluations)
+    for after in positions(solver, f, x, start, end, steps):
+        x = after
     return x, steps * solver.evaluations
 
 

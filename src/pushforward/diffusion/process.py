@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from pushforward.bijections import Centre
 from pushforward.distributions.gaussian import log_standard_normal
+from pushforward.networks import given
 from pushforward.objectives.passes import FieldPass
 from pushforward.spec import DataSpec
 
-Field = Callable[[Tensor, Tensor], Tensor]
-"""(x_t (n, *shape), t (n,) in [0, 1]) → (n, *shape)."""
+Field = Callable[..., Tensor]
+"""(x_t (n, *shape), t (n,) in [0, 1]) → (n, *shape); of a process with two times (x_t, t, span)."""
 
 
 FINEST = 1.0
@@ -38,9 +39,12 @@ class Process(nn.Module, ABC):
     """A path between noise and data, over any field of the data's shape. Abstract.
 
     It works on bounded data scaled to [−1, 1] and on unbounded data as they are. `gives`: what terms may ask of it.
+    chooses: its loss on held-out data says which weights are best. size: of what the field is told beside the condition.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"field"})
+    chooses: ClassVar[bool] = True
+    size: ClassVar[int] = 0
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
@@ -67,6 +71,14 @@ class Process(nn.Module, ABC):
     @abstractmethod
     def describe(self) -> dict[str, str]:
         """The field's target and the kind of its likelihood, in a phrase."""
+
+    def told(self, module: nn.Module, c: Tensor | None) -> Field:
+        """The network as a field that is told c, (n, condition). A hook of processes that tell it more."""
+        return given(module, c)
+
+    def paired(self, x: Tensor, noise: dict[str, Tensor], labels: Tensor | None) -> dict[str, Tensor]:
+        """A step's noise as it is paired with its images. A hook; labels: as the model is told them."""
+        return noise
 
     def draw_levels(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         """The place of each pixel within its level's bin, uniform on [0, 1); None for real-valued data."""

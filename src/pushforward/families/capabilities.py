@@ -160,6 +160,21 @@ class IterativeSampler(ClassConditional, Protocol):
     ) -> Tensor: ...
 
 
+class Paths(Protocol):
+    """n paths of samples from noise to data, with at most `evaluations` calls of the network each."""
+
+    def __call__(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor:
+        """(n, steps + 1, *shape), in equal steps of time."""
+
+
+@runtime_checkable
+class FollowsPaths(IterativeSampler, Protocol):
+    """Moves samples along the paths of a flow at equal steps of its time; None where its sampler does something else."""
+
+    @property
+    def paths(self) -> Paths | None: ...
+
+
 @runtime_checkable
 class IterativeLikelihood(HasLikelihood, Protocol):
     """Calls its network `evaluations` times for a likelihood, unless another number is given.

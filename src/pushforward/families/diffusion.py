@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from pushforward.conditioning import Condition, condition_of
-from pushforward.diffusion import HasProbabilityFlow, Process
+from pushforward.diffusion import FlowMatching, HasProbabilityFlow, Pairs, Process, Reflow
 from pushforward.diffusion.process import Field
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.capabilities import IterativeLikelihood, IterativeLogProb, IterativeSampler
+from pushforward.families.capabilities import FollowsPaths, IterativeLikelihood, IterativeLogProb, Paths
 from pushforward.families.family import Family, Likelihoods
-from pushforward.networks import Network, field_of, given
+from pushforward.networks import Network, field_of
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Diffusion(Family, IterativeSampler, IterativeLikelihood):
+class Diffusion(Family, FollowsPaths, IterativeLikelihood):
     """A field f(x_t, t) over a process, with one player, `model`. Final.
 
     process: waits for spec; says what the field is asked for, how to sample with it and how likely it makes an image.
@@ -41,9 +41,11 @@ class Diffusion(Family, IterativeSampler, IterativeLikelihood):
         super().__init__(spec, optimizers)
         if evaluations < 1:
             raise PushforwardError(f"model.evaluations={evaluations}: sampling takes at least one call of the field")
-        self.condition = condition_of(condition, spec, guides=True)
-        self.field = field_of(network, spec.shape, self.condition.size)
         self.process = process(spec=spec)
+        self.condition = condition_of(condition, spec, guides=self.process.size == 0)
+        self.field = field_of(network, spec.shape, self.condition.size + self.process.size)
+        if not self.process.chooses:
+            self.criterion = ()
         self.evaluations = evaluations
         self.objective = Objective(objective, self.process.gives)
 
@@ -51,7 +53,9 @@ class Diffusion(Family, IterativeSampler, IterativeLikelihood):
         return {**self.process.draw(n, generator), **self.condition.draw(n, generator)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        field = given(self.field, self.condition.told(batch.y, len(batch.x), noise))
+        labels = self.condition.labels(noise.get("label", batch.y), len(batch.x), noise)
+        field = self.process.told(self.field, self.condition(labels))
+        noise = self.process.paired(batch.x, noise, labels)
         total, terms, _ = self.objective(self.process.noised(field, batch.x, noise), self.epochs)
         return Loss(total, terms)
 
@@ -64,19 +68,55 @@ class Diffusion(Family, IterativeSampler, IterativeLikelihood):
     ) -> Tensor:
         """n draws, (n, *shape), with at most `evaluations` calls of the field each; of a conditional model under labels y, or
         drawn ones."""
-        y, calls = self.condition.choose(y, n, generator), evaluations or self.evaluations
-        field = given(self.field, self.condition(y))
-        if w := self.condition.guidance:
-            free = given(self.field, self.condition.told(None, n))
-            guided: Field = lambda x, t: (1 + w) * field(x, t) - w * free(x, t)  # noqa: E731
-            return self.process.sample(guided, n, generator, max(1, calls // 2))
+        field, calls = self.guided(self.condition.choose(y, n, generator), n, evaluations or self.evaluations)
         return self.process.sample(field, n, generator, calls)
+
+    def guided(self, y: Tensor | None, n: int, evaluations: int) -> tuple[Field, int]:
+        """The field that n samples under labels y are drawn with, and how often it may be called."""
+        field = self.process.told(self.field, self.condition(y))
+        w = self.condition.guidance
+        if not w:
+            return field, evaluations
+        free = self.process.told(self.field, self.condition.told(None, n))
+        return lambda x, t: (1 + w) * field(x, t) - w * free(x, t), max(1, evaluations // 2)
+
+    @property
+    def paths(self) -> Paths | None:
+        """Paths of flow matching; the chains of other processes move in time of their own."""
+        process = self.process
+        if not isinstance(process, FlowMatching):
+            return None
+
+        def paths(n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor:
+            y, noise = self.condition.choose(None, n, generator), process.gaussian(n, generator)
+            field, calls = self.guided(y, n, evaluations or self.evaluations)
+            return process.path(field, noise, calls)
+
+        return paths
+
+    @property
+    def reflow(self) -> Reflow | None:
+        """The pairs of noise and image that it would learn of a trained flow; None where it learns none."""
+        return self.process.reflow if isinstance(self.process, FlowMatching) else None
+
+    @torch.no_grad()
+    def draw_pairs(self, n: int, generator: torch.Generator, evaluations: int) -> Pairs:
+        """n draws of noise, and where it ends with at most `evaluations` calls of the field each."""
+        assert isinstance(self.process, FlowMatching)
+        y, noise = self.condition.choose(None, n, generator), self.process.gaussian(n, generator)
+        field, calls = self.guided(y, n, evaluations)
+        return Pairs(noise, self.process.end(field, noise, calls), y)
+
+    def learn_pairs(self, pairs: Pairs) -> None:
+        """Has it learn these pairs from now on, in place of images with noise of their own."""
+        assert isinstance(self.process, FlowMatching)
+        self.process.pairs = pairs
 
     def log_prob(
         self, x: Tensor, generator: torch.Generator, evaluations: int | None = None, y: Tensor | None = None
     ) -> Likelihoods:
         """log p(x), nats per image, as the process has it: a lower bound, or an estimate."""
-        field = given(self.field, self.condition.told(y, len(x)))
+        field = self.process.told(self.field, self.condition.told(y, len(x)))
         return Likelihoods(*self.process.log_prob(field, x, generator, evaluations or self.evaluations))
 
     @property
@@ -87,7 +127,7 @@ class Diffusion(Family, IterativeSampler, IterativeLikelihood):
             return None
 
         def log_prob(x: Tensor, generator: torch.Generator, evaluations: int | None = None) -> Likelihoods:
-            field = given(self.field, self.condition.told(None, len(x)))
+            field = self.process.told(self.field, self.condition.told(None, len(x)))
             return Likelihoods(*process.flow_log_prob(field, x, generator, evaluations or self.evaluations))
 
         return log_prob

@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck
+from pushforward.diffusion import OptimalTransport
 from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import BatchNorm
@@ -45,7 +46,7 @@ class Family(pl.LightningModule, Trainable):
     Raises PushforwardError where the tunings do not fit the players.
     """
 
-    criterion: ClassVar[tuple[str, ...] | None] = None
+    criterion: tuple[str, ...] | None = None
     """Validation terms whose sum chooses the best weights; None: the weighted total; (): nothing does."""
     couples_batch: bool = False
     """Whether a player's loss takes a batch as a whole beside what its terms and layers do."""
@@ -95,7 +96,8 @@ class Family(pl.LightningModule, Trainable):
     def coupled(self) -> list[str]:
         """Modules that take a batch as a whole, by class: the gradient is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
-        summands = [m for m in self.modules() if isinstance(m, Term | Weight | Bottleneck) and m.couples_batch]
+        kinds = Term | Weight | Bottleneck | OptimalTransport
+        summands = [m for m in self.modules() if isinstance(m, kinds) and m.couples_batch]
         own = [self] if self.couples_batch else []
         return sorted({type(module).__name__ for module in (*norms, *summands, *own)})
 

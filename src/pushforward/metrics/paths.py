@@ -33,6 +33,16 @@ def steps(path: Float[Tensor, "n t d"]) -> Float[Tensor, "n s"]:
     return path.double().diff(dim=1).norm(dim=2)
 
 
+def straightness(path: Float[Tensor, "n t d"]) -> tuple[float, float]:
+    """∫₀¹ E‖(z₁ − z₀) − dz/dτ‖² dτ of paths in equal steps of τ, 0 where all are straight and even, and E‖z₁ − z₀‖².
+
+    In squared units of z. Liu, Gong & Liu 2023, eq. 8. A step's velocity is its mean: what bends within a step is left out.
+    """
+    z = path.double()
+    way, velocities = z[:, -1] - z[:, 0], z.diff(dim=1) * (z.shape[1] - 1)
+    return float((way[:, None] - velocities).square().sum(2).mean()), float(way.square().sum(1).mean())
+
+
 def straight(path: Float[Tensor, "n t d"]) -> Float[Tensor, " n"]:
     """Distance between a path's ends, in units of f, float64, shape (n,)."""
     return (path[:, -1].double() - path[:, 0].double()).norm(dim=1)

@@ -40,7 +40,7 @@ from pushforward.objectives.similarity import Dissimilarity
 from pushforward.objectives.smoothness import CodeNorm, ContractivePenalty, DecoderNorm, DecoderSlope
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
-from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeBits, Warmup, Weight
+from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeBits, Normalised, Warmup, Weight
 
 __all__ = [
     "KL",
@@ -82,6 +82,7 @@ __all__ = [
     "NegativeLogLikelihood",
     "NonSaturatingCritic",
     "NonSaturatingGenerator",
+    "Normalised",
     "Objective",
     "PairedPass",
     "Perplexity",

@@ -159,6 +159,28 @@ class FreeBits(Weight):
         return 0.0
 
 
+class Normalised(Weight):
+    """term/(term + c)^p by image, with no gradient through the divisor: large errors count less. Geng et al. 2025, eq. 22."""
+
+    offset: Tensor
+    power: Tensor
+
+    def __init__(self, offset: Positive, power: NonNegative) -> None:
+        super().__init__()
+        number(self, "offset", offset)
+        number(self, "power", power)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        total = total_of(value)
+        return total / (total.detach() + self.offset) ** self.power
+
+    def describe(self, symbol: str) -> str:
+        return f"{symbol}/sg({symbol} + {float(self.offset):g})^{float(self.power):g}"
+
+    def settled(self) -> float:
+        return 0.0
+
+
 def total_of(value: Tensor) -> Tensor:
     """Parts (n, d) summed to (n,); anything else as it is."""
     return value.sum(-1) if value.ndim == 2 else value

@@ -23,6 +23,7 @@ from pushforward.training.callbacks import build_callbacks
 from pushforward.training.console import opening, quiet, say
 from pushforward.training.evaluate import during, features_for, measures
 from pushforward.training.loggers import Mirror
+from pushforward.training.pairs import teach
 from pushforward.training.plan import plan_of
 from pushforward.training.selection import Selector
 from pushforward.training.session import Best, Session
@@ -56,8 +57,10 @@ def prepare(frozen: dict[str, Any], run: RunDir, requests: Requests, data: DataM
     check(frozen, family)
     plan = plan_of(frozen, family)
     restored = last_checkpoint(run)
-    if restored is None and frozen.get("initial"):
-        checkpoints.initialise(family, frozen["initial"])
+    if frozen.get("initial"):
+        if restored is None:
+            checkpoints.initialise(family, frozen["initial"])
+        teach(family, frozen["initial"])
     data.per_cycle, data.cycles = family.batches_per_cycle, plan.cycles
     data.start_block = -(-restored["progress"]["cycles"] // BLOCK) if restored else 0
     if chief:

@@ -93,7 +93,9 @@ class Kinds:
             if why:
                 alone[job] = why
                 continue
-            agreed = json.dumps({key: frozen.get(key) for key in SAME}, sort_keys=True)
+            # a run that starts from weights may learn what they make, and then draws other noise
+            same = {**{key: frozen.get(key) for key in SAME}, "begun": bool(frozen.get("initial"))}
+            agreed = json.dumps(same, sort_keys=True)
             found.setdefault(agreed + json.dumps(structure(self.family(job)), sort_keys=True), []).append(job)
         return list(found.values())
 
