@@ -1,5 +1,7 @@
 """Modes of a mixture that samples find, and how near and how evenly: Lin et al. 2018 (PacGAN), sec. 4.1."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -46,5 +48,23 @@ def mode_coverage(
     return {
         "found": float((good > 0).sum()),
         "high_quality": float(good.sum().double() / assigned.sum()),
+        "reverse_kl": float(kl_divergence(taken, torch.full_like(taken, 1 / len(taken)))),
+    }
+
+
+def stack_coverage(logits: Callable[[Tensor], Float[Tensor, "m k"]], x: Float[Tensor, "n c h w"]) -> dict[str, float]:
+    """{"found", "reverse_kl"} of images whose c channels are grey images of k classes each: kᶜ equal modes, float64.
+
+    found: modes of at least one image. reverse_kl: KL(the images' shares of modes ‖ uniform), nats; for n images of the truth
+    its mean is about (kᶜ − 1)/2n. Metz et al. 2017, sec. 3.3.1; Lin et al. 2018 (PacGAN), sec. 4.2.
+    """
+    c = x.shape[1]
+    each = torch.stack([logits(x[:, i : i + 1]) for i in range(c)], 1)
+    k = each.shape[2]
+    mode = (each.argmax(2) * k ** torch.arange(c - 1, -1, -1, device=each.device)).sum(1)
+    counts = torch.bincount(mode, minlength=k**c)
+    taken = shares(counts)
+    return {
+        "found": float((counts > 0).sum()),
         "reverse_kl": float(kl_divergence(taken, torch.full_like(taken, 1 / len(taken)))),
     }

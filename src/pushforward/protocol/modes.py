@@ -1,4 +1,4 @@
-"""Samples and densities of the plane against the truth: modes, Wasserstein distances, KL by quadrature."""
+"""Samples and densities of the plane against the truth: modes, Wasserstein distances, KL by quadrature; modes of stacks."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from pushforward.errors import PushforwardError
 from pushforward.families import HasLikelihood, IterativeLikelihood, LogProb
 from pushforward.metrics import transport
 from pushforward.metrics.kl_quadrature import Quadrature, kl_by_quadrature
-from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage
+from pushforward.metrics.modes import NEAR, high_quality_of_truth, mode_coverage, stack_coverage
+from pushforward.protocol.features import lenet
 from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.subject import NotApplicable, Subject
 
@@ -23,6 +24,10 @@ OF_MODES = (
     Number("modes_found", "modes", "higher", main=True), Number("high_quality", "share", "higher", main=True),
     Number("reverse_kl_modes", "nats", "lower"),
 )  # fmt: skip
+OF_STACKS = (
+    Number("modes_found", "modes", "higher", main=True),
+    Number("reverse_kl_modes", "nats", "lower", main=True),
+)
 TRANSPORT = (Number("w1", "distance", "lower"), Number("w2", "distance", "lower", main=True))
 DIVERGENCES = (Number("kl_forward", "nats", "lower"), Number("kl_reverse", "nats", "lower"))
 PART = 16_384
@@ -31,12 +36,15 @@ PART = 16_384
 
 @dataclass(frozen=True)
 class Modes(Measure):
-    """Of data whose density is known, in the plane; of all others nothing.
+    """Of data whose density is known, in the plane, and of stacks of grey images; of all others nothing.
 
     `modes_found`, `high_quality` (share), `reverse_kl_modes` (nats) of `samples` samples, where the data have separate
     modes; `w1`, `w2` (in the data's unit) between `samples` samples and as many test points; `kl_forward` KL(data ‖ model)
     and `kl_reverse` KL(model ‖ data), nats, by quadrature on at most `cells` cells (`costly_cells` where each costs many
     evaluations of a network). density: "own" or one over codes. In every card `floor`: what as many training points score.
+
+    Of stacks, `modes_found` and `reverse_kl_modes` of `stacked_samples` samples (`costly_stacked_samples` where each costs
+    many evaluations), each channel's class told by a classifier. Lin et al. 2018 (PacGAN), sec. 4.2.
     """
 
     order = 70
@@ -45,8 +53,12 @@ class Modes(Measure):
     costly_cells: Count
     margin: NonNegative
     density: str
+    stacked_samples: Count = 26_000
+    costly_stacked_samples: Count = 2500
 
     def numbers(self, subject: Subject) -> Sequence[Number]:
+        if subject.data.arrays.channels_of is not None and subject.data.origin is None:
+            return OF_STACKS
         if subject.data.log_density is None:
             return ()
         return (*(() if subject.data.arrays.modes is None else OF_MODES), *TRANSPORT, *DIVERGENCES)
@@ -56,6 +68,8 @@ class Modes(Measure):
             subject.check_density(self.density, "metrics.modes.density")
 
     def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
+        if subject.data.arrays.channels_of is not None:
+            return {**self._stacks(subject, subject.data.arrays.channels_of)}
         sampled = self.numbers(subject)[: -len(DIVERGENCES)]
         n = min(self.samples, subject.size(subject.split), subject.size("train"))
         try:
@@ -93,6 +107,24 @@ class Modes(Measure):
             perfect = {"modes_found": len(modes), "high_quality": high_quality_of_truth(modes.shape[1])}
             cards |= {name: {**own, **({"perfect": perfect[name]} if name in perfect else {})} for name in MODES}
         return cards
+
+    def _stacks(self, subject: Subject, grey: str) -> dict[str, Value]:
+        """Modes of stacked grey images, as the classifier that comes with the package for the data set `grey` tells them."""
+        classifier = lenet.load(lenet.shipped(grey), "shipped").to(subject.device)
+        n = min(self.costly_stacked_samples if subject.iterative else self.stacked_samples, subject.size("train"))
+        samples = subject.levelled(subject.samples(n, self.density))
+        real = subject.data.raw_levels("train", n).float() / 255
+        found, floor = (stack_coverage(classifier.logits, x) for x in (samples, real))
+        about = {
+            "sampler": subject.described(self.density), "modes": subject.data.arrays.n_classes,
+            "kind": f"classes of {samples.shape[1]} channels by lenet of {grey}", "features_hash": classifier.hash,
+            "features_accuracy": classifier.accuracy,
+        }  # fmt: skip
+        return {
+            number.name: value(found[key], n=n, floor=floor[key], **about)
+            for number in OF_STACKS
+            for key in [MODES[number.name]]
+        }
 
     # Densities --------------------------------------------------------------------------------------------------------
 
