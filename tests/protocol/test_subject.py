@@ -83,3 +83,16 @@ def test_samples_that_are_not_finite_are_said(make: Make) -> None:
         next(subject.family.get_submodule("coder.decoder").parameters()).fill_(float("nan"))
         with pytest.raises(NotApplicable, match="not finite"):
             subject.samples(5)
+
+
+@pytest.mark.parametrize("options", [[], ["data.binarize=dynamic"], ["data.dequantize=true"]])
+def test_of_large_data_only_what_is_asked_for_is_read_and_it_is_the_same(
+    make: Make, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, large = make("ae", *options), make("ae", *options)
+    large.data.resident_limit_mb = 0
+    expected = [(whole.x(split, 300), whole.raw(split, 40)) for split in ("train", "test")]
+    monkeypatch.setattr(large.data, "tensor", lambda *_: pytest.fail("the whole split was prepared"))
+    for split, (x, raw) in zip(("train", "test"), expected, strict=True):
+        assert torch.equal(large.x(split, 300), x) and torch.equal(large.raw(split, 40), raw)
+    assert torch.equal(large.codes("train", 300), large.batched(large.family.encode, expected[0][0]))  # type: ignore[operator]

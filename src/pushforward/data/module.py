@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.data.augmentation import FlipAndCrop
 from pushforward.data.loader import Layout, Stream
-from pushforward.data.prepare import Preparation, binarize_once, evaluate
+from pushforward.data.prepare import Preparation, binarize_once, evaluate, evaluate_rows
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gather, megabytes
 from pushforward.data.splits import classes_note, moments, split_images
 from pushforward.domains import Count, Decay, Natural, NonNegative, Seed, Workers
@@ -262,12 +262,23 @@ class DataModule(pl.LightningDataModule):
         n = self._size(split, limit)
         return next(self.batches(split, max(n, 1), limit)).x if n else torch.empty(0, *self.spec.shape)
 
-    def raw_levels(self, split: str, limit: int | None = None) -> Tensor:
-        """Levels of pixels (n, c, h, w), uint8, as the source has them: before binarisation and dequantisation."""
+    def large(self, split: str) -> bool:
+        """Whether a split's prepared images take more memory than data are to take."""
+        return 4e-6 * self._size(split, None) * self.spec.dim > self.resident_limit_mb
+
+    def rows(self, split: str, rows: Tensor) -> Tensor:
+        """The prepared images at some positions of a split, which ascend, as `tensor` has them."""
+        return evaluate_rows(self._preparation(), gather(self._levels(split), rows), rows, split, self.split_seed)
+
+    def raw_levels(self, split: str, limit: int | None = None, rows: Tensor | None = None) -> Tensor:
+        """Levels of pixels (n, c, h, w), uint8, as the source has them: before binarisation and dequantisation.
+
+        Of the first `limit` of a split, or of those at the positions `rows`.
+        """
         n = self._size(split, limit)
         if self.arrays.levels is None:
             raise PushforwardError(f"{self.source.name} is real-valued and has no levels.")
-        return gather(self._part(split).x, self._index[split][:n])
+        return gather(self._part(split).x, self._index[split][:n] if rows is None else self._index[split][rows])
 
     def labels(self, split: str) -> Tensor | None:
         """Class labels (n,), int64, or None."""

@@ -57,6 +57,17 @@ def evaluate(preparation: Preparation, raw: Tensor, start: int, split: str, seed
     return torch.cat(parts) if parts else preparation(raw, preparation.noise(0, generator("cpu", seed)))
 
 
+def evaluate_rows(preparation: Preparation, raw: Tensor, rows: Tensor, split: str, seed: int) -> Tensor:
+    """x for the positions `rows` of a split, which ascend: what `evaluate` gives of all, there."""
+    parts = []
+    for chunk, inside in zip(*(rows // CHUNK).unique_consecutive(return_counts=True), strict=True):
+        start = sum(map(len, parts))
+        here = slice(start, start + int(inside))
+        noise = preparation.noise(CHUNK, generator("cpu", seed, "evaluation", split, int(chunk)))
+        parts.append(preparation(raw[here], tuple(u[rows[here] - chunk * CHUNK] for u in noise)))
+    return torch.cat(parts) if parts else preparation(raw, preparation.noise(0, generator("cpu", seed)))
+
+
 def binarize_once(x: Tensor, levels: int | None, split: str, seed: int) -> Tensor:
     """Bernoulli(x) as levels 0 and 1, uint8, drawn once for each position of the split. Salakhutdinov & Murray 2008."""
     out = torch.empty(x.shape, dtype=torch.uint8)

@@ -160,11 +160,16 @@ class Subject:
     def x(self, split: str | None = None, n: int | None = None) -> Tensor:
         """Images as the model is shown them (binarised, dequantised …), (n, *shape), on the CPU."""
         split = split or self.split
+        if n is not None and self.data.large(split):
+            return self.once(("x", split, n), lambda: self.data.rows(split, self.rows(split, n)))
         return self.once(("x", split), lambda: self.data.tensor(split))[self.rows(split, n)]
 
     def raw(self, split: str | None = None, n: int | None = None) -> Tensor:
         """Images as features see them: the source's grey levels in [0, 1], whatever the model's own data have."""
-        split = split or self.split
+        split, levels = split or self.split, self.data.arrays.levels
+        if n is not None and levels is not None and self.data.large(split):
+            rows = self.rows(split, n)
+            return self.once(("raw", split, n), lambda: self.data.raw_levels(split, rows=rows).float() / (levels - 1))
         return self.once(("raw", split), lambda: raw_images(self.data, split))[self.rows(split, n)]
 
     def labels(self, split: str | None = None, n: int | None = None) -> Tensor | None:
