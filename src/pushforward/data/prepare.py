@@ -59,12 +59,13 @@ def evaluate(preparation: Preparation, raw: Tensor, start: int, split: str, seed
 
 def evaluate_rows(preparation: Preparation, raw: Tensor, rows: Tensor, split: str, seed: int) -> Tensor:
     """x for the positions `rows` of a split, which ascend: what `evaluate` gives of all, there."""
-    parts = []
-    for chunk, inside in zip(*(rows // CHUNK).unique_consecutive(return_counts=True), strict=True):
-        start = sum(map(len, parts))
-        here = slice(start, start + int(inside))
-        noise = preparation.noise(CHUNK, generator("cpu", seed, "evaluation", split, int(chunk)))
+    parts, start = list[Tensor](), 0
+    numbers, sizes = (rows // CHUNK).unique_consecutive(return_counts=True)
+    for chunk, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
+        here = slice(start, start + size)
+        noise = preparation.noise(CHUNK, generator("cpu", seed, "evaluation", split, chunk))
         parts.append(preparation(raw[here], tuple(u[rows[here] - chunk * CHUNK] for u in noise)))
+        start += size
     return torch.cat(parts) if parts else preparation(raw, preparation.noise(0, generator("cpu", seed)))
 
 
