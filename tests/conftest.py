@@ -1,10 +1,12 @@
 """What tests of several folders share."""
 
 import copy
+import hashlib
 import json
 import os
+import pickle
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pushforward.atomic_files import write_whole
 from pushforward.composition import Loader, RunMode
 from pushforward.sweep.compose_cache import Once
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, and threads that wait for each other spin
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+SHELF = pytest.StashKey[list[Path]]()
 
 
 def payloads(path: Path) -> Iterator[bytes]:
@@ -86,6 +92,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     load, split = Loader.load_configuration, Once(None).split  # type: ignore[arg-type]
     bases: dict[tuple[str, ...], DictConfig] = {}
+    shelf = config.stash.setdefault(SHELF, [])
+
+    def kept(others: tuple[str, ...], fresh: Callable[[list[str]], DictConfig]) -> DictConfig:
+        """The config of these options: this worker's, or another's, or a new one."""
+        if others not in bases:
+            files = [folder / hashlib.sha1(repr(others).encode()).hexdigest() for folder in shelf]
+            if found := [file for file in files if file.exists()]:
+                bases[others] = pickle.loads(found[0].read_bytes())
+            else:
+                bases[others] = fresh([*others])
+                for file in files:
+                    write_whole(file, pickle.dumps(bases[others]), durable=False)
+        return bases[others]
 
     def shared(
         self: Loader, config_name: str, overrides: list[str], run_mode: RunMode, from_shell: bool = True, **more: Any
@@ -99,9 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
             values, others = split(overrides)
             if len({choice.partition("=")[0] for choice in others if choice[0] not in "+~"}) == len(others):
                 others.sort()  # each chooses another group's option, in whatever order
-            if tuple(others) not in bases:
-                bases[tuple(others)] = fresh(others)
-            cfg = copy.deepcopy(bases[tuple(others)])
+            cfg = copy.deepcopy(kept(tuple(others), fresh))
             for key, value in values:
                 OmegaConf.update(cfg, key, value, merge=True)
             return cfg
@@ -111,3 +128,12 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(Loader, "load_configuration", shared)
     config.add_cleanup(patch.undo)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The folder in which workers that run side by side find what others have composed."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "composed"
+        folder.mkdir(exist_ok=True)
+        request.config.stash[SHELF].append(folder)
