@@ -2,6 +2,7 @@
 
 from pushforward.bottlenecks.bottleneck import ACTIVATIONS, Bottleneck, Deterministic, Gaussian, affine
 from pushforward.bottlenecks.code import REAL, Code, Codes, GaussianPosterior, Posterior, Shape, flat, shaped
+from pushforward.bottlenecks.levels import BottomUpLevels, LadderLevels, LevelPosterior, Levels, ResidualLevels
 from pushforward.bottlenecks.quantized import FiniteScalarQuantizer, VectorQuantizer
 from pushforward.bottlenecks.sparse import Dropout, LifetimeSparsity, TopK
 
@@ -9,6 +10,7 @@ __all__ = [
     "ACTIVATIONS",
     "REAL",
     "Bottleneck",
+    "BottomUpLevels",
     "Code",
     "Codes",
     "Deterministic",
@@ -16,8 +18,12 @@ __all__ = [
     "FiniteScalarQuantizer",
     "Gaussian",
     "GaussianPosterior",
+    "LadderLevels",
+    "LevelPosterior",
+    "Levels",
     "LifetimeSparsity",
     "Posterior",
+    "ResidualLevels",
     "Shape",
     "TopK",
     "VectorQuantizer",

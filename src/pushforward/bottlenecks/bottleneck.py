@@ -50,6 +50,10 @@ class Bottleneck(nn.Module, ABC):
         """Epochs after which it no longer changes with time."""
         return 0.0
 
+    def read(self, z: Codes) -> Codes:
+        """The part of a code that the decoder reads: all of it, but for levels that others stand between."""
+        return z
+
     def valid(self, z: Codes) -> Codes:
         """The code nearest to z that the decoder knows: z itself, but for codes that take few values."""
         return z

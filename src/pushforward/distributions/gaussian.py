@@ -45,3 +45,27 @@ def kl_gaussians(
     r = log_std_q - log_std_p
     e = (mean_q - mean_p) * torch.exp(-log_std_p)
     return 0.5 * (e.square() + torch.expm1(2 * r)) - r
+
+
+def log_ratio_of_normals(
+    z: Float[Tensor, "*n d"],
+    mean_q: Float[Tensor, "*#n d"],
+    log_std_q: Float[Tensor, "*#n d"],
+    mean_p: Float[Tensor, "*#n d"],
+    log_std_p: Float[Tensor, "*#n d"],
+) -> Float[Tensor, "*n d"]:
+    """log N(z; μ_q, σ_q²) − log N(z; μ_p, σ_p²), nats per dimension; its mean over q is `kl_gaussians`."""
+    e_q, e_p = (z - mean_q) * torch.exp(-log_std_q), (z - mean_p) * torch.exp(-log_std_p)
+    return 0.5 * (e_p.square() - e_q.square()) + log_std_p - log_std_q
+
+
+def product_of_normals(
+    mean_a: Float[Tensor, "*n d"],
+    log_std_a: Float[Tensor, "*n d"],
+    mean_b: Float[Tensor, "*n d"],
+    log_std_b: Float[Tensor, "*n d"],
+) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
+    """Mean and log σ of the normal ∝ N(μ_a, σ_a²)·N(μ_b, σ_b²): precisions add, and weigh the means."""
+    log_std = -0.5 * torch.logaddexp(-2 * log_std_a, -2 * log_std_b)
+    weight = torch.sigmoid(2 * (log_std_b - log_std_a))
+    return weight * mean_a + (1 - weight) * mean_b, log_std

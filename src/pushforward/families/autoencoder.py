@@ -1,5 +1,6 @@
 """There and back: encoder, bottleneck, decoder. The kinds differ in bottleneck, corruption and terms alone."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import Bottleneck, Code, LifetimeSparsity, Posterior, TopK
+from pushforward.bottlenecks import Bottleneck, Code, LevelPosterior, LifetimeSparsity, Posterior, TopK
 from pushforward.conditioning import Condition, condition_of
 from pushforward.corruption import Corruption
 from pushforward.distributions import Likelihood
@@ -32,7 +33,7 @@ from pushforward.networks.spectral import iterate, normalize
 from pushforward.networks.tied import tie
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
-from pushforward.priors import Prior, StandardNormal
+from pushforward.priors import LevelPrior, Prior, StandardNormal
 from pushforward.seeds import signs
 from pushforward.spec import Batch, DataSpec
 
@@ -306,6 +307,7 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         super().__init__(*args, **kwargs)
         if prior is not None:
             self.prior = prior(code_dim=self.coder.dim, spec=self.spec)
+        self.prior.bind(self.coder.bottleneck)
         self.prior.attach(self.posterior)
         self.samples, self.gradient = samples, gradient
         self.check_draws()
@@ -412,24 +414,35 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         closed = closed_form_kl(q, self.prior)
         at_once = max(1, (DECODED_ON_CPU if x.device.type == "cpu" else DECODED) // n)
         # room for all results beforehand: small ones that outlive a pass would tear holes into memory, which then grows
-        log_likelihoods, log_ratio = q.mean.new_empty(n, k), q.mean.new_zeros(n, k)
+        log_likelihoods, log_ratio = x.new_empty(n, k), x.new_zeros(n, k)
+        at_levels: list[Tensor] = []
         for done in range(0, k, at_once):
             m = min(at_once, k - done)
             noise = self.coder.bottleneck.noise(n * m, generator)
             assert noise is not None
-            z, log_q = q.draw(noise.to(q.mean).unflatten(0, (n, m)).movedim(1, 0))
+            z, log_q = q.draw(noise.to(x).unflatten(0, (n, m)).movedim(1, 0))
             codes = z.movedim(0, 1).flatten(0, 1)
             labels = None if y is None else y.repeat_interleave(m)
             log_p = self.log_likelihood(x.repeat_interleave(m, 0), codes, labels)
             log_likelihoods[:, done : done + m] = log_p.view(n, m)
             if k > 1 or closed is None:
                 log_ratio[:, done : done + m] = self.prior.log_prob(codes).view(n, m) - log_q.mT
-        rate = -log_ratio.mean(1) if closed is None else closed.sum(-1)
-        parts = {"rate": rate, "distortion": -log_likelihoods.mean(1)}
+            if isinstance(q, LevelPosterior) and isinstance(self.prior, LevelPrior):
+                at_levels.append(q.rates(z).sum(0) / k)
+        rates = closed if closed is not None else torch.stack(at_levels).sum(0) if at_levels else -log_ratio.mean(1)
+        rate = rates if rates.ndim == 1 else rates.sum(-1)
+        parts = {"rate": rate, "distortion": -log_likelihoods.mean(1), **self.by_level(rates)}
         values = -rate - parts["distortion"]
         if k > 1:
             values = importance_weighted_bound(log_likelihoods + log_ratio)
         return Likelihoods(values, "lower bound", not self.likelihood.discrete, parts, k)
+
+    def by_level(self, rates: Tensor) -> dict[str, Tensor]:
+        """rate_1, rate_2, … of several levels, nats per image, where the rate is known by dimension, (n, d)."""
+        if rates.ndim == 1 or len(self.coder.shapes) == 1:
+            return {}
+        levels = rates.split([math.prod(shape) for shape in self.coder.shapes], -1)
+        return {f"rate_{level}": part.sum(-1) for level, part in enumerate(levels, 1)}
 
     def kind(self) -> str:
         return f"{self.coder.bottleneck.describe()}, prior {self.prior.describe()}, {self.gradient} gradient"

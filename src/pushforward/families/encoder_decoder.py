@@ -44,7 +44,7 @@ class EncoderDecoder(nn.Module):
             in_shape = (self.encoder.out_features,)
         self.bottleneck = bottleneck(in_shape=in_shape, code_dim=code_dim)
         self.code_dim = code_dim
-        joined = tuple(self.joined(shaped(torch.zeros(1, self.dim), self.shapes)).shape[1:])
+        joined = tuple(self.joined(self.bottleneck.read(shaped(torch.zeros(1, self.dim), self.shapes))).shape[1:])
         if len(joined) == 1:
             self.decoder = decoder_of(network, joined[0], shape, outputs, condition)
         else:
@@ -71,7 +71,7 @@ class EncoderDecoder(nn.Module):
         parts = z if isinstance(z, tuple) else (z,)
         leading = parts[0].shape[: parts[0].ndim - len(self.shapes[0])]
         rows = tuple(part.flatten(0, len(leading) - 1) for part in parts)
-        read = self.joined(rows if isinstance(z, tuple) else rows[0])
+        read = self.joined(self.bottleneck.read(rows if isinstance(z, tuple) else rows[0]))
         each = None if c is None else c.expand(*leading, -1).flatten(0, -2)
         return given(self.decoder, each)(read).unflatten(0, leading)
 

@@ -13,7 +13,7 @@ from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
 from pushforward.parallel import gather_batch
-from pushforward.priors import Prior, StandardNormal
+from pushforward.priors import LevelPrior, Prior, StandardNormal
 
 
 def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
@@ -28,7 +28,7 @@ def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
 class KL(Term[AutoencoderPass]):
     """Rate KL(q(z|x) ‖ p(z)), nats per image and code dimension, (n, d). Kingma & Welling 2014, app. B.
 
-    Where it has no closed form, its estimate from the codes, log q(z|x) − log p(z), (n,).
+    Where it has no closed form, its estimate from the codes, log q(z|x) − log p(z), (n,); of levels, (n, d).
     """
 
     symbol = "KL(q(z|x)‖p(z))"
@@ -41,6 +41,9 @@ class KL(Term[AutoencoderPass]):
         rate = closed_form_kl(posterior, prior)
         if rate is not None:
             return rate
+        if isinstance(prior, LevelPrior):
+            value = passed.code.extras["rates"]
+            return value if value.ndim == 2 else value.mean(0)
         value = passed.log_density_ratio()
         return value if value.ndim == 1 else value.mean(0)
 

@@ -5,6 +5,7 @@ Each of these has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z
 
 from pushforward.priors.flow import FittedFlow
 from pushforward.priors.informative import InformativePrior
+from pushforward.priors.levels import LevelPrior
 from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
@@ -20,6 +21,7 @@ __all__ = [
     "FlowPrior",
     "GaussianMixturePrior",
     "InformativePrior",
+    "LevelPrior",
     "Mixture",
     "Prior",
     "StandardNormal",

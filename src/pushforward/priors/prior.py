@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.bottlenecks import REAL, Posterior
+from pushforward.bottlenecks import REAL, Bottleneck, Posterior
 
 
 class Prior(nn.Module, ABC):
@@ -21,6 +21,9 @@ class Prior(nn.Module, ABC):
 
     def attach(self, posterior: Callable[[Tensor], Posterior]) -> None:
         """Keep the model's posterior of given images, for a prior that is a mixture of posteriors."""
+
+    def bind(self, bottleneck: Bottleneck) -> None:
+        """Keep the model's bottleneck, for a prior over the levels that it has."""
 
     @abstractmethod
     def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
