@@ -7,7 +7,8 @@ import torch
 
 from pushforward.composition import compose
 from pushforward.protocol import Subject
-from pushforward.protocol.aggregate import Aggregate
+from pushforward.protocol.aggregate import PARTS, Aggregate
+from pushforward.protocol.likelihood import Likelihood
 from pushforward.report.tables import relation
 from pushforward.training import build
 
@@ -64,3 +65,13 @@ def test_families_without_a_posterior_say_so(model: str) -> None:
     assert set(entries) == NAMES
     assert {entry["na"] for entry in entries.values()} == {"this family has no posterior density over codes"}
     assert {entry["value"] for entry in entries.values()} == {None}
+
+
+def test_of_levels_there_are_active_units_and_rates_of_each() -> None:
+    given = subject("ladder_vae", "model.code_dim=4", "model.bottleneck.levels=2", "model.bottleneck.hidden=[8]")
+    entries = Aggregate(100, 0.0)(given)
+    units = [entries[name]["value"] for name in ("active_units", "active_units_1", "active_units_2")]
+    assert units == [6, 4, 2] and set(entries) == NAMES | {"active_units_1", "active_units_2"}
+    assert {entries[name]["na"] for name in PARTS} == {"its posterior is no diagonal Gaussian"}
+    rates = Likelihood(gap=False)(given)
+    assert rates["rate"]["value"] == pytest.approx(rates["rate_1"]["value"] + rates["rate_2"]["value"], rel=1e-5)

@@ -60,11 +60,11 @@ def log_ratio_of_normals(
 
 
 def product_of_normals(
-    mean_a: Float[Tensor, "*n d"],
-    log_std_a: Float[Tensor, "*n d"],
-    mean_b: Float[Tensor, "*n d"],
-    log_std_b: Float[Tensor, "*n d"],
-) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n d"]]:
+    mean_a: Float[Tensor, "*#n d"],
+    log_std_a: Float[Tensor, "*#n d"],
+    mean_b: Float[Tensor, "*#n d"],
+    log_std_b: Float[Tensor, "*#n d"],
+) -> tuple[Float[Tensor, "*#n d"], Float[Tensor, "*#n d"]]:
     """Mean and log σ of the normal ∝ N(μ_a, σ_a²)·N(μ_b, σ_b²): precisions add, and weigh the means."""
     log_std = -0.5 * torch.logaddexp(-2 * log_std_a, -2 * log_std_b)
     weight = torch.sigmoid(2 * (log_std_b - log_std_a))

@@ -1,12 +1,16 @@
 """The rate taken apart over the aggregate posterior, and how many units of the code are in use."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from pushforward.domains import Count, NonNegative
+from pushforward.families import HasPosterior
+from pushforward.families.capabilities import HasCoder
 from pushforward.metrics import aggregate
 from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.subject import NotApplicable, Subject
@@ -33,9 +37,31 @@ class Aggregate(Measure):
     active: NonNegative
 
     def numbers(self, subject: Subject) -> Sequence[Number]:
-        return (*(Number(name, "nats") for name in PARTS), Number("active_units", "units"))
+        return (*(Number(name, "nats") for name in PARTS), *(Number(name, "units") for name in units(subject)))
 
-    def values(self, subject: Subject) -> dict[str, Value]:
+    def values(self, subject: Subject) -> Mapping[str, Value | NotApplicable]:
+        try:
+            return self.of_gaussians(subject)
+        except NotApplicable as why:
+            if subject.levels == 1:
+                raise
+            subject.need(HasPosterior, str(why))
+            mean = subject.codes(subject.split, self.images).double()
+            return dict.fromkeys(PARTS, why) | self.active_units(
+                subject, mean, "means, each given those drawn before it"
+            )
+
+    def active_units(self, subject: Subject, mean: Tensor, codes: str) -> dict[str, Value]:
+        """Active units of all codes, and of each level where there are several."""
+        card: dict[str, Any] = {"n": len(mean), "dimensions": mean.shape[1], "aggregate_of": len(mean)}
+        levels = mean.split(level_sizes(subject, mean), 1)
+        counted = [mean, *levels] if len(levels) > 1 else [mean]
+        return {
+            name: value(aggregate.active_units(part, self.active), codes=codes, threshold=self.active, **card)
+            for name, part in zip(units(subject), counted, strict=True)
+        }
+
+    def of_gaussians(self, subject: Subject) -> dict[str, Value]:
         mean, log_std = (t.double() for t in subject.posterior(n=self.images))
         prior = subject.prior
         if prior is None:
@@ -55,5 +81,15 @@ class Aggregate(Measure):
             )
             for name in PARTS
         }  # fmt: skip
-        units = aggregate.active_units(mean, self.active)
-        return {**values, "active_units": value(units, codes="posterior mean", threshold=self.active, **card)}
+        return {**values, **self.active_units(subject, mean, "posterior mean")}
+
+
+def units(subject: Subject) -> list[str]:
+    """Names of the numbers of active units: of all, and of each level where there are several."""
+    return ["active_units", *[f"active_units_{level}" for level in range(1, subject.levels + 1)] * (subject.levels > 1)]
+
+
+def level_sizes(subject: Subject, mean: Tensor) -> list[int]:
+    """Dimensions of each level of flat codes."""
+    family = subject.family
+    return [math.prod(shape) for shape in family.coder.shapes] if isinstance(family, HasCoder) else [mean.shape[1]]

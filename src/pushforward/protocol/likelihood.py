@@ -52,6 +52,7 @@ class Likelihood(Measure):
         more = ["_iw"] * (self.k is not None) + ["_flow"] * isinstance(subject.family, IterativeLikelihood)
         return (
             Number("rate", "nats", main=True),
+            *(Number(rate, "nats") for rate in level_rates(subject)),
             Number("distortion", "nats", main=True),
             Number("neg_elbo", "nats", "lower", main=True),
             *([Number("generalisation_gap", "nats", "lower")] if self.gap else []),
@@ -68,7 +69,9 @@ class Likelihood(Measure):
         scores = scored(subject, log_prob, subject.x(n=subject.affordable(subject.size(subject.split))))
         if isinstance(family, DecodesToLikelihood) and not family.fits_likelihood:
             why = NotApplicable("no term of its objective is a likelihood of images")
-            return {number.name: why for number in self.numbers(subject)} | {"rate": parts(subject, scores)["rate"]}
+            return {number.name: why for number in self.numbers(subject)} | {
+                name: part for name, part in parts(subject, scores).items() if name.startswith("rate")
+            }
         values = {**parts(subject, scores), **code_length(subject, scores, "", iterative, references=True)}
         if self.k:
             values |= self.weighted(subject, self.k)
@@ -120,10 +123,16 @@ def scored(subject: Subject, log_prob: LogProb, x: Tensor) -> Likelihoods:
     return results[0]._replace(values=values, parts=parts)
 
 
+def level_rates(subject: Subject) -> list[str]:
+    """Names of the rates of several levels, from the one next to the images upwards."""
+    several = subject.levels > 1 and isinstance(subject.family, HasPosterior)
+    return [f"rate_{level}" for level in range(1, subject.levels + 1)] * several
+
+
 def parts(subject: Subject, scores: Likelihoods) -> Values:
     """rate, distortion and neg_elbo of what the family says of x by itself."""
     values: Values = {}
-    for part in ("rate", "distortion"):
+    for part in ("rate", *level_rates(subject), "distortion"):
         if part in scores.parts:
             values[part] = mean(subject, scores, scores.parts[part])
         else:

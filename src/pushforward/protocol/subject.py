@@ -12,6 +12,7 @@ from pushforward.bottlenecks import GaussianPosterior
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Encodes, Family, HasPosterior, HasPrior, IterativeSampler, Samples
+from pushforward.families.capabilities import HasCoder
 from pushforward.families.decoded import Decoded, decoded
 from pushforward.metrics.card import Better, measurement, not_applicable
 from pushforward.priors import Prior
@@ -114,6 +115,11 @@ class Subject:
     def prior(self) -> Prior | None:
         """The density over codes that the family was trained with."""
         return self.family.prior if isinstance(self.family, HasPrior) else None
+
+    @property
+    def levels(self) -> int:
+        """Levels of its codes; 1 where it has none."""
+        return len(self.family.coder.shapes) if isinstance(self.family, HasCoder) else 1
 
     @property
     def iterative(self) -> bool:
