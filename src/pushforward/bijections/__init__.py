@@ -3,10 +3,12 @@
 from pushforward.bijections.autoregressive import affine_autoregressive, inverse_autoregressive, spline_autoregressive
 from pushforward.bijections.coupling import Coupling, additive_couplings, affine_couplings, spline_couplings
 from pushforward.bijections.elementwise import Centre, Logit, quantize
+from pushforward.bijections.glow import Glow
 
 __all__ = [
     "Centre",
     "Coupling",
+    "Glow",
     "Logit",
     "additive_couplings",
     "affine_autoregressive",

@@ -78,6 +78,12 @@ class Trainable(nn.Module, ABC):
         noise = self.draw(player, len(batch.x), generator(self.device, self.seed, "validation", position))
         return self.judged(self.loss(player, batch, noise))
 
+    def initialize(self, player: str, batch: Batch, noise: Noise) -> None:
+        """Set parameters by data, in place, before the player's first step: once a run, by that step's batch and noise.
+
+        They are those of all processes together, so that each sets the same.
+        """
+
     def absorb(self, player: str, stats: dict[str, Tensor]) -> None:
         """Take in what a step learned beside gradients: in-place writes to the player's own buffers, after its step."""
 

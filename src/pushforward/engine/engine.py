@@ -1,7 +1,7 @@
 """Training by blocks, the same for one family and for a stack of replicas: order, counters, noise, averages, terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from pushforward.engine.contract import Noise, Trainable
 from pushforward.engine.history import History
 from pushforward.engine.players import Player
-from pushforward.parallel import world
+from pushforward.parallel import gather_batch, world
 from pushforward.seeds import generator
 from pushforward.spec import BLOCK, Batch, Block
 
@@ -17,7 +17,7 @@ from pushforward.spec import BLOCK, Batch, Block
 class Engine(ABC):
     """Families trained block by block: one by a `Stepper`, replicas of one structure by a `Stack`. Abstract.
 
-    Hooks: `step`, `means`, `joined`, `judge` and `hand_back`.
+    Hooks: `shares`, `step`, `means`, `joined`, `judge` and `hand_back`.
 
     families: the replicas, in the order of the axis of size K in which all that is stacked has them.
     parameters, averages: each player's parameters and, where it has them, their moving averages, in the same order.
@@ -33,6 +33,10 @@ class Engine(ABC):
         self.averages: dict[str, list[Tensor]] = {}
         self.terms: dict[str, list[str]] = {}
         self.history = History(len(self.families))
+
+    @abstractmethod
+    def shares(self, batch: Batch, noise: Noise) -> Iterable[tuple[Batch, Noise]]:
+        """Each family's part of a step's batch and noise."""
 
     @abstractmethod
     def step(self, player: Player, batch: Batch, noise: Noise, epochs: float) -> list[Tensor]:
@@ -74,6 +78,8 @@ class Engine(ABC):
                         position += 1
                         progress.images_seen += n * size
                     noise = noises[player.name][cycle * player.steps + repeat]
+                    if not progress.steps.get(player.name):
+                        self.initialize(player.name, batch, noise)
                     values[player.name].append(self.step(player, batch, noise, epochs))
             progress.cycles += 1
         for name, steps in values.items():
@@ -81,6 +87,14 @@ class Engine(ABC):
         for family in self.families[1:]:
             family.progress.images_seen, family.progress.cycles = progress.images_seen, progress.cycles
             family.progress.steps = dict(progress.steps)
+
+    @torch.no_grad()
+    def initialize(self, player: str, batch: Batch, noise: Noise) -> None:
+        """Lets each family set parameters by the player's first batch, of all processes; averages begin at what was set."""
+        for family, (own, drawn) in zip(self.families, self.shares(batch, noise), strict=True):
+            family.initialize(player, own.map(gather_batch), {key: gather_batch(value) for key, value in drawn.items()})
+        if player in self.averages:
+            torch._foreach_copy_(self.averages[player], self.parameters[player])
 
     def noise(self, player: Player, n: int, block: int) -> list[Noise]:
         """Each step's noise of a block, of this process's slice of the batch."""

@@ -1,6 +1,6 @@
 """Replicas trained as one: K families that differ in numbers alone, their tensors stacked, each a view of the stack."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -109,6 +109,10 @@ class Stack(Engine):
         player = self.base.players[0].name
         loss = functional_call(self.base, {**parameters, **buffers, **self.shared}, (player, batch, noise))
         return {name: value.double().mean() for name, value in self.base.judged(loss).items()}
+
+    def shares(self, batch: Batch, noise: Given) -> Iterable[tuple[Batch, Given]]:
+        for k in range(len(self)):
+            yield batch.map(lambda t, k=k: t[k]), {key: value[k] for key, value in noise.items()}  # type: ignore[misc]
 
     def step(self, player: Player, batch: Batch, noise: Given, epochs: float) -> list[Tensor]:
         """Takes one optimiser step of one player of every replica. Return the means of its terms, (K, terms), alone."""

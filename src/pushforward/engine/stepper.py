@@ -1,5 +1,6 @@
 """One family trained by blocks: its players' optimisers, steps and averages; nothing waits for the device."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -49,6 +50,9 @@ class Stepper(Engine):
             )
             for player in family.players
         }
+
+    def shares(self, batch: Batch, noise: Noise) -> Iterable[tuple[Batch, Noise]]:
+        return [(batch, noise)]
 
     def step(self, player: Player, batch: Batch, noise: Noise, epochs: float) -> list[Tensor]:
         """Takes one optimiser step of one player, `epochs` into the run; its loss reaches its own parameters only.

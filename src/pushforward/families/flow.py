@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,10 +23,19 @@ from pushforward.objectives import DensityPass, Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
+@runtime_checkable
+class StartsFromData(Protocol):
+    """A bijection with parameters whose first values are found from data."""
+
+    def initialize(self, x: Tensor, c: Tensor | None) -> None:
+        """Set them, in place, by real-valued x (n, D) and their condition; once, whatever is given later."""
+
+
 class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
     """x → dequantised → logit → bijection → z ~ N(0, I), with one player, `model`. Final.
 
-    bijection: waits for `features`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from data to z.
+    bijection: waits for `features`, or for `shape`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from
+    data to z, both flat. One that `StartsFromData` is shown the first batch before the first step.
     alpha: keeps the logit of bounded data away from its poles. condition: waits for spec; the bijection's context. Whatever
     takes no labels y is computed as of images whose label is withheld.
     """
@@ -48,9 +57,11 @@ class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
         self.logit = Logit(spec, alpha)
         self.condition = condition_of(condition, spec)
         context = {"context": self.condition.size} if self.condition.size else {}
-        if context and "context" not in inspect.signature(bijection).parameters:
+        wanted = inspect.signature(bijection).parameters
+        if context and "context" not in wanted:
             raise PushforwardError("model.bijection takes no argument context, so no condition; use condition=none")
-        built = bijection(features=spec.dim, **context)
+        size = {"shape": spec.shape} if "shape" in wanted else {"features": spec.dim}
+        built = bijection(**size, **context)
         self.bijection = transform_of(built) if isinstance(built, ZukoFlow) else built
         c = torch.zeros(ROWS, self.condition.size) if context else None
         check_shape("model.bijection", lambda: self.bijection(c)(torch.zeros(ROWS, spec.dim)), (spec.dim,), spec.shape)
@@ -65,9 +76,18 @@ class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
             return {}
         return {"dequantize": torch.rand(n, *self.spec.shape, generator=generator, device=generator.device)}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def initialize(self, player: str, batch: Batch, noise: Noise) -> None:
+        if isinstance(self.bijection, StartsFromData):
+            x, c = self.given(batch, noise)
+            self.bijection.initialize(self.logit(x)[0], c)
+
+    def given(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor | None]:
+        """A step's x, dequantised, and condition."""
         x = self.spec.dequantize(batch.x, noise["dequantize"]) if self.dequantizes else batch.x
-        c = self.condition.told(batch.y, len(x), noise)
+        return x, self.condition.told(batch.y, len(x), noise)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        x, c = self.given(batch, noise)
         total, terms, _ = self.objective(DensityPass(self.density(x, c), self.spec), self.epochs)
         return Loss(total, terms)
 
