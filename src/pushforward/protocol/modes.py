@@ -1,9 +1,9 @@
 """Samples and densities of the plane against the truth: modes, Wasserstein distances, KL by quadrature; modes of stacks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,8 +28,10 @@ OF_STACKS = (
     Number("modes_found", "modes", "higher", main=True),
     Number("reverse_kl_modes", "nats", "lower", main=True),
 )
+DENSE = Number("high_quality", "share", "higher", main=True)
 TRANSPORT = (Number("w1", "distance", "lower"), Number("w2", "distance", "lower", main=True))
 DIVERGENCES = (Number("kl_forward", "nats", "lower"), Number("kl_reverse", "nats", "lower"))
+PARTS = ("modes", "transport", "divergences")
 PART = 16_384
 """Points whose density is asked for at once."""
 
@@ -39,9 +41,11 @@ class Modes(Measure):
     """Of data whose density is known, in the plane, and of stacks of grey images; of all others nothing.
 
     `modes_found`, `high_quality` (share), `reverse_kl_modes` (nats) of `samples` samples, where the data have separate
-    modes; `w1`, `w2` (in the data's unit) between `samples` samples and as many test points; `kl_forward` KL(data ‖ model)
-    and `kl_reverse` KL(model ‖ data), nats, by quadrature on at most `cells` cells (`costly_cells` where each costs many
-    evaluations of a network). density: "own" or one over codes. In every card `floor`: what as many training points score.
+    modes; where they have none `high_quality` is the share in the region of highest density that holds as much of the data
+    as 3 σ do of a mode; `w1`, `w2` (in the data's unit) between `samples` samples and as many test points; `kl_forward`
+    KL(data ‖ model) and `kl_reverse` KL(model ‖ data), nats, by quadrature on at most `cells` cells (`costly_cells` where
+    each costs many evaluations of a network). parts: which of these are measured. density: "own" or one over codes. In every
+    card `floor`: what as many training points score.
 
     Of stacks, `modes_found` and `reverse_kl_modes` of `stacked_samples` samples (`costly_stacked_samples` where each costs
     many evaluations), each channel's class told by a classifier. Lin et al. 2018 (PacGAN), sec. 4.2.
@@ -55,13 +59,20 @@ class Modes(Measure):
     density: str
     stacked_samples: Count = 26_000
     costly_stacked_samples: Count = 2500
+    parts: tuple[Literal["modes", "transport", "divergences"], ...] = PARTS
 
     def numbers(self, subject: Subject) -> Sequence[Number]:
         if subject.data.arrays.channels_of is not None and subject.data.origin is None:
             return OF_STACKS
         if subject.data.log_density is None:
             return ()
-        return (*(() if subject.data.arrays.modes is None else OF_MODES), *TRANSPORT, *DIVERGENCES)
+        modes = (DENSE,) if subject.data.arrays.modes is None else OF_MODES
+        return tuple(
+            number
+            for part, own in zip(PARTS, (modes, TRANSPORT, DIVERGENCES), strict=True)
+            if part in self.parts
+            for number in own
+        )
 
     def check(self, subject: Subject) -> None:
         if self.density != "own":
@@ -70,12 +81,14 @@ class Modes(Measure):
     def values(self, subject: Subject) -> dict[str, Value | NotApplicable]:
         if subject.data.arrays.channels_of is not None:
             return {**self._stacks(subject, subject.data.arrays.channels_of)}
-        sampled = self.numbers(subject)[: -len(DIVERGENCES)]
+        sampled = [number for number in self.numbers(subject) if number not in DIVERGENCES]
         n = min(self.samples, subject.size(subject.split), subject.size("train"))
         try:
             values: dict[str, Value | NotApplicable] = {**self._samples(subject, n)}
         except NotApplicable as reason:
             values = {number.name: NotApplicable(str(reason), n=n) for number in sampled}
+        if "divergences" not in self.parts:
+            return values
         try:
             return values | self._quadrature(subject)
         except NotApplicable as reason:
@@ -85,9 +98,11 @@ class Modes(Measure):
         test, train = subject.x(n=n), subject.x("train", n)
         fake, how = subject.samples(n, self.density), subject.described(self.density)
         values, floors = self._scores(subject, fake, test), self._scores(subject, train, test)
-        more = self._cards(subject)
+        more, wanted = self._cards(subject), {number.name for number in self.numbers(subject)}
         return {
-            name: value(values[name], n=n, sampler=how, floor=floors[name], **more.get(name, {})) for name in values
+            name: value(values[name], n=n, sampler=how, floor=floors[name], **more.get(name, {}))
+            for name in values
+            if name in wanted
         }
 
     def _scores(self, subject: Subject, x: Tensor, test: Tensor) -> dict[str, float]:
@@ -95,6 +110,8 @@ class Modes(Measure):
         if arrays.modes is not None and arrays.mode_width is not None:
             coverage = mode_coverage(x, arrays.modes, arrays.mode_width)
             found = {name: coverage[key] for name, key in MODES.items()}
+        elif subject.data.log_density is not None:
+            found["high_quality"] = share_within(subject.data.log_density, x, test, high_quality_of_truth(x.shape[1]))
         return {**found, "w1": transport.wasserstein(x, test, 1), "w2": transport.wasserstein(x, test, 2)}
 
     def _cards(self, subject: Subject) -> dict[str, dict[str, Any]]:
@@ -170,6 +187,12 @@ class Modes(Measure):
         x = subject.x("train")
         low, high = (x.amin(0) - self.margin).floor().int().tolist(), (x.amax(0) + self.margin).ceil().int().tolist()
         return (low[0], low[1]), (high[0], high[1])
+
+
+def share_within(log_density: Callable[[Tensor], Tensor], x: Tensor, test: Tensor, mass: float) -> float:
+    """The share of x where the density is above what it is at all but 1 − `mass` of the test points."""
+    level = log_density(test).double().quantile(1 - mass)
+    return float((log_density(x).double() >= level).double().mean())
 
 
 def density_of(subject: Subject) -> tuple[LogProb, str, int]:
