@@ -31,7 +31,7 @@ OF_STACKS = (
 DENSE = Number("high_quality", "share", "higher", main=True)
 TRANSPORT = (Number("w1", "distance", "lower"), Number("w2", "distance", "lower", main=True))
 DIVERGENCES = (Number("kl_forward", "nats", "lower"), Number("kl_reverse", "nats", "lower"))
-PARTS = ("modes", "transport", "divergences")
+PARTS: tuple[Literal["modes", "transport", "divergences"], ...] = ("modes", "transport", "divergences")
 PART = 16_384
 """Points whose density is asked for at once."""
 

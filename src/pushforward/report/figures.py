@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pushforward.errors import PushforwardError
-from pushforward.report import denoising_plot, gradients_plot, holes_plot, images, plots
+from pushforward.report import denoising_plot, gradients_plot, holes_plot, images, plane_grid, plots
 from pushforward.report.columns import value_order
 from pushforward.runs import Run
 
@@ -117,6 +117,7 @@ def comparison(
     """One picture: a labelled row of samples for each model, the data first; a PNG of at most `limit` bytes.
 
     A run's `samples.npz` is its row; each `samples_<prior>.npz` is a further one. Of several seeds the first is shown.
+    Of points in the plane each run's `points.npz` is a panel: models are columns, distributions rows.
     names: display names of models.
     """
     rows: Arrays = {}
@@ -133,6 +134,9 @@ def comparison(
                 label = (names or {}).get(model, model) + (f", {prior}" if prior else "")
                 if label not in rows and (kept := _kept(path)) is not None:
                     rows[label] = kept
+    if not rows and (cells := _in_the_plane(runs, names or {})):
+        models = list(dict.fromkeys(model for model, _ in cells))
+        return plane_grid.draw(cells, models, list(dict.fromkeys(name for _, name in cells)), Path(out), limit)
     if not rows or list(rows) == ["data"]:
         raise PushforwardError("No samples to compare: none of these runs has arrays/samples.npz.")
     if all(x.ndim == 2 for x in rows.values()):
@@ -140,3 +144,14 @@ def comparison(
     strips = {label: images.strip(x[:n]) for label, x in rows.items() if x.ndim == 4}
     sheet = images.stack(list(strips.values()), list(strips))
     return images.save(sheet, Path(out), limit)
+
+
+def _in_the_plane(runs: Sequence[Run], names: Mapping[str, str]) -> dict[tuple[str, str], Arrays]:
+    """Points of runs by the names of model and distribution, models in the order of tables; of several seeds the first."""
+    order, cells = value_order(runs), dict[tuple[str, str], Arrays]()
+    for run in sorted(runs, key=lambda run: (order(run.key("model")), run.id)):
+        model, file = str(run.key("model") or run.id), run.arrays / "points.npz"
+        key = names.get(model, model), str(run.key("data.source.name") or run.data)
+        if key not in cells and file.is_file():
+            cells[key] = load(file)
+    return cells
