@@ -18,13 +18,14 @@ def made(path, metrics=None) -> RunDir:
 
 
 def test_times_have_units_and_say_where_they_were_taken():
-    found = columns({"cost": COST | {"images_per_second": 200.0}, "execution": EXECUTION})
+    found = columns({"cost": COST | {"images_per_second": 200.0, "data_wait": 0.25}, "execution": EXECUTION})
     assert {name: (entry["value"], entry["unit"]) for name, entry in found.items()} == {
         "parameters": (12, "count"), "wall_time": (3.5, "s"), "images_per_second": (200, "images/s"),
+        "data_wait": (0.25, "share"),
     }  # fmt: skip
     card = found["wall_time"]["card"]
     assert (card["threads"], card["device"], card["precision"], card["images"]) == (2, "cpu", "fp32", "about 700")
-    assert [entry["card"]["better"] for entry in found.values()] == [None, "lower", "higher"]
+    assert [entry["card"]["better"] for entry in found.values()] == [None, "lower", "higher", "lower"]
     assert columns({}) == {}
 
 
