@@ -10,7 +10,7 @@ import pytest
 
 import fuzz
 
-HOW_MANY = {"line": 12, "config": 6, "run": 8, "checkpoint": 5, "data": 4}
+HOW_MANY = {"line": 9, "config": 4, "run": 6, "checkpoint": 4, "data": 3}
 
 
 WORKER = """

@@ -19,6 +19,7 @@ N = 8
 FIRST = ["seed=1"]
 COSINE = "optimizer.model.schedule={_target_: pushforward.schedules.Cosine, warmup: 0.5}"
 UNET = ["network=unet", "network.width=4", "network.multipliers=[1,1]", "network.attention=0"]
+COUPLINGS = ["model.bijection.transforms=2", "model.bijection.hidden=[8]"]
 CASES: dict[str, tuple[list[str], list[list[str]]]] = {
     "weights": (["model=vae"], [["weighting.beta=1"], ["weighting.beta=10"], ["weighting.beta=100"]]),
     "rates": (["model=vae", COSINE], [["optimizer.model.lr=1e-2"], ["optimizer.model.lr=1e-3"], ["seed=2"]]),
@@ -38,8 +39,8 @@ CASES: dict[str, tuple[list[str], list[list[str]]]] = {
         ["model=vq_vae", "network=conv", "network.width=2", "network.norm=none", "model.bottleneck.entries=16"],
         [["seed=2"], ["model.bottleneck.decay=0.9"], ["model.objective.commitment.weight=1"]],
     ),
-    "flow": (["model=realnvp"], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
-    "diffusion": (["model=ddpm", *UNET], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
+    "flow": (["model=realnvp", *COUPLINGS], [["seed=2"], ["optimizer.model.lr=1e-4"]]),
+    "diffusion": (["model=ddpm", *UNET], [["seed=2", "optimizer.model.lr=1e-4"]]),
 }  # fmt: skip
 
 
