@@ -19,7 +19,7 @@ from pushforward.training.build import build_family
 
 Shape = tuple[int, ...]
 RECIPES = config.options("model")
-AT_LEAST = 68
+AT_LEAST = 70
 """Recipes that a test over all of them finds at least."""
 DEPTH = (
     "ae", "sparse_ae", "sparse_ae_topk", "denoising_ae", "vae", "beta_tc_vae", "iwae", "vamp_vae", "vq_vae", "gan", "wgan_gp",
