@@ -21,7 +21,7 @@ from pushforward import config
 from pushforward.atomic_files import write_whole
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
-from pushforward.recipes import MEASURED
+from pushforward.recipes import MEASURED, header
 from pushforward.report.columns import headline
 from pushforward.report.table_render import number
 from pushforward.runs import Run, find
@@ -54,9 +54,17 @@ def recipe_of(run: Run) -> Iterable[str]:
     yield from (f"{group}={run.choices[group]}" for group in ("model", "data"))
     if "encoder" in run.config:
         yield f"data.run={run.key('data.run')}"
+    if run.key("init_from") and begins_with_another(str(run.key("model"))):
+        yield f"init_from={run.key('init_from')}"
     for key in ("seed", "budget.epochs", "budget.images", "selection.metric", "selection.every"):
         value = run.key(key)
         yield f"{key}={'null' if value is None else value}"
+
+
+def begins_with_another(recipe: str) -> bool:
+    """Whether the command in a recipe's header begins with another run, such as the flow that is made straighter."""
+    found = header(config.conf_dir() / "model" / f"{recipe}.yaml")
+    return any("init_from=" in command for command in found.commands)
 
 
 def score(runs: Sequence[Run]) -> str:

@@ -25,8 +25,12 @@ ALSO: dict[str, list[str]] = {
     "density": ["metrics=none"],
 }
 """What an option needs beside it."""
-OF_RUNS = {"data/codes": r"data\.run: it has no default", "experiment/zoo_codes": r"data\.run=model=ae.* No runs"}
-"""Options that learn codes of another run, and what is said where there is none."""
+OF_RUNS = {
+    "data/codes": r"data\.run: it has no default",
+    "experiment/zoo_codes": r"data\.run=model=ae.* No runs",
+    "experiment/zoo_reflow": r"init_from=model=flow_matching.* No runs",
+}
+"""Options that begin with another run, and what is said where there is none."""
 AS = {
     "optimizer": "optimizer@optimizer.model={}",
     "measure": "+measure@metrics.{0}={0}",

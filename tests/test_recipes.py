@@ -36,12 +36,12 @@ def test_a_header_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
         "# mine: A model of my own: min −log p(x).\n# After Vincent et al. 2010, @vincent2010stacked, arXiv:1312.6114\n"
-        "# pushforward train model=mine\n# measured on digits: mse 0.1, 2.0 s (3 epochs, 1 seed)\norder: 5\n"
+        "# pushforward train model=mine\n# A note.\n# measured on digits: mse 0.1, 2.0 s (3 epochs, 1 seed)\norder: 5\n"
     )
     found = header(path)
     assert (found.title, found.equation) == ("A model of my own", "min −log p(x).")
     assert found.papers == ["vincent2010stacked", "1312.6114"]
-    assert found.commands == ("pushforward train model=mine",)
+    assert found.commands == ("pushforward train model=mine",) and found.notes == ("A note.",)
     assert found.measured == ("digits: mse 0.1, 2.0 s (3 epochs, 1 seed)",)
 
 

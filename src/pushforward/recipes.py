@@ -35,6 +35,7 @@ class Header:
     """Title and equation: `β-VAE: min −log p(x|z) + β·KL, β = 4.`"""
     source: tuple[str, ...]
     commands: tuple[str, ...]
+    notes: tuple[str, ...]
     measured: tuple[str, ...]
     """`digits: bpd 2.31 bits/dim, … (40 epochs, 2 seeds)`, a line each data set."""
 
@@ -68,7 +69,8 @@ def header(path: Path) -> Header:
     rest = [line for line in block if not line.startswith((MEASURED, "pushforward ")) and line]
     said = list(itertools.takewhile(lambda line: not CITED.search(line), rest))
     sentence = first_sentence(" ".join(said).removeprefix(f"{path.stem}:").strip())
-    return Header(sentence, tuple(rest[len(said) :]), commands, measured)
+    source = tuple(line for line in rest[len(said) :] if CITED.search(line))
+    return Header(sentence, source, commands, tuple(line for line in rest[len(said) :] if line not in source), measured)
 
 
 def first_sentence(text: str) -> str:

@@ -43,6 +43,7 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
         *(("measured", line) for line in about.measured),
         *(("source", line) for line in about.source),
         *(("try", line) for line in about.commands),
+        *(("note", line) for line in about.notes),
     ]
     title = f"{name}: {about.title}" if about.title else name
     lines = [f"{title}; on {frozen['choices']['data']} with network={frozen['choices']['network']}"]
