@@ -31,7 +31,7 @@ def models(start: str) -> list[str]:
 CASES = {
     "pushforward ev": ["evaluate"],
     "pushforward train model=v": models("v"),
-    "pushforward train -m model=vae,ga": ["model=vae,gan"],
+    "pushforward train -m model=vae,ga": [model.replace("=", "=vae,") for model in models("ga")],
     "pushforward train weighting=w": ["weighting=warmup"],
     "pushforward train model=gan n_cr": [],
     "pushforward train model=vae weighting.be": ["weighting.beta="],
