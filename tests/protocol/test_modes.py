@@ -140,7 +140,7 @@ def test_without_modes_quality_is_the_share_in_the_densest_region() -> None:
         def sample(self, n: int, generator: torch.Generator, evaluations: int | None = None) -> torch.Tensor:
             return -super().sample(n, generator)
 
-    measure = Modes(400, 2**18, 400, 0.5, "own", ("modes",))
+    measure = Modes(400, 2**18, 400, 0.5, "own", parts=("modes",))
     entries = measured("moons", Truth("moons"), measure)
     assert list(entries) == ["high_quality"]
     share = high_quality_of_truth(2)
