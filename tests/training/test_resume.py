@@ -177,7 +177,7 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
     if isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for key in a:
-            if key not in ("seconds", "curves"):  # curves: a checksum of the file, which is compared itself
+            if key not in ("seconds", "waited", "curves"):  # curves: a checksum of the file, which is compared itself
                 assert_same(a[key], b[key], f"{where}/{key}")
     elif isinstance(a, list):
         assert len(a) == len(b), where
