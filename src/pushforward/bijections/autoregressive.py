@@ -6,14 +6,15 @@ from functools import partial
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Transform
+from torch.distributions import Transform, constraints
 from zuko.flows import MaskedAutoregressiveTransform
 from zuko.lazy import LazyComposedTransform, LazyInverse, LazyTransform
 from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from pushforward.bijections.coupling import LOG_SCALE
-from pushforward.domains import Count, Domain, Natural, Positive
+from pushforward.domains import Count, Domain, Natural, Positive, Real
 
 
 def layers(
@@ -58,6 +59,42 @@ def inverse_autoregressive(
     """
     forward = affine_autoregressive(features, transforms, hidden, context)
     return LazyComposedTransform(*[LazyInverse(layer) for layer in forward.transforms])
+
+
+class GatedTransform(Transform):
+    """g·x + (1 − g)·m with the gate g = σ(s). Kingma et al. 2016, eq. 14. Final."""
+
+    domain = constraints.real
+    codomain = constraints.real
+    bijective = True
+
+    def __init__(self, m: Tensor, s: Tensor) -> None:
+        super().__init__()
+        self.m, self.s = m, s
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.m + self.s.sigmoid() * (x - self.m)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self.m + (y - self.m) / self.s.sigmoid()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return F.logsigmoid(self.s)
+
+
+def gated_autoregressive(
+    features: int, transforms: Count, hidden: Sequence[Count], forget: Real, context: Natural = 0
+) -> LazyComposedTransform:
+    """z_i = g_i·x_i + (1 − g_i)·m_i, functions of x_1 … x_{i−1}: fast where it is drawn from. Kingma et al. 2016, alg. 1.
+
+    forget: the gates begin at σ(forget) and m at 0.
+    """
+    made = layers(features, transforms, hidden, GatedTransform, [(), ()], context)
+    for layer in made:
+        last = [module for module in layer.modules() if isinstance(module, nn.Linear)][-1]
+        with torch.no_grad():
+            last.bias.view(features, 2)[:, 1] = forget
+    return LazyComposedTransform(*made)
 
 
 def spline_autoregressive(

@@ -15,8 +15,8 @@ Codes = Tensor | tuple[Tensor, ...]
 Shape = tuple[int, ...]
 
 
-REAL = "vectors of real numbers"
-"""The codes that most bottlenecks draw and most priors are densities of."""
+REAL, ONE_HOT, BITS, SPHERE = "vectors of real numbers", "one-hot vectors", "bits", "points on the unit sphere"
+"""The codes that a bottleneck draws and a prior is a density of."""
 
 
 class Posterior(ABC):

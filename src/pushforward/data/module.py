@@ -15,6 +15,7 @@ from pushforward.data.sources.base import Arrays, Lazy, Source, Split, View, gat
 from pushforward.data.splits import classes_note, moments, split_images
 from pushforward.domains import Count, Decay, Natural, NonNegative, Seed, Workers
 from pushforward.errors import PushforwardError
+from pushforward.seeds import generator
 from pushforward.spec import Batch, DataSpec
 
 SPLITS = ("train", "val", "test")
@@ -269,6 +270,11 @@ class DataModule(pl.LightningDataModule):
     def rows(self, split: str, rows: Tensor) -> Tensor:
         """The prepared images at some positions of a split, which ascend, as `tensor` has them."""
         return evaluate_rows(self._preparation(), gather(self._levels(split), rows), rows, split, self.split_seed)
+
+    def training_images(self, n: int, seed: int) -> Tensor:
+        """n training images chosen by `seed`, as `tensor` has them, all where there are no more, (n, *shape)."""
+        order = torch.randperm(self._size("train", None), generator=generator("cpu", seed, "training images"))
+        return self.rows("train", order[:n].sort().values)
 
     def raw_levels(self, split: str, limit: int | None = None, rows: Tensor | None = None) -> Tensor:
         """Levels of pixels (n, c, h, w), uint8, as the source has them: before binarisation and dequantisation.

@@ -127,6 +127,7 @@ class FactorVAE(CriticizedAutoencoder, VariationalAutoencoder):
     """
 
     couples_batch = True
+    weighs_draws = False
     players = (
         Player("model", VariationalAutoencoder.players[0].modules),
         Player("critic", ("critic",), sees_data=False),

@@ -33,7 +33,7 @@ from pushforward.networks.spectral import iterate, normalize
 from pushforward.networks.tied import tie
 from pushforward.objectives import ActivationKL, AutoencoderPass, Objective, Term
 from pushforward.objectives.divergence import closed_form_kl
-from pushforward.priors import LevelPrior, Prior, StandardNormal
+from pushforward.priors import LevelPrior, Prior, StandardNormal, TrainingImages
 from pushforward.seeds import signs
 from pushforward.spec import Batch, DataSpec
 
@@ -57,6 +57,8 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         Player("model", ("coder.encoder", "coder.bottleneck", "coder.decoder", "likelihood", "condition")),
     )
     has_prior: ClassVar[bool] = False
+    weighs_draws: ClassVar[bool] = False
+    """Whether its loss has the gradient of draws that depend on the encoder beside their values."""
     corruption: Corruption | None
     prior: Prior | None
 
@@ -80,6 +82,12 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         self.likelihood = likelihood(spec=spec)
         outputs = self.likelihood.n_parameters
         self.coder = EncoderDecoder(network, spec.shape, bottleneck, code_dim, code, outputs, self.condition.size)
+        kind = type(self.coder.bottleneck)
+        if not self.weighs_draws and (kind.corrected or "reparameterized" not in kind.gradients):
+            raise PushforwardError(
+                f"bottleneck {kind.__name__}: its draws have to be weighed, which model=vae and its kin do; "
+                "use one of those, or bottleneck Gaussian"
+            )
         self.spectral = spectral
         if spectral and tied:
             raise PushforwardError("model.spectral=true would divide the encoder's weights too; use model.tied=false")
@@ -120,8 +128,9 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         return self.coder(self.corrupted(x, noise), noise.get("code"), c, self.epochs if epochs is None else epochs)
 
     def decoded(self, x: Tensor, code: Code, c: Tensor | None, noise: Noise) -> AutoencoderPass:
+        prior = self.prior if self.prior is None or code.posterior is None else self.prior.in_step(code.posterior)
         return AutoencoderPass(
-            x, code, self.coder.flat(code.z), self.coder.decode(code.z, c), self.likelihood, self.prior, self.spec,
+            x, code, self.coder.flat(code.z), self.coder.decode(code.z, c), self.likelihood, prior, self.spec,
             encode=lambda x: self.coder.encode(x, c), decode=lambda z: self.coder.decode_flat(z, c), decoder=self.coder.decoder,
             prior_codes=noise.get("prior"), directions=noise.get("directions"),
             code_probe=noise.get("codes"), image_probe=noise.get("images"),
@@ -143,6 +152,10 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         with torch.no_grad():
             total, terms, weighted = self.objective(self.decoded(passed.x, passed.code.drawn(), c, noise), epochs)
         return total + (found[0] - found[0].detach()), terms, weighted
+
+    def attach_data(self, data: TrainingImages) -> None:
+        if self.prior is not None:
+            self.prior.attach_data(data, self.seed)
 
     def stats(self, code: Code, total: Tensor) -> dict[str, Tensor]:
         """The stats for `absorb`: the code's stats; with a spectral norm at least that there was a step."""
@@ -288,11 +301,13 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
     prior: waits for code_dim and spec, and is trained with the rest; None: N(0, I).
     samples: codes drawn for each image in a step, for terms that average over them or bound by them.
     gradient: `reparameterized`, or `score`: the score function with the running mean distortion as baseline, so that
-    what reparameterisation buys can be measured (Williams 1992; Mnih & Gregor 2014).
+    what reparameterisation buys can be measured (Williams 1992; Mnih & Gregor 2014). Of several samples each has the mean of
+    the image's others as baseline (Kool, van Hoof & Welling 2019).
     """
 
     criterion = ("reconstruction", "kl")
     has_prior = True
+    weighs_draws = True
     prior: Prior
     players: tuple[Player, ...] = (Player("model", (*Autoencoder.players[0].modules, "prior")),)
 
@@ -335,10 +350,9 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
             raise PushforwardError(
                 f"{by} weighs its samples by objective.reconstruction, which is taken out; keep it{remedy}"
             )
-        if samples > 1 and (on_codes or weighs):
+        if samples > 1 and on_codes:
             raise PushforwardError(
-                f"model.samples={samples}: {f'objective.{on_codes[0]}' if on_codes else by} takes one "
-                "code an image; use model.samples=1"
+                f"model.samples={samples}: objective.{on_codes[0]} takes one code an image; use model.samples=1"
             )
         if weighs and on_codes:
             raise PushforwardError(
@@ -373,7 +387,12 @@ class VariationalAutoencoder(Autoencoder, ClassConditional, HasPosterior, Estima
         if log_density is None:
             return Loss(total, terms, self.stats(code, total))
         cost = weighted["reconstruction"].detach()
-        centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
+        if self.samples > 1:
+            each = self.objective.terms["reconstruction"].weight(passed.distortion().detach().flatten(), epochs)
+            # each code's cost less the mean of the image's others
+            centred = (each.view_as(log_density) - cost) * (self.samples / (self.samples - 1))
+        else:
+            centred = cost - baseline[0] / baseline[1].clamp(min=1e-12)
         score = (centred * log_density).mean()
         # the score has a gradient and no value: what is reported as the total is the objective, not a surrogate
         return Loss(total + (score - score.detach()), terms, {**self.stats(code, total), "cost": cost.mean()})

@@ -14,6 +14,7 @@ from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import BatchNorm
 from pushforward.objectives import Objective, Term, Weight
+from pushforward.priors import Prior, TrainingImages
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
 
@@ -96,10 +97,13 @@ class Family(pl.LightningModule, Trainable):
     def coupled(self) -> list[str]:
         """Modules that take a batch as a whole, by class: the gradient is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
-        kinds = Term | Weight | Bottleneck | OptimalTransport
+        kinds = Term | Weight | Bottleneck | Prior | OptimalTransport
         summands = [m for m in self.modules() if isinstance(m, kinds) and m.couples_batch]
         own = [self] if self.couples_batch else []
         return sorted({type(module).__name__ for module in (*norms, *summands, *own)})
+
+    def attach_data(self, data: TrainingImages) -> None:
+        """Take what the model is made of from a run's data, before it starts or resumes."""
 
     # Lightning's hooks -----------------------------------------------------------------------------------------------
 
@@ -165,6 +169,8 @@ class Family(pl.LightningModule, Trainable):
         if self._restored is not None and self.stepper is not None:
             self.stepper.load_state_dict(self._restored)
         data = getattr(self.trainer, "datamodule", None)  # Lightning sets it where it is given one
+        if not self.hosted and isinstance(data, TrainingImages):
+            self.attach_data(data)
         if not self.hosted and isinstance(data, StartsLater):  # Lightning restores a loader in mid-epoch only
             data.start_block = -(-self.progress.cycles // BLOCK)
 

@@ -20,6 +20,7 @@ from pushforward.objectives.divergence import (
     CombinedBound,
     ImportanceWeightedBound,
     MultiplyImportanceWeightedBound,
+    PartiallyImportanceWeightedBound,
     TotalCorrelation,
 )
 from pushforward.objectives.guesses import ClassGuess, CodeGuess
@@ -85,6 +86,7 @@ __all__ = [
     "Normalised",
     "Objective",
     "PairedPass",
+    "PartiallyImportanceWeightedBound",
     "Perplexity",
     "PerturbedGradientPenalty",
     "Reconstruction",

@@ -2,10 +2,18 @@
 
 from torch import Tensor
 
-from pushforward.bottlenecks import GaussianPosterior, Posterior
+from pushforward.bottlenecks import (
+    BernoulliPosterior,
+    CategoricalPosterior,
+    GaussianPosterior,
+    Posterior,
+    VonMisesFisherPosterior,
+)
 from pushforward.distributions.aggregate import minibatch_stratified
 from pushforward.distributions.bounds import importance_weighted_bound
+from pushforward.distributions.discrete import kl_uniform
 from pushforward.distributions.gaussian import kl_standard_normal
+from pushforward.distributions.input_gradient import input_gradient
 from pushforward.domains import Count, NonNegative, Share
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
@@ -13,14 +21,20 @@ from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
 from pushforward.parallel import gather_batch
-from pushforward.priors import LevelPrior, Prior, StandardNormal
+from pushforward.priors import LevelPrior, Prior, StandardNormal, UniformBits, UniformCategorical, UniformSphere
 
 
 def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
-    """KL(q(z|x) ‖ p(z)), nats per image and code dimension, (n, d), where it has a closed form; else None."""
+    """KL(q(z|x) ‖ p(z)), nats per image and independent part of the code, (n, d), where it has a closed form; else None."""
     match posterior, prior:
         case GaussianPosterior(), StandardNormal():
             return kl_standard_normal(posterior.mean, posterior.log_std)
+        case CategoricalPosterior(), UniformCategorical():
+            return kl_uniform(posterior.log_p)
+        case BernoulliPosterior(), UniformBits():
+            return kl_uniform(posterior.log_p)
+        case VonMisesFisherPosterior(), UniformSphere():
+            return posterior.kl_uniform()[:, None]
         case _:
             return None
 
@@ -77,12 +91,15 @@ class MultiplyImportanceWeightedBound(Term[AutoencoderPass]):
         self.groups = groups
 
     def forward(self, passed: AutoencoderPass) -> Tensor:
-        log_w = passed.log_weights()
+        return -importance_weighted_bound(self.grouped(passed.log_weights())).mean(1)
+
+    def grouped(self, log_w: Tensor) -> Tensor:
+        """log-weights (n, M, K) of (n, M·K)."""
         if log_w.shape[1] % self.groups:
             raise PushforwardError(
                 f"objective: groups={self.groups} does not divide model.samples={log_w.shape[1]}; choose one that does"
             )
-        return -importance_weighted_bound(log_w.unflatten(1, (self.groups, -1))).mean(1)
+        return log_w.unflatten(1, (self.groups, -1))
 
 
 class CombinedBound(Term[AutoencoderPass]):
@@ -100,6 +117,25 @@ class CombinedBound(Term[AutoencoderPass]):
     def forward(self, passed: AutoencoderPass) -> Tensor:
         log_w = passed.log_weights()
         return -self.beta * log_w.mean(1) - (1 - self.beta) * importance_weighted_bound(log_w)
+
+
+class PartiallyImportanceWeightedBound(MultiplyImportanceWeightedBound):
+    """−log (1/MK) Σₘₖ p(x, zₘₖ)/q(zₘₖ|x), nats per image, (n,). Rainforth et al. 2018, eq. 14–15 (PIWAE).
+
+    Likelihood and prior have its gradient; codes and posterior, and through them the encoder, have that of
+    −(1/M) Σₘ log (1/K) Σₖ p(x, zₘₖ)/q(zₘₖ|x). groups: M.
+    """
+
+    symbol = "−log (1/MK) Σₘₖ p(x,zₘₖ)/q(zₘₖ|x)"
+
+    def forward(self, passed: AutoencoderPass) -> Tensor:
+        log_w = passed.log_weights()
+        together, apart = log_w.softmax(1), self.grouped(log_w).softmax(2).flatten(1) / self.groups
+        slope = input_gradient(passed.log_joint, passed.z.detach()).detach()
+        # of value 0, with the gradient of log w in the encoder alone
+        through = (slope * passed.z).sum(-1) - passed.log_posterior()
+        rows = (through - through.detach())[None] if through.ndim == 1 else through - through.detach()
+        return -importance_weighted_bound(log_w) - ((apart - together).detach() * rows.mT).sum(1)
 
 
 class TotalCorrelation(Term[AutoencoderPass]):

@@ -40,18 +40,34 @@ class AutoencoderPass:
 
     def distortion(self) -> Tensor:
         """−log p(x|z), nats, (n,), or (k, n) with k samples an image."""
-        leading = self.params.shape[: self.params.ndim - self.x.ndim]
+        return self.distortion_of(self.params)
+
+    def distortion_of(self, params: Tensor) -> Tensor:
+        """−log p(x|z) of codes that are decoded to `params`, likewise."""
+        leading = params.shape[: params.ndim - self.x.ndim]
         if len(leading) == 1:
-            return self.likelihood.distortion(self.params, self.x)
+            return self.likelihood.distortion(params, self.x)
         x = self.x.expand(*leading, *self.x.shape[1:]).flatten(0, 1)
-        return self.likelihood.distortion(self.params.flatten(0, 1), x).view(leading)
+        return self.likelihood.distortion(params.flatten(0, 1), x).view(leading)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z) of codes (…, n, d), nats, (…, n)."""
+        assert self.prior is not None
+        return self.prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
+
+    def log_posterior(self) -> Tensor:
+        """log q(z|x) of the sampled codes, nats, (n,), or (k, n)."""
+        assert self.code.posterior is not None
+        return self.code.posterior.log_prob(self.z) if self.code.log_q is None else self.code.log_q
+
+    def log_joint(self, z: Tensor) -> Tensor:
+        """log p(x, z) of other codes for the same images, nats, likewise."""
+        assert self.decode is not None
+        return self.log_prior(z) - self.distortion_of(self.decode(z))
 
     def log_density_ratio(self) -> Tensor:
         """log q(z|x) − log p(z) of the sampled codes, nats, (n,), or (k, n)."""
-        z, posterior, prior = self.z, self.code.posterior, self.prior
-        assert posterior is not None and prior is not None
-        log_q = posterior.log_prob(z) if self.code.log_q is None else self.code.log_q
-        return log_q - prior.log_prob(z.flatten(0, -2)).view(z.shape[:-1])
+        return self.log_posterior() - self.log_prior(self.z)
 
     def log_weights(self) -> Tensor:
         """log p(x, zₖ) − log q(zₖ|x) of the sampled codes, nats, (n, k)."""

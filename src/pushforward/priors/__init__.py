@@ -3,17 +3,20 @@
 Each of these has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z)` in nats, and `describe()`.
 """
 
+from pushforward.priors.exemplar import ExemplarPrior
 from pushforward.priors.flow import FittedFlow
 from pushforward.priors.informative import InformativePrior
 from pushforward.priors.levels import LevelPrior
 from pushforward.priors.mixture import FittedGaussian, FittedMixture, Mixture
 from pushforward.priors.neighbours import FittedNeighbours
 from pushforward.priors.normal import StandardNormal
-from pushforward.priors.prior import Prior
+from pushforward.priors.prior import Prior, TrainingImages
 from pushforward.priors.trained import FlowPrior, GaussianMixturePrior
+from pushforward.priors.uniform import UniformBits, UniformCategorical, UniformSphere
 from pushforward.priors.vamp import VampPrior
 
 __all__ = [
+    "ExemplarPrior",
     "FittedFlow",
     "FittedGaussian",
     "FittedMixture",
@@ -25,5 +28,9 @@ __all__ = [
     "Mixture",
     "Prior",
     "StandardNormal",
+    "TrainingImages",
+    "UniformBits",
+    "UniformCategorical",
+    "UniformSphere",
     "VampPrior",
 ]

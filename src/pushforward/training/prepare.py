@@ -54,6 +54,7 @@ def prepare(frozen: dict[str, Any], run: RunDir, requests: Requests, data: DataM
     family = build.build_family(frozen, data.spec)
     if chief:
         build.write_spec(run, data.spec)
+    family.attach_data(data)
     check(frozen, family)
     plan = plan_of(frozen, family)
     restored = last_checkpoint(run)
