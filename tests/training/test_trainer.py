@@ -8,7 +8,7 @@ import pytest
 import torch
 from zoo import AT_LEAST, RECIPES, batch_of, family_of, frozen_of, network_of, targets
 
-from pushforward import bottlenecks, config, diffusion, families, objectives
+from pushforward import bottlenecks, config, diffusion, families, objectives, priors
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
@@ -25,7 +25,7 @@ NORMED = ("conv", "resnet")
 
 COUPLING = {
     name
-    for package in (bottlenecks, diffusion, families, objectives)
+    for package in (bottlenecks, diffusion, families, objectives, priors)
     for name in package.__all__
     if getattr(getattr(package, name), "couples_batch", False) is True
 }

@@ -74,7 +74,10 @@ class Spherical(Bottleneck):
         return torch.cat((beta, uniform, torch.randn(n, self.dim, generator=generator, device=generator.device)), 1)
 
     def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
-        value = self.linear(features).float() if features.dtype == torch.bfloat16 else self.linear(features)
+        value = self.linear(features)
+        value = (
+            value.float() if value.dtype == torch.bfloat16 else value
+        )  # a direction of length 1 to three digits is not
         q = VonMisesFisherPosterior(F.normalize(value[:, :-1], dim=-1), 1 + F.softplus(value[:, -1]))
         if noise is None:
             return Code(q.mean, q)
