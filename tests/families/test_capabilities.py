@@ -16,11 +16,13 @@ VARIATIONAL = CODES | {"Samples", "ClassConditional", "HasLikelihood", "HasPoste
 FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLikelihood"}
 GAN = {"Samples", "ClassConditional", "Decodes", "HasPrior"}
 ITERATIVE = {"Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood", "FollowsPaths"}
+ENCODED_GAN = GAN | {"Encodes", "HasCodes", "Reconstructs"}
 OF_CLASS: Mapping[str, set[str]] = {
     "PlainAutoencoder": CODES, "SparseAutoencoder": CODES | {"Sparse"}, "DenoisingAutoencoder": CODES | {"Denoises"},
     "WassersteinAutoencoder": CODES | {"Samples", "ClassConditional"},
     "AdversarialAutoencoder": CODES | {"Samples", "ClassConditional"},
     "VariationalAutoencoder": VARIATIONAL, "Flow": FLOW, "GAN": GAN, "Diffusion": ITERATIVE,
+    "EncodedGAN": ENCODED_GAN,
     "Autoregressive": {"Samples", "HasLikelihood"},
 }  # fmt: skip
 """A class that is not here has the capabilities of its nearest base that is."""

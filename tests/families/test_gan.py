@@ -154,6 +154,52 @@ def test_counters(n_critic: int) -> None:
     assert family.progress.steps == {"critic": 4 * n_critic, "generator": 4}
 
 
+def stepped(family: GAN) -> dict[str, dict[str, tuple[Tensor, Tensor, Tensor]]]:
+    """Each player's parameters before and after its first step, and their gradient."""
+    family.configure_optimizers()
+    assert family.stepper is not None
+    found = {}
+    for player in family.players:
+        before = {k: p.detach().clone() for k, p in family.parameters_of(player).items()}
+        family.stepper.step(player, Batch(digits()[:16]), family.draw(player.name, 16, generator("cpu", 0, "n")), 0.0)
+        found[player.name] = {
+            k: (before[k], p.detach().clone(), p.grad)
+            for k, p in family.parameters_of(player).items()
+            if p.grad is not None
+        }
+    return found
+
+
+def plain(lr: float, ema: float | None = None) -> Tuning:
+    return Tuning(torch.optim.SGD, lr, ema=ema)
+
+
+def test_each_player_has_a_time_scale_of_its_own() -> None:
+    """Heusel et al. 2017: by plain gradient steps, w − lr·∇ with the player's lr."""
+    family = gan()
+    family.tunings = {"critic": plain(0.1), "generator": plain(0.001)}
+    for player, moves in stepped(family).items():
+        assert moves
+        for before, after, slope in moves.values():
+            torch.testing.assert_close(after, before - {"critic": 0.1, "generator": 0.001}[player] * slope)
+
+
+def test_the_generators_average_alone_is_what_is_sampled() -> None:
+    """After the first step the average is 0.1·w₀ + 0.9·w₁ (the decay is at most (1 + t)/(10 + t)); the critic has none."""
+    family = gan()
+    family.tunings = {"critic": plain(0.1), "generator": plain(0.1, ema=0.999)}
+    moves = stepped(family)["generator"]
+    critic = {k: v.clone() for k, v in family.critic.state_dict().items()}
+    raw = family.sample(4, generator("cpu", 0, "samples"))
+    family.on_validation_epoch_start()
+    for name, (before, after, _) in moves.items():
+        torch.testing.assert_close(family.get_parameter(name).detach(), 0.1 * before + 0.9 * after)
+    assert all(torch.equal(v, critic[k]) for k, v in family.critic.state_dict().items())
+    averaged = family.sample(4, generator("cpu", 0, "samples"))
+    family.on_validation_epoch_end()
+    assert not torch.allclose(raw, averaged) and torch.equal(family.sample(4, generator("cpu", 0, "samples")), raw)
+
+
 @pytest.mark.parametrize("objective", [cross_entropy, wasserstein])
 def test_training_moves_samples_towards_the_data(objective: Any) -> None:
     """Mean image: after 320 cycles nearer by a third at least; it rests at 1.5 (Wasserstein) and below 1."""

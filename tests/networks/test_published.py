@@ -80,11 +80,14 @@ def test_dcgan_of_pacgan_on_28x28() -> None:
 def test_infogan_on_mnist_is_table_1() -> None:
     """Appendix C.1: 74 numbers → 1024 → 7 × 7 × 128 → 14 × 14 × 64 → 28 × 28; the critic has the same layers the other way."""
     with torch.device("meta"):
-        family = gan("model=infogan", "network=infogan", "model.critic.norm=batch", shape=(1, 28, 28))
+        published = ("network=infogan", "model.critic.norm=batch", "model.guess_hidden=128")
+        family = gan("model=infogan", *published, shape=(1, 28, 28))
     assert weights(family.generator) == [(1024, 74), (6272, 1024), (128, 64, 4, 4), (64, 1, 4, 4)]
     assert weights(family.critic.encoder) == [(64, 1, 4, 4), (128, 64, 4, 4), (1024, 6272)]
     norms = 2 * (1024 + 6272 + 64)
     assert parameters(family.generator) == 74 * 1024 + 1024 * 6272 + 128 * 64 * 16 + 64 * 16 + 1 + norms
+    assert family.critic.decode is not None
+    assert weights(family.critic.decode) == [(128, 1024), (12, 128)]
     assert parameters(family.critic.encoder) == 64 * 17 + 128 * 64 * 16 + 6272 * 1024 + 2 * (128 + 1024)
 
 

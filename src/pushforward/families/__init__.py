@@ -32,17 +32,22 @@ from pushforward.families.capabilities import (
     Samples,
     Sparse,
 )
+from pushforward.families.critics import AutoencodingCritic
 from pushforward.families.diffusion import Diffusion
+from pushforward.families.encoded_gan import VAEGAN, BiGAN
 from pushforward.families.family import Family, Likelihoods
 from pushforward.families.flow import Flow
 from pushforward.families.gan import GAN
 
 __all__ = [
     "GAN",
+    "VAEGAN",
     "VERBS",
     "AdversarialAutoencoder",
     "Autoencoder",
+    "AutoencodingCritic",
     "Autoregressive",
+    "BiGAN",
     "ClassConditional",
     "Decodes",
     "DecodesToLikelihood",

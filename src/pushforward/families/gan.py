@@ -1,6 +1,5 @@
 """Only the way there: a generator, and a critic that learns to tell its images from real ones."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -10,16 +9,18 @@ from torch import Tensor, nn
 from pushforward.augmentation import Augmentation
 from pushforward.bijections import Centre
 from pushforward.conditioning import Condition, condition_of
-from pushforward.domains import Count, Positive, keys_of, refusals, settled
+from pushforward.domains import Count, Positive
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.families.capabilities import ClassConditional, Decodes, HasPrior
+from pushforward.families.critics import AutoencodingCritic, Critic, altered, pack_images, packed
 from pushforward.families.family import Family
-from pushforward.networks import Network, decoder_of, encoder_of, given
+from pushforward.networks import Network, decoder_of, given
 from pushforward.networks.blocks import BatchNorm
 from pushforward.networks.spectral import iterate, normalize
-from pushforward.objectives import CriticPass, GANPass, Guesses, Objective, PairedPass, Term
+from pushforward.objectives import CriticPass, Equilibrium, GANPass, Guesses, Objective, PairedPass, Term
 from pushforward.objectives.adversarial import CRITIC, GENERATOR, PAIRED
+from pushforward.objectives.equilibrium import ERRORS
 from pushforward.objectives.penalties import SLOPES
 from pushforward.priors import InformativePrior, Prior, StandardNormal
 from pushforward.spec import Batch, DataSpec
@@ -35,7 +36,8 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
     it (Odena, Olah & Shlens 2017). prior: waits for code_dim; None: N(0, I). pack: images that the critic scores as one (Lin et
     al. 2018). clip: the most that a weight of the critic may be (Arjovsky et al. 2017). spectral: its weights are divided by
     their largest singular values (Miyato et al. 2018). augment: waits for spec; what is done to all that the critic is shown
-    (Zhao et al. 2020).
+    (Zhao et al. 2020). autoencoder: waits for network and spec; a critic whose score of an image is its own error in
+    reconstructing it (Berthelot et al. 2017). guess_hidden: units of a normalised layer before the critic's guess of a code.
     """
 
     criterion = ()
@@ -56,6 +58,8 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
         clip: Positive | None = None,
         spectral: bool = False,
         augment: Callable[..., Augmentation] | None = None,
+        autoencoder: Callable[..., AutoencodingCritic] | None = None,
+        guess_hidden: Count | None = None,
     ) -> None:
         if n_critic < 1:
             raise PushforwardError(f"model.n_critic={n_critic}: the critic takes at least one step a cycle")
@@ -80,9 +84,18 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
             raise PushforwardError(
                 f"model.pack={pack}: packed images have no label or code of their own; use model.pack=1"
             )
-        self.critic = Critic(
-            altered(network, critic), packed(spec, pack), 0 if guessed else self.condition.classes, guessed, sum(parts)
-        )
+        if autoencoder is not None and (self.condition.classes or parts):
+            raise PushforwardError(
+                "model.autoencoder: a critic that autoencodes takes no labels and guesses nothing; "
+                "use condition=none model.prior=null, or model.autoencoder=null"
+            )
+        own, seen = altered(network, critic), packed(spec, pack)
+        self.critic: Critic | AutoencodingCritic
+        if autoencoder is None:
+            projected = 0 if guessed else self.condition.classes
+            self.critic = Critic(own, seen, projected, guessed, sum(parts), guess_hidden)
+        else:
+            self.critic = autoencoder(network=own, spec=seen)
         if spectral:
             normalize(self.critic)
         if set(objective) != {"critic", "generator"}:
@@ -92,8 +105,9 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
         mixes = any(isinstance(m, BatchNorm) for m in self.critic.modules())
         guesses = ({"guessed classes"} if guessed else set()) | ({"guessed codes"} if parts else set())
         slopes = set() if mixes else SLOPES | {"perturbations of images"}
-        self.critic_objective = Objective(objective["critic"], CRITIC | guesses | slopes)
-        self.generator_objective = Objective(objective["generator"], GENERATOR | PAIRED | guesses)
+        judged, matched = (CRITIC, GENERATOR | PAIRED) if autoencoder is None else (ERRORS, ERRORS)
+        self.critic_objective = Objective(objective["critic"], judged | guesses | slopes)
+        self.generator_objective = Objective(objective["generator"], matched | guesses)
         self.paired = any("scores of real images" in t.needs for t in self.generator_objective.terms.values())
         self.perturbs = any("perturbations of images" in t.needs for t in self.critic_objective.terms.values())
 
@@ -136,9 +150,15 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
             return Loss(total, terms)
         mix = noise["mix"] if self.pack == 1 else noise["mix"][: len(real)]
         perturbation = pack_images(noise["perturbation"], self.pack) if self.perturbs else None
-        total, terms, _ = self.critic_objective(CriticPass(*both, mix, perturbation), self.epochs)
+        balance = (
+            Equilibrium(self.critic.k, self.critic.diversity) if isinstance(self.critic, AutoencodingCritic) else None
+        )
+        total, terms, _ = self.critic_objective(CriticPass(*both, mix, perturbation, balance), self.epochs)
         # a stack calls `absorb` where there is something to take in
-        return Loss(total, terms, {"total": total.detach()} if self.clip is not None or self.spectral else {})
+        stats = {"total": total.detach()} if self.clip is not None or self.spectral else {}
+        if balance is not None:
+            stats |= {"real error": real_scores.detach().mean(), "fake error": fake_scores.detach().mean()}
+        return Loss(total, terms, stats)
 
     def read(
         self, x: Tensor, given_labels: Tensor | None, labels: Tensor | None, code: Tensor | None
@@ -155,6 +175,8 @@ class GAN(Family, ClassConditional, Decodes, HasPrior):
         if player != "critic" or not stats:
             return
         with torch.no_grad():
+            if isinstance(self.critic, AutoencodingCritic):
+                self.critic.absorb(stats["real error"], stats["fake error"])
             if self.spectral:
                 iterate(self.critic)
             if self.clip is not None:
@@ -190,62 +212,3 @@ class Generator(nn.Module):
         # under bf16 the network's last layer gives less than images and terms have
         x = given(self.decoder, c)(z)[:, 0].to(z.dtype)
         return x.tanh() if self.bounded else x
-
-
-def packed(spec: DataSpec, pack: int) -> DataSpec:
-    """The spec of `pack` images side by side in the channels, or of as many points."""
-    return dataclasses.replace(spec, shape=(pack * spec.shape[0], *spec.shape[1:]))
-
-
-def pack_images(x: Tensor, pack: int) -> Tensor:
-    """(n, c, …) to (n/pack, pack·c, …). Raises PushforwardError where n does not divide."""
-    if pack == 1:
-        return x
-    if len(x) % pack:
-        raise PushforwardError(
-            f"model.pack={pack} does not divide a batch of {len(x)}; choose a batch_size that it divides"
-        )
-    return x.reshape(len(x) // pack, pack * x.shape[1], *x.shape[2:])
-
-
-class Critic(nn.Module):
-    """Images in [−1, 1], or points, to scores (n,): w·h(x) + b, and + v_y·h(x) of labels y. Miyato & Koyama 2018, eq. 5.
-
-    projects: labels that the score takes. classifies: classes that it tells apart. codes: numbers of a code that it guesses.
-    """
-
-    def __init__(
-        self, network: Network, spec: DataSpec, projects: int = 0, classifies: int = 0, codes: int = 0
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder_of(network, spec.shape)
-        features = self.encoder.out_features
-        self.score = nn.Linear(features, 1)
-        self.projects, self.guesses = projects > 0, classifies + codes > 0
-        self.classes = nn.Embedding(projects, features) if projects else None
-        self.classify = nn.Linear(features, classifies) if classifies else None
-        self.decode = nn.Linear(features, codes) if codes else None
-        if self.classes is not None:
-            # as the authors' own code has it: products with many features are no larger than the score
-            nn.init.xavier_uniform_(self.classes.weight)
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.read(x, y)[0]
-
-    def read(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Scores, logits of classes, and the informative part of codes, (n, ·); None where it has no such head."""
-        h = self.encoder(x)
-        score = self.score(h)[:, 0]
-        if self.classes is not None:
-            score = score + (self.classes(y) * h).sum(1)
-        classes, codes = (None if head is None else head(h).to(x.dtype) for head in (self.classify, self.decode))
-        return score.to(x.dtype), classes, codes
-
-
-def altered(network: Any, fields: Mapping[str, Any]) -> Any:
-    """The network with some of its fields replaced."""
-    known = {field.name: keys_of(type(network))[field.name] for field in dataclasses.fields(network)}
-    wrong = list(refusals("model.critic", fields, known, f"{type(network).__name__} has no such field"))
-    if wrong:
-        raise PushforwardError("; ".join(wrong))
-    return dataclasses.replace(network, **{key: settled(value, known[key]) for key, value in fields.items()})

@@ -1,6 +1,7 @@
 """The terms of a loss, their weights, and the objective that adds them."""
 
 from pushforward.objectives.adversarial import (
+    BidirectionalModel,
     DensityRatio,
     HingeCritic,
     LeastSquaresCritic,
@@ -10,6 +11,8 @@ from pushforward.objectives.adversarial import (
     RelativisticCritic,
     RelativisticGenerator,
     SaturatingGenerator,
+    VAEGANCritic,
+    VAEGANDecoder,
     WassersteinCritic,
     WassersteinGenerator,
 )
@@ -23,20 +26,28 @@ from pushforward.objectives.divergence import (
     PartiallyImportanceWeightedBound,
     TotalCorrelation,
 )
+from pushforward.objectives.equilibrium import (
+    ConvergenceMeasure,
+    EquilibriumCritic,
+    EquilibriumGenerator,
+    EquilibriumState,
+)
 from pushforward.objectives.guesses import ClassGuess, CodeGuess
 from pushforward.objectives.matching import MMD, DisentangledCovariance, SlicedWasserstein
 from pushforward.objectives.passes import (
     AutoencoderPass,
     CriticPass,
     DensityPass,
+    Equilibrium,
     FieldPass,
     GANPass,
     Guesses,
     PairedPass,
+    VAEGANPass,
 )
 from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
-from pushforward.objectives.reconstruction import Reconstruction
+from pushforward.objectives.reconstruction import FeatureReconstruction, Reconstruction
 from pushforward.objectives.similarity import Dissimilarity
 from pushforward.objectives.smoothness import CodeNorm, ContractivePenalty, DecoderNorm, DecoderSlope
 from pushforward.objectives.sparsity import L1, ActivationKL
@@ -51,6 +62,7 @@ __all__ = [
     "R2",
     "ActivationKL",
     "AutoencoderPass",
+    "BidirectionalModel",
     "Capacity",
     "ClassGuess",
     "CodeGuess",
@@ -59,6 +71,7 @@ __all__ = [
     "Commitment",
     "Constant",
     "ContractivePenalty",
+    "ConvergenceMeasure",
     "CriticPass",
     "Cyclical",
     "DecoderNorm",
@@ -68,6 +81,11 @@ __all__ = [
     "DiffusionBound",
     "DisentangledCovariance",
     "Dissimilarity",
+    "Equilibrium",
+    "EquilibriumCritic",
+    "EquilibriumGenerator",
+    "EquilibriumState",
+    "FeatureReconstruction",
     "FieldError",
     "FieldPass",
     "FreeBits",
@@ -96,6 +114,9 @@ __all__ = [
     "SlicedWasserstein",
     "Term",
     "TotalCorrelation",
+    "VAEGANCritic",
+    "VAEGANDecoder",
+    "VAEGANPass",
     "Warmup",
     "WassersteinCritic",
     "WassersteinGenerator",

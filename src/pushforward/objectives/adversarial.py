@@ -6,12 +6,13 @@ The generator's side of a hinge loss is Wasserstein's.
 import torch.nn.functional as F
 from torch import Tensor
 
-from pushforward.objectives.passes import CriticPass, GANPass, PairedPass
+from pushforward.objectives.passes import CriticPass, GANPass, PairedPass, VAEGANPass
 from pushforward.objectives.term import Term
 
 CRITIC = frozenset({"scores of real and generated images"})
 GENERATOR = frozenset({"scores of the generator's images"})
 PAIRED = frozenset({"scores of real images"})
+ENCODED = frozenset({"scores of reconstructions and samples"})
 
 
 class NonSaturatingCritic(Term[CriticPass]):
@@ -139,3 +140,44 @@ class WassersteinGenerator(Term[GANPass]):
 
     def forward(self, passed: GANPass) -> Tensor:
         return -passed.fake_scores
+
+
+class BidirectionalModel(Term[PairedPass]):
+    """−log(1 − D(x, E(x))) − log D(G(z), z), nats, (n,). Donahue et al. 2017, sec. 3.3; Dumoulin et al. 2017, eq. 5 and 6.
+
+    Real scores are those of images with their codes, generated ones of codes with their images.
+    """
+
+    symbol = "[−log(1 − D(x, E(x))) − log D(G(z), z)]"
+    needs = GENERATOR | PAIRED
+    remedy = "This is the side of encoder and generator: put it under objective.model."
+
+    def forward(self, passed: PairedPass) -> Tensor:
+        return F.softplus(passed.real_scores) + F.softplus(-passed.fake_scores)
+
+
+class VAEGANCritic(Term[VAEGANPass]):
+    """−log D(x) − log(1 − D(x̃)) − log(1 − D(G(z))), x̃ a reconstruction, nats, (n,). Larsen et al. 2016, alg. 1 (VAE/GAN)."""
+
+    symbol = "[−log D(x) − log(1 − D(x̃)) − log(1 − D(G(z)))]"
+    needs = ENCODED
+    remedy = "This is the critic's side of model=vae_gan: put it under its objective.critic."
+
+    def forward(self, passed: VAEGANPass) -> Tensor:
+        return F.softplus(-passed.real_scores) + made_up(passed)
+
+
+class VAEGANDecoder(Term[VAEGANPass]):
+    """log(1 − D(x̃)) + log(1 − D(G(z))), nats, (n,): minus what the critic makes small. Larsen et al. 2016, alg. 1."""
+
+    symbol = "[log(1 − D(x̃)) + log(1 − D(G(z)))]"
+    needs = ENCODED
+    remedy = "This is the decoder's side of model=vae_gan: put it under its objective.decoder."
+
+    def forward(self, passed: VAEGANPass) -> Tensor:
+        return -made_up(passed)
+
+
+def made_up(passed: VAEGANPass) -> Tensor:
+    """−log(1 − D) of reconstructions and of samples, nats, (n,)."""
+    return F.softplus(passed.reconstructed_scores) + F.softplus(passed.drawn_scores)

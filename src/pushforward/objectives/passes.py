@@ -1,7 +1,8 @@
 """The results of one pass through a model that its terms read: a type for each kind of model."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -110,15 +111,35 @@ class PairedPass(GANPass):
     real_guesses: Guesses | None
 
 
+class Equilibrium(NamedTuple):
+    """A game whose critic autoencodes: k, the weight of generated images, and γ, their aimed share of error, ()."""
+
+    k: Tensor
+    diversity: Tensor
+
+
 @dataclass
 class CriticPass(PairedPass):
     """The critic's step: mix (n,), uniform on [0, 1), for points between real and generated.
 
-    perturbation: (n, *shape), uniform on [0, 1), where a term needs it.
+    perturbation: (n, *shape), uniform on [0, 1), where a term needs it. equilibrium: where the critic autoencodes.
     """
 
     mix: Tensor
     perturbation: Tensor | None = None
+    equilibrium: Equilibrium | None = None
+
+
+@dataclass
+class VAEGANPass(AutoencoderPass):
+    """An autoencoder's pass whose x and params are a critic's features, with its scores, (n,).
+
+    They are of real images, of their reconstructions, and of images that are decoded from draws of the prior.
+    """
+
+    real_scores: Tensor = field(kw_only=True)
+    reconstructed_scores: Tensor = field(kw_only=True)
+    drawn_scores: Tensor = field(kw_only=True)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The reconstruction term of a decoder."""
+"""The reconstruction terms of a decoder."""
 
 from torch import Tensor
 
@@ -15,3 +15,11 @@ class Reconstruction(Term[AutoencoderPass]):
     def forward(self, passed: AutoencoderPass) -> Tensor:
         value = passed.distortion()
         return value if value.ndim == 1 else value.mean(0)
+
+
+class FeatureReconstruction(Reconstruction):
+    """−log N(h(x); h(x̃), I) of a critic's features h, nats per image, (n,). Larsen et al. 2016, eq. 7 and 8 (VAE/GAN)."""
+
+    symbol = "−log p(h(x)|z)"
+    needs = frozenset({"features of the critic"})
+    remedy = "The model must have a critic with features: model=vae_gan."
