@@ -95,7 +95,7 @@ def test_the_critics_step_moves_k_by_its_own_errors_and_the_generators_leaves_it
     made.stepper.step(critic, x, noise, 0.0)
     wanted = float((0.3 + 0.1 * (0.5 * errors[0] - errors[1])).clamp(0, 1))
     assert float(made.critic.k) == pytest.approx(wanted, abs=1e-6) and wanted != 0.3  # type: ignore[arg-type]
-    assert float(loss.terms["k"]) == pytest.approx(0.3)  # a copy, which the step does not reach
+    assert float(loss.terms["state"]) == pytest.approx(0.3)  # a copy, which the step does not reach
     made.stepper.step(player, x, made.draw("generator", 8, generator("cpu", 0, "noise")), 0.0)
     assert float(made.critic.k) == pytest.approx(wanted, abs=1e-6)  # type: ignore[arg-type]
 
