@@ -73,7 +73,13 @@ def test_k_follows_its_closed_form() -> None:
 
 def began(*more: str) -> GAN:
     quiet = ("features=none", "metrics=none", "logger=none")
-    small = ("network=mlp", "network.hidden=[8]", "model.autoencoder.code_dim=2", "model.autoencoder.gain=0.1")
+    small = (
+        "network=mlp",
+        "network.hidden=[8]",
+        "model.autoencoder.code_dim=2",
+        "model.autoencoder.gain=0.1",
+        "model.autoencoder.diversity=0.5",
+    )
     made = build_family(compose(["model=began", *small, *quiet, *more]), SPEC)
     assert isinstance(made, GAN)
     return made
