@@ -5,7 +5,7 @@ python scripts/compare_loops.py --models gan --seeds 1 2 3 4 5
 
 The loops are plain PyTorch: data, losses, optimisers, averages of weights, densities and samplers of their own. Layers are
 written anew for the GAN and the flow; the U-Net is the package's. Both sides have the same architecture, batches of 64 and as
-many steps, and draw their own numbers. FD-lenet is of 10,000 samples against the 10,000 test images, by the same features; bits
+many steps, and draw their own numbers. FD-lenet is of --images samples against the 10,000 test images, by the same features; bits
 per dimension are of the test images. One line a run, then mean and standard deviation of each side.
 """
 
@@ -29,7 +29,7 @@ from pushforward.networks.unet import UNetField
 from pushforward.protocol.features import lenet
 
 QUIET = ("data=mnist", "features=none", "metrics=none", "logger=none", "trainer.progress=false", "trainer.threads=1")
-BATCH, N = 64, 10_000
+BATCH = 64
 
 
 def batches(x: Tensor, epochs: int) -> Iterator[Tensor]:
@@ -39,7 +39,7 @@ def batches(x: Tensor, epochs: int) -> Iterator[Tensor]:
             yield x[rows]
 
 
-def gan(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
+def gan(x: Tensor, test: Tensor, epochs: int, n: int) -> tuple[Tensor, float]:
     """Samples of a DCGAN trained on x in [0, 1]."""
     up = lambda a, b: nn.ConvTranspose2d(a, b, 4, 2, 1, bias=b == 1)  # noqa: E731
     down = lambda a, b: nn.Conv2d(a, b, 4, 2, 1)  # noqa: E731
@@ -67,11 +67,11 @@ def gan(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
         generator_steps.step()
     generator.eval()
     with torch.no_grad():
-        samples = torch.cat([generator(torch.randn(500, 64)) for _ in range(N // 500)])
+        samples = torch.cat([generator(torch.randn(500, 64)) for _ in range(n // 500)])
     return (samples + 1) / 2, math.nan
 
 
-def ddpm(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
+def ddpm(x: Tensor, test: Tensor, epochs: int, n: int) -> tuple[Tensor, float]:
     """Samples of a DDPM trained on x in [0, 1], drawn in 50 ancestral steps."""
     T, calls = 1000, 50
     field = UNetField((1, 28, 28), width=16, multipliers=(1, 2, 2), blocks=1, attention=7, condition=0)
@@ -100,10 +100,10 @@ def ddpm(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
     beta = 1 - shorter / before
 
     @torch.no_grad()
-    def draw(n: int) -> Tensor:
-        v = torch.randn(n, 1, 28, 28)
+    def draw(count: int) -> Tensor:
+        v = torch.randn(count, 1, 28, 28)
         for i in reversed(range(calls)):
-            noise = field(v, ((levels[i] + 1) / T).float().expand(n))
+            noise = field(v, ((levels[i] + 1) / T).float().expand(count))
             x0 = ((v - (1 - shorter[i]).sqrt().float() * noise) / shorter[i].sqrt().float()).clamp(-1, 1)
             a, b = before[i].sqrt() * beta[i], (1 - beta[i]).sqrt() * (1 - before[i])
             v = ((a.float() * x0 + b.float() * v) / (1 - shorter[i])).float()
@@ -111,7 +111,7 @@ def ddpm(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
                 v = v + (beta[i] * (1 - before[i]) / (1 - shorter[i])).sqrt().float() * torch.randn_like(v)
         return v
 
-    return (torch.cat([draw(500) for _ in range(N // 500)]) + 1) / 2, math.nan
+    return (torch.cat([draw(500) for _ in range(n // 500)]) + 1) / 2, math.nan
 
 
 class Coupling(nn.Module):
@@ -148,7 +148,7 @@ class Coupling(nn.Module):
         return x
 
 
-def realnvp(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
+def realnvp(x: Tensor, test: Tensor, epochs: int, n: int) -> tuple[Tensor, float]:
     """Samples and bits per dimension of a RealNVP trained on x in [0, 1] of 256 levels."""
     D, alpha = 784, 1e-6
     layers = nn.ModuleList()
@@ -174,8 +174,8 @@ def realnvp(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
         steps.step()
 
     @torch.no_grad()
-    def draw(n: int) -> Tensor:
-        v = torch.randn(n, D)
+    def draw(count: int) -> Tensor:
+        v = torch.randn(count, D)
         for layer in reversed(layers):
             v = layer.inverse(v)
         u = ((v.sigmoid() - alpha) / (1 - 2 * alpha)).clamp(0, 1 - 1e-7)
@@ -183,10 +183,14 @@ def realnvp(x: Tensor, test: Tensor, epochs: int) -> tuple[Tensor, float]:
 
     with torch.no_grad():
         nats = torch.cat([density(part) for part in test.split(500)]).mean().item()
-    return torch.cat([draw(500) for _ in range(N // 500)]), 8 - nats / D / math.log(2)
+    return torch.cat([draw(500) for _ in range(n // 500)]), 8 - nats / D / math.log(2)
 
 
-LOOPS: dict[str, Callable[[Tensor, Tensor, int], tuple[Tensor, float]]] = {"gan": gan, "ddpm": ddpm, "realnvp": realnvp}
+LOOPS: dict[str, Callable[[Tensor, Tensor, int, int], tuple[Tensor, float]]] = {
+    "gan": gan,
+    "ddpm": ddpm,
+    "realnvp": realnvp,
+}
 
 
 def ours(model: str, seed: int, epochs: int) -> Any:
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=LOOPS, default=list(LOOPS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--images", type=int, default=10_000, help="samples of each model, in five hundreds")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as outputs:
@@ -218,7 +223,7 @@ def main() -> None:
                 features = lenet.for_data(data)
                 reference = features(test)
                 torch.manual_seed(seed)
-                made = {"by hand": LOOPS[model](x, test, args.epochs)}
+                made = {"by hand": LOOPS[model](x, test, args.epochs, args.images)}
                 bits = math.nan
                 if model == "realnvp":
                     with torch.no_grad():
@@ -229,7 +234,7 @@ def main() -> None:
                             .item()
                         )
                     bits = -nats / 784 / math.log(2) + 8
-                made["pushforward"] = trained.sample(N), bits
+                made["pushforward"] = trained.sample(args.images), bits
                 for side, (samples, bits) in made.items():
                     levels = (samples.clamp(0, 1) * 255).round() / 255
                     fd = frechet_distance_of(features(levels), reference)
