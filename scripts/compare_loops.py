@@ -5,8 +5,8 @@ python scripts/compare_loops.py --models gan --seeds 1 2 3 4 5
 
 The loops are plain PyTorch: data, losses, optimisers, averages of weights, densities and samplers of their own. Layers are
 written anew for the GAN and the flow; the U-Net is the package's. Both sides have the same architecture, batches of 64 and as
-many steps, and draw their own numbers. FD-lenet is of --images samples against the 10,000 test images, by the same features; bits
-per dimension are of the test images. One line a run, then mean and standard deviation of each side.
+many steps, and draw their own numbers. FD-lenet is of --images samples against the 10,000 test images, by the same features;
+bits per dimension are of the test images. One line a run, then mean and standard deviation of each side.
 """
 
 import argparse
