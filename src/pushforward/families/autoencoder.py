@@ -47,7 +47,8 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     """Encoder, bottleneck and decoder with one player, `model`. Abstract: the kinds are final.
 
     network: gives encoder and decoder. bottleneck: waits for in_shape and code_dim; likelihood waits for spec.
-    code: `vector`, of code_dim units, or `map`, with code_dim channels where the network has maps. objective: name -> Term.
+    code: `vector`, of code_dim units, or `map`, with code_dim channels where the network has maps; null: as many
+    as x has dimensions. objective: name -> Term.
     Pixels stay (n, *spec.shape); codes that are shown are flat, (n, d). condition: waits for spec; what encoder and decoder
     are told. Whatever takes no labels y is computed as of images whose label is withheld. spectral: the decoder's weights are
     divided by their largest singular values. tied: they are those of encoder and bottleneck, transposed.
@@ -66,7 +67,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         self,
         spec: DataSpec,
         network: Network,
-        code_dim: Count,
+        code_dim: Count | None,
         bottleneck: Callable[..., Bottleneck],
         likelihood: Callable[..., Likelihood],
         objective: Mapping[str, Term | None],
@@ -81,7 +82,9 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         self.condition = condition_of(condition, spec)
         self.likelihood = likelihood(spec=spec)
         outputs = self.likelihood.n_parameters
-        self.coder = EncoderDecoder(network, spec.shape, bottleneck, code_dim, code, outputs, self.condition.size)
+        self.coder = EncoderDecoder(
+            network, spec.shape, bottleneck, code_dim or spec.dim, code, outputs, self.condition.size
+        )
         kind = type(self.coder.bottleneck)
         if not self.weighs_draws and (kind.corrected or "reparameterized" not in kind.gradients):
             raise PushforwardError(

@@ -21,7 +21,15 @@ from pushforward.objectives.passes import AutoencoderPass
 from pushforward.objectives.term import Term
 from pushforward.objectives.weighting import Weight
 from pushforward.parallel import gather_batch
-from pushforward.priors import LevelPrior, Prior, StandardNormal, UniformBits, UniformCategorical, UniformSphere
+from pushforward.priors import (
+    AutoregressivePrior,
+    LevelPrior,
+    Prior,
+    StandardNormal,
+    UniformBits,
+    UniformCategorical,
+    UniformSphere,
+)
 
 
 def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
@@ -29,6 +37,8 @@ def closed_form_kl(posterior: Posterior, prior: Prior) -> Tensor | None:
     match posterior, prior:
         case GaussianPosterior(), StandardNormal():
             return kl_standard_normal(posterior.mean, posterior.log_std)
+        case GaussianPosterior(), AutoregressivePrior():
+            return prior.kl(posterior.mean, posterior.log_std)
         case CategoricalPosterior(), UniformCategorical():
             return kl_uniform(posterior.log_p)
         case BernoulliPosterior(), UniformBits():

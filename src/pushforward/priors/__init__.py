@@ -3,6 +3,7 @@
 Each of these has `fit(codes, …settings)`, `sample(n, generator)`, `log_prob(z)` in nats, and `describe()`.
 """
 
+from pushforward.priors.autoregressive import AutoregressivePrior
 from pushforward.priors.exemplar import ExemplarPrior
 from pushforward.priors.flow import FittedFlow
 from pushforward.priors.informative import InformativePrior
@@ -16,6 +17,7 @@ from pushforward.priors.uniform import UniformBits, UniformCategorical, UniformS
 from pushforward.priors.vamp import VampPrior
 
 __all__ = [
+    "AutoregressivePrior",
     "ExemplarPrior",
     "FittedFlow",
     "FittedGaussian",
