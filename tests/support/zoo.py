@@ -34,10 +34,10 @@ NETWORK = {
 }  # fmt: skip
 """What networks say of size, made small; a list becomes one of two at most."""
 MODEL = {
-    "code_dim": 4, "transforms": 2, "hidden_features": [8], "hidden": [8], "k": 2, "n_critic": 2, "components": 6,
+    "code_dim": 4, "transforms": 2, "hidden_features": 8, "hidden": 8, "k": 2, "n_critic": 2, "components": 6,
     "evaluations": 4,
 }  # fmt: skip
-"""What recipes say of size, made small wherever it stands."""
+"""What recipes say of size, made small wherever it stands; a list keeps its length."""
 QUIET = ("data=digits", "features=none", "metrics=none", "logger=none")
 
 
@@ -60,8 +60,12 @@ def frozen_of(recipe: str, network: str | None = None, *more: str) -> dict[str, 
 
 def _smaller(node: Any) -> Any:
     if isinstance(node, dict):
-        return {k: MODEL[k] if k in MODEL and v else _smaller(v) for k, v in node.items()}
+        return {k: _small(v, MODEL[k]) if k in MODEL and v else _smaller(v) for k, v in node.items()}
     return node
+
+
+def _small(size: Any, small: int) -> Any:
+    return [small] * len(size) if isinstance(size, list) else small
 
 
 def spec_of(shape: Shape) -> DataSpec:

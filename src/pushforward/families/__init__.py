@@ -38,6 +38,7 @@ from pushforward.families.encoded_gan import VAEGAN, BiGAN
 from pushforward.families.family import Family, Likelihoods
 from pushforward.families.flow import Flow
 from pushforward.families.gan import GAN
+from pushforward.families.stacked_autoencoder import StackedDenoisingAutoencoder
 
 __all__ = [
     "GAN",
@@ -77,6 +78,7 @@ __all__ = [
     "Samples",
     "Sparse",
     "SparseAutoencoder",
+    "StackedDenoisingAutoencoder",
     "Tuning",
     "VariationalAutoencoder",
     "WassersteinAutoencoder",

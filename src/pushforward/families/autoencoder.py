@@ -60,6 +60,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
     has_prior: ClassVar[bool] = False
     weighs_draws: ClassVar[bool] = False
     """Whether its loss has the gradient of draws that depend on the encoder beside their values."""
+    gives: ClassVar[frozenset[str]] = GIVEN
     corruption: Corruption | None
     prior: Prior | None
 
@@ -102,7 +103,7 @@ class Autoencoder(Family, Reconstructs, HasPrior, DecodesToLikelihood):
         own = {"prior", "draws of the prior"} if self.has_prior else set[str]()
         if spec.is_image and spec.bounded and min(spec.shape[1:]) >= 3:
             own.add("bounded images")
-        self.objective = Objective(objective, self.coder.bottleneck.gives | GIVEN | own)
+        self.objective = Objective(objective, self.coder.bottleneck.gives | self.gives | own)
         self.needs = frozenset[str]().union(*(term.needs for term in self.objective.terms.values()))
 
     def draw(self, player: str, n: int, generator: torch.Generator) -> Noise:

@@ -40,9 +40,9 @@ def tie(there: Sequence[nn.Module], back: nn.Module) -> None:
 
 
 def matrices(module: nn.Module) -> dict[str, nn.Linear]:
-    """The layers of a module that multiply by weights of their own, by name: linear maps, or other kinds of layers."""
+    """The layers of a module that multiply by weights, by name: linear maps, transposed ones, or other kinds of layers."""
     return {
         name: layer  # type: ignore[misc]
         for name, layer in module.named_modules()
-        if any(p.ndim > 1 for p in layer.parameters(recurse=False))
+        if isinstance(layer, Transposed) or any(p.ndim > 1 for p in layer.parameters(recurse=False))
     }

@@ -47,12 +47,12 @@ from pushforward.objectives.passes import (
 )
 from pushforward.objectives.penalties import R1, R2, GradientPenalty, PerturbedGradientPenalty
 from pushforward.objectives.quantization import Commitment, Perplexity
-from pushforward.objectives.reconstruction import FeatureReconstruction, Reconstruction
+from pushforward.objectives.reconstruction import FeatureReconstruction, LayerDenoising, Reconstruction
 from pushforward.objectives.similarity import Dissimilarity
 from pushforward.objectives.smoothness import CodeNorm, ContractivePenalty, DecoderNorm, DecoderSlope
 from pushforward.objectives.sparsity import L1, ActivationKL
 from pushforward.objectives.term import Objective, Term
-from pushforward.objectives.weighting import Capacity, Constant, Cyclical, FreeBits, Normalised, Warmup, Weight
+from pushforward.objectives.weighting import Capacity, Constant, Cyclical, During, FreeBits, Normalised, Warmup, Weight
 
 __all__ = [
     "KL",
@@ -81,6 +81,7 @@ __all__ = [
     "DiffusionBound",
     "DisentangledCovariance",
     "Dissimilarity",
+    "During",
     "Equilibrium",
     "EquilibriumCritic",
     "EquilibriumGenerator",
@@ -94,6 +95,7 @@ __all__ = [
     "Guesses",
     "HingeCritic",
     "ImportanceWeightedBound",
+    "LayerDenoising",
     "LeastSquaresCritic",
     "LeastSquaresGenerator",
     "MinSNR",

@@ -20,6 +20,7 @@ class AutoencoderPass:
     z: the code, flat, (n, d). With k samples an image it is (k, n, d) and params (k, n, p, *shape); the posterior is the
     images' own, (n, d). prior: None where the model has none. spec: of the data, for terms that need to know how many
     training images there are. encode: x to codes without noise, flat; decode: flat codes to params; decoder: its module.
+    layer_error: what a layer, by number, loses of its own input under corruption, (n,), where layers are trained one by one.
     What terms need of randomness is drawn where one of them needs it: prior_codes and directions, (n, d); signs for
     Hutchinson's estimates, code_probe (n, d) and image_probe (n, *shape).
     """
@@ -38,6 +39,7 @@ class AutoencoderPass:
     directions: Tensor | None = None
     code_probe: Tensor | None = None
     image_probe: Tensor | None = None
+    layer_error: Callable[[int], Tensor] | None = None
 
     def distortion(self) -> Tensor:
         """−log p(x|z), nats, (n,), or (k, n) with k samples an image."""

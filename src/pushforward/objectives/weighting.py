@@ -77,6 +77,31 @@ class Warmup(Weight):
         return float(self.over)
 
 
+class During(Weight):
+    """β · term from the epoch `start` until `end`, null: to the end; else nothing. Vincent et al. 2010, sec. 3."""
+
+    beta: Tensor
+    start: Tensor
+    end: Tensor
+
+    def __init__(self, beta: NonNegative, start: NonNegative, end: Positive | None) -> None:
+        super().__init__()
+        number(self, "beta", beta)
+        number(self, "start", start)
+        number(self, "end", math.inf if end is None else end)
+
+    def forward(self, value: Tensor, epochs: Tensor) -> Tensor:
+        return self.beta * ((epochs >= self.start) & (epochs < self.end)) * total_of(value)
+
+    def describe(self, symbol: str) -> str:
+        factor = "" if float(self.beta) == 1 else f"{float(self.beta):g}·"
+        until = f" to {float(self.end):g}" if math.isfinite(self.end) else ""
+        return f"{factor}{symbol} (epochs {float(self.start):g}{until or ' on'})"
+
+    def settled(self) -> float:
+        return float(self.end) if math.isfinite(self.end) else float(self.start)
+
+
 class Cyclical(Weight):
     """β(t) · term; in each `period` of epochs β rises from 0 to `beta` over the share `ramp`, then holds. Fu et al. 2019."""
 
