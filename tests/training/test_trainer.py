@@ -19,7 +19,7 @@ from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]
 N, PARTS = 12, 3
-NORMED = ("conv", "resnet")
+NORMED = ("conv", "resnet", "mlp_batch")
 """Networks with a norm over the batch."""
 
 
@@ -43,6 +43,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(model: str) -> None:
     parts = (f"trainer.accumulate={PARTS}", f"batch_size={N}", *norm)
     frozen, family = frozen_of(model, None, *parts), family_of(model, (1, 8, 8), None, *parts).double()
     coupling = (targets(frozen) & COUPLING) | ({"GAN"} if frozen["model"].get("pack", 1) > 1 else set())
+    coupling |= {"BatchNorm"} if frozen["model"].get("critic", {}).get("norm") == "batch" else set()
     assert set(family.coupled()) == coupling
     if coupling:
         with pytest.raises(PushforwardError, match=r"takes the batch as a whole"):
