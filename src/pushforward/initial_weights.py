@@ -58,7 +58,7 @@ def encoder(data: Mapping[str, Any]) -> tuple[dict[str, Any], Run | None, dict[s
         return dict(data), None, {}
     run, found = finished(given, "data.run", "; train it to its end")
     images = (run.config.get("encoder") or {}).get("data") or run.data
-    name = data.get("name") or f"{data_name(run.config)}_codes"
+    name = data.get("name") or f"{data_name(run.config)}_{'indices' if data.get('indices') else 'codes'}"
     return {**data, "run": str(run.path), "name": name}, run, {**found, "data": images}
 
 

@@ -46,3 +46,22 @@ def test_the_jacobian_is_strictly_triangular(name: str) -> None:
 def test_a_network_without_masks_is_refused() -> None:
     with pytest.raises(PushforwardError, match=r"conv makes no autoregressive network.*=mlp or network=pixelcnn"):
         autoregressive_of(Conv(), (1, 8, 8), 1)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_levels_read_as_names_are_seen_in_the_same_order(colours: int) -> None:
+    """Any change of a level moves outputs behind it alone, and the size of the change makes no difference to which."""
+    torch.manual_seed(0)
+    shape, levels = (colours, 4, 4), 5
+    module = autoregressive_of(PixelCNN(12, 1, 3, one_hot=True), shape, levels)
+    k = torch.randint(levels, (1, *shape))
+    before = module(k / (levels - 1))
+    seen = order(shape)
+    moved = 0
+    for place, dimension in enumerate(seen):
+        other = k.flatten().clone()
+        other[dimension] = (other[dimension] + 2) % levels
+        change = (module(other.view(1, *shape) / (levels - 1)) - before)[0].flatten(1).abs().sum(0)
+        assert float(change[seen[: place + 1]].max()) == 0
+        moved += bool(float(change.max()) > 0)
+    assert moved == len(seen) - 1

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pushforward.bottlenecks import Deterministic, VectorQuantizer
+from pushforward.bottlenecks import Deterministic, FiniteScalarQuantizer, TakesFewValues, VectorQuantizer
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.families import Family
@@ -176,3 +176,14 @@ def test_parts_of_a_batch_give_the_stats_of_the_whole() -> None:
 def test_a_codebook_is_what_its_terms_need() -> None:
     with pytest.raises(PushforwardError, match=r"Commitment needs codebook.*model=vq_vae"):
         Objective({"commitment": Commitment()}, Deterministic.gives)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "levels"])
+def test_values_and_their_numbers_are_one_to_one(kind: str) -> None:
+    made = quantizer() if kind == "vectors" else FiniteScalarQuantizer((D, 2, 4), 3, (8, 5, 4))
+    assert isinstance(made, TakesFewValues) and made.entries == (K if kind == "vectors" else 160)
+    numbers = torch.arange(made.entries).view(-1, 1, 1)
+    codes = made.values(numbers)
+    assert codes.shape == (made.entries, 3, 1, 1) and len(codes.flatten(1).unique(dim=0)) == made.entries
+    assert torch.equal(made.indices(codes), numbers)
+    assert torch.equal(made.valid(codes), codes)

@@ -29,6 +29,8 @@ FIRST = {
     "vector": ("model=ae", "network.hidden=[16]", "model.code_dim=3"),
     "map": ("model=ae", "network=conv", "network.width=4", "model.code=map", "model.code_dim=2"),
     "vae": ("model=vae", "network.hidden=[16]", "model.code_dim=3", "likelihood=gaussian"),
+    "book": ("model=vq_vae", "network.width=4", "model.bottleneck.entries=16"),
+    "levels": ("model=fsq_vae", "network.width=4"),
 }
 
 
@@ -163,6 +165,33 @@ def test_models_of_all_kinds_learn_codes(outputs: Path, name: str, model: tuple[
     assert isinstance(shown, IterativeSampler) == isinstance(trained_model.family, IterativeSampler)
     x = shown.sample(3, torch.Generator().manual_seed(0))
     assert x.shape == (3, 1, 8, 8) and bool(x.isfinite().all())
+
+
+@pytest.mark.parametrize(("name", "entries"), [("book", 16), ("levels", 1000)])
+def test_a_prior_of_indices_draws_codes_that_decode(outputs: Path, name: str, entries: int) -> None:
+    indices = (*QUIET, "data=code_indices", f"data.run={first(name).id}")
+    small = ("network.width=4", "network.blocks=1", "network.first=3", "budget.images=128", "budget.epochs=null")
+    run = trained(*indices, "model=pixelcnn_prior", *small, "metrics=none")
+    model = load(run)
+    assert run.config["data"]["name"] == "digits_indices" and model.spec.levels == entries
+    assert model.data.spec.shape == (1, *model.data.tensor("test").shape[2:]) and model.data.spec.bounded
+    assert isinstance(model.data, CodesModule) and model.data.origin is not None
+    # the numbers stand for the very codes: images are reconstructed from them as by the run itself
+    origin, x = load(first(name)), model.data.images.tensor("test")[:7]
+    torch.testing.assert_close(model.data.origin.decode(model.data.tensor("test")[:7]), origin.reconstruct(x))
+    drawn = model.sample(3)
+    assert drawn.shape == (3, 1, 8, 8) and float(drawn.min()) >= 0 and float(drawn.max()) <= 1
+
+
+def test_codes_without_a_codebook_have_no_indices(outputs: Path) -> None:
+    for name in ("vector", "map"):
+        frozen = compose(
+            [*QUIET, "model=pixelcnn_prior", "data=code_indices", f"data.run={first(name).id}", "metrics=none"]
+        )
+        with pytest.raises(
+            PushforwardError, match=r"data\.run=.*take few values; name a run of model=vq_vae or model=fsq_vae"
+        ):
+            build.build_data(frozen)
 
 
 def test_selection_by_samples_looks_at_the_images(outputs: Path) -> None:

@@ -1,6 +1,6 @@
 """Bottlenecks: from an encoder's features to a code."""
 
-from pushforward.bottlenecks.bottleneck import ACTIVATIONS, Bottleneck, Deterministic, Gaussian, affine
+from pushforward.bottlenecks.bottleneck import ACTIVATIONS, Bottleneck, Deterministic, Gaussian, TakesFewValues, affine
 from pushforward.bottlenecks.code import (
     BITS,
     ONE_HOT,
@@ -51,6 +51,7 @@ __all__ = [
     "ResidualLevels",
     "Shape",
     "Spherical",
+    "TakesFewValues",
     "TopK",
     "VectorQuantizer",
     "VonMisesFisherPosterior",

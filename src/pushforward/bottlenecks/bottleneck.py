@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,21 @@ class Bottleneck(nn.Module, ABC):
 def affine(in_shape: Shape, out: int) -> nn.Module:
     """An affine map of features (n, f), or of a map's features at each place: a 1×1 convolution."""
     return nn.Linear(in_shape[0], out) if len(in_shape) == 1 else nn.Conv2d(in_shape[0], out, 1)
+
+
+@runtime_checkable
+class TakesFewValues(Protocol):
+    """A bottleneck whose code is one of `entries` values at each place."""
+
+    entries: int
+
+    def indices(self, z: Tensor) -> Tensor:
+        """The values' numbers, 0 … entries − 1, (n, …), of codes (n, d, …)."""
+        ...
+
+    def values(self, indices: Tensor) -> Tensor:
+        """Codes (n, d, …) of the values' numbers (n, …)."""
+        ...
 
 
 class Deterministic(Bottleneck):

@@ -59,6 +59,12 @@ class VectorQuantizer(Bottleneck):
             distance = self.vectors.square().sum(1) - 2 * rows @ self.vectors.T
         return distance.argmin(-1)
 
+    def indices(self, z: Tensor) -> Tensor:
+        return self.index(z)
+
+    def values(self, indices: Tensor) -> Tensor:
+        return self.vectors[indices].movedim(-1, 1)
+
     def assigned(self, value: Tensor, one_hot: Tensor) -> dict[str, Tensor]:
         """The number of values assigned to each vector and their sum, means over images: (K,) and (K, d)."""
         rows = value.movedim(1, -1).flatten(0, -2)
@@ -76,7 +82,7 @@ class VectorQuantizer(Bottleneck):
 
     def valid(self, z: Codes) -> Codes:
         assert isinstance(z, Tensor)
-        return self.vectors[self.index(z)].movedim(-1, 1)
+        return self.values(self.index(z))
 
     def describe(self) -> str:
         places = "×".join(map(str, self.shapes[0][1:]))
@@ -100,6 +106,7 @@ class FiniteScalarQuantizer(Bottleneck):
             )
         self.shapes = ((code_dim, *in_shape[1:]),)
         self.linear = affine(in_shape, code_dim)
+        self.entries = math.prod(levels)
         self.levels: Tensor
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)
 
@@ -130,6 +137,22 @@ class FiniteScalarQuantizer(Bottleneck):
         width = self.like((self.levels / 2).floor(), z)
         return torch.minimum(torch.maximum((z * width).round(), low), high) / width
 
+    def indices(self, z: Tensor) -> Tensor:
+        half, nearest = self.like((self.levels / 2).floor(), z), self.valid(z)
+        assert isinstance(nearest, Tensor)
+        return ((nearest * half + half).round() * self.like(self.strides(), z)).sum(1).long()
+
+    def values(self, indices: Tensor) -> Tensor:
+        index = indices.unsqueeze(1).double()
+        digits = (index // self.like(self.strides(), index)) % self.like(self.levels, index)
+        half = self.like((self.levels / 2).floor(), index)
+        return ((digits - half) / half).to(self.levels.dtype)
+
+    def strides(self) -> Tensor:
+        """Indices between neighbouring values of each channel, the first channel fastest, (d,)."""
+        return torch.cat((self.levels.new_ones(1), self.levels[:-1])).cumprod(0)
+
     def describe(self) -> str:
-        values = math.prod(int(level) for level in self.levels)
-        return f"code of {self.size()} on {'×'.join(str(int(level)) for level in self.levels)} = {values:,} values"
+        return (
+            f"code of {self.size()} on {'×'.join(str(int(level)) for level in self.levels)} = {self.entries:,} values"
+        )

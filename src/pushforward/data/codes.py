@@ -23,15 +23,16 @@ class CodesOf(Source):
             raise PushforwardError(f"data.run={self.run}: these data are made by a run; build them from a run's config")
         images = self.origin.data
         train, val, test = (Split(self.origin.codes(name), images.labels(name)) for name in ("train", "val", "test"))
+        levels = self.origin.levels
         return Arrays(
             train=train,
             val=val,
             test=test,
-            levels=None,
+            levels=levels,
             n_classes=images.arrays.n_classes,
             class_names=images.arrays.class_names,
-            low=-math.inf,
-            high=math.inf,
+            low=-math.inf if levels is None else 0.0,
+            high=math.inf if levels is None else 1.0,
             notes=(f"codes of {self.origin.run}, of images as they are evaluated; samples are decoded by it",),
         )
 
@@ -39,11 +40,16 @@ class CodesOf(Source):
 class CodesModule(DataModule):
     """Codes of the run `run`, standardised: vectors by unit, maps by channel. Splits and labels are those of its images.
 
+    indices: of codes that take few values at each place of a map, the values' numbers, as levels of one channel.
     A run's config names the run; whoever builds the data attaches it.
     """
 
-    def __init__(self, run: str, batch_size: Count, limit: Count | None = None, name: str | None = None) -> None:
-        super().__init__(CodesOf(run), batch_size, validation=0, test=0, limit=limit, standardize=True, name=name)
+    def __init__(
+        self, run: str, batch_size: Count, limit: Count | None = None, name: str | None = None, indices: bool = False
+    ) -> None:
+        super().__init__(
+            CodesOf(run), batch_size, validation=0, test=0, limit=limit, standardize=not indices, name=name
+        )
 
     def attach(self, origin: Origin) -> None:
         assert isinstance(self.source, CodesOf)

@@ -42,6 +42,10 @@ class Origin(Protocol):
     def codes(self, split: str) -> Tensor:
         """Codes of a split's images, (n, *shape), in their order."""
 
+    @property
+    def levels(self) -> int | None:
+        """The values that a place takes, where codes are their numbers; None where they are real-valued."""
+
     def decode(self, codes: Tensor) -> Tensor:
         """Images of codes in their own unit."""
 

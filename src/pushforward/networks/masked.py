@@ -78,30 +78,43 @@ class Residual(nn.Module):
 class MaskedConvolutions(nn.Module):
     """x (n, c, h, w) → (n, parameters, c, h, w), a pixel's colours in turn."""
 
-    def __init__(self, shape: tuple[int, int, int], parameters: int, width: int, blocks: int, first: int) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], parameters: int, width: int, blocks: int, first: int, one_hot: bool
+    ) -> None:
         super().__init__()
-        self.colours, self.outputs = shape[0], parameters
+        self.colours, self.outputs, self.one_hot = shape[0], parameters, one_hot
         channels = max(1, width // self.colours) * self.colours
+        read = self.colours * (parameters if one_hot else 1)
         self.layers = nn.Sequential(
-            MaskedConv2d(self.colours, channels, first, "A", self.colours),
+            MaskedConv2d(read, channels, first, "A", self.colours),
             *[Residual(channels, self.colours) for _ in range(blocks)],
             nn.ReLU(), MaskedConv2d(channels, channels, 1, "B", self.colours),
             nn.ReLU(), MaskedConv2d(channels, self.colours * parameters, 1, "B", self.colours),
         )  # fmt: skip
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n p c h w"]:
-        # channel p·c + i belongs to colour i
+        # channel p·c + i belongs to colour i, of what is read as of what is given
+        if self.one_hot:
+            level = (x * (self.outputs - 1)).round().unsqueeze(1)
+            places = torch.arange(self.outputs, device=x.device, dtype=x.dtype).view(-1, 1, 1, 1)
+            x = (level == places).to(x.dtype).flatten(1, 2)
         return self.layers(x).unflatten(1, (self.outputs, self.colours))
 
 
 @dataclass(frozen=True)
 class PixelCNN:
-    """A 7×7 convolution (A), `blocks` residual blocks of `width` channels, two 1×1 (B). van den Oord et al. 2016, table 1."""
+    """A 7×7 convolution (A), `blocks` residual blocks of `width` channels, two 1×1 (B). van den Oord et al. 2016, table 1.
+
+    one_hot: levels k/(K − 1) are read as one of K channels, not as a number; for levels that are names. It takes K parameters
+    a pixel, as distributions.Categorical has them.
+    """
 
     width: Count
     blocks: Count
     first: Count = 7
+    one_hot: bool = False
 
     def autoregressive(self, shape: tuple[int, ...], parameters: int) -> nn.Module:
         """x (n, c, h, w) → (n, parameters, c, h, w), those at a colour of a pixel a function of what comes before it."""
-        return MaskedConvolutions(image_shape("pixelcnn", shape), parameters, self.width, self.blocks, self.first)
+        image = image_shape("pixelcnn", shape)
+        return MaskedConvolutions(image, parameters, self.width, self.blocks, self.first, self.one_hot)

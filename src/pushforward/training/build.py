@@ -95,7 +95,7 @@ def first_stage(frozen: Mapping[str, Any]) -> FirstStage:
     images = build_data(run.config)
     family = build_family(run.config, read_spec(run) or images.spec)
     checkpoints.put(family, file)
-    return FirstStage(run.id, frozen["encoder"]["sha256"], family, images)
+    return FirstStage(run.id, frozen["encoder"]["sha256"], family, images, bool(frozen["data"].get("indices")))
 
 
 def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.bottlenecks import TakesFewValues
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError
 from pushforward.families import Decodes, Encodes, Family
@@ -19,20 +20,33 @@ CHUNK = 500
 class FirstStage:
     """A trained run on its own data, as the origin of codes. Raises PushforwardError where it does not encode and decode.
 
-    weights: digest of its weights, by which codes are kept on disk. own: the data that it was trained on.
+    weights: digest of its weights, by which codes are kept on disk. own: the data that it was trained on. indices: its codes
+    are shown as the numbers of the values that they take, a map of one channel.
     """
 
     run: str
     weights: str
     family: Family
     own: DataModule
+    indices: bool = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.family, Encodes) and isinstance(self.family, Decodes)):
             raise PushforwardError(
                 f"data.run={self.run}: this model has no encoder and decoder; name a run of an autoencoder, such as model=vae"
             )
+        if self.indices and (self.values is None or len(self.vectors) < 3):
+            raise PushforwardError(
+                f"data.run={self.run}: its codes are no map of places that take few values; name a run of model=vq_vae or "
+                "model=fsq_vae, or use data=codes"
+            )
         self.family.eval().requires_grad_(False)
+
+    @property
+    def values(self) -> TakesFewValues | None:
+        """The bottleneck whose values `indices` are numbers of."""
+        bottleneck = self.family.coder.bottleneck if isinstance(self.family, HasCoder) else None
+        return bottleneck if isinstance(bottleneck, TakesFewValues) else None
 
     @property
     def data(self) -> DataModule:
@@ -40,10 +54,15 @@ class FirstStage:
         return self.own.images
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one code; several levels are laid end to end."""
+    def vectors(self) -> tuple[int, ...]:
+        """The shape of one code as the decoder takes it; several levels are laid end to end."""
         shapes = self.family.coder.shapes if isinstance(self.family, HasCoder) else ()
         return shapes[0] if len(shapes) == 1 else (-1,)
+
+    @property
+    def levels(self) -> int | None:
+        """The values that a place of a code takes, where they are shown as numbers."""
+        return self.values.entries if self.indices and self.values is not None else None
 
     @torch.no_grad()
     def codes(self, split: str) -> Tensor:
@@ -58,12 +77,19 @@ class FirstStage:
         if self.own.card["splits"][split] == 0:
             return self.codes("train")[:0]
         flat = cached_tensor("codes", {"weights": self.weights, "split": split}, make)
-        return flat.view(len(flat), *self.shape)
+        z = flat.view(len(flat), *self.vectors)
+        if not self.indices:
+            return z
+        assert self.values is not None
+        return self.values.indices(z).unsqueeze(1).to(torch.int32)
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """Images of codes (n, *shape), on their device."""
         family = self.family.to(codes.device)
         assert isinstance(family, Decodes)
+        if self.indices:
+            assert self.values is not None
+            codes = self.values.values((codes[:, 0] * (self.values.entries - 1)).round().long())
         x = self.own.spec.original(family.decode(codes.flatten(1).to(family.dtype)))  # type: ignore[arg-type]
         return x if self.own.origin is None else self.own.origin.decode(x)
