@@ -18,7 +18,7 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("train +model.objective.kl.wieght=4", ["model.objective.kl.wieght", "did you mean weight?"]),
     ("train model=ae +model.objective.kl.weight=4", ["model.objective.kl", "it has reconstruction", "_target_"]),
     ("train ~model.objective.klx", ["model.objective.klx", "did you mean kl?"]),
-    ("train model=vea", ["model=vea", "did you mean vae?"]),
+    ("train model=vea", ["model=vea", "did you mean vae"]),
     ("train data=mnsit", ["data=mnsit", "did you mean mnist"]),
     ("train experiment=xyz", ["experiment=xyz", "choose from"]),
     ("train modle=vae", ["modle", "did you mean model?"]),
@@ -46,7 +46,7 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("train model._target_=nothing.VAE", ["the module nothing is not allowed", "PUSHFORWARD_ALLOW_MODULES=nothing"]),
     ("train data=folder", ["data.source.path", "it has no default"]),
     ("train data=folder data.source.path=/no/such/folder", ["data.source.path=/no/such/folder", "no such file"]),
-    ("train -m model=vae,vea", ["model=vea", "did you mean vae?"]),
+    ("train -m model=vae,vea", ["model=vea", "did you mean vae"]),
     ("train -m seed=1,x", ["seed=x", "a whole number"]),
     ("train -m model=vae,ae seed=1,2 weighting.beta=fast", ["weighting.beta=fast", "a number"]),
     (f"train|-m|model=vae,ae|{KL_ON_AE.replace('+', '++')}", ["posterior", "~model.objective.kl"]),
@@ -106,7 +106,7 @@ def test_refusals_found() -> None:
         ("# @package _global_\nmodel: {objective: {kl: {wieght: 4}}}\n", ["model.objective.kl.wieght", "weight"]),
         ("# @package _global_\nweighting: {beta: fast}\n", ["weighting.beta=fast", "a number"]),
         ("# @package _global_\nbach_size: 32\n", ["bach_size", "did you mean batch_size?"]),
-        ("# @package _global_\ndefaults: [{override /model: vea}]\n", ["model=vea", "did you mean vae?"]),
+        ("# @package _global_\ndefaults: [{override /model: vea}]\n", ["model=vea", "did you mean vae"]),
         ("# @package _global_\noptimizer: fast\n", ["optimizer=fast", "choose from adam"]),
     ],
 )
@@ -131,7 +131,7 @@ def test_own_modules_in_the_working_folder_are_found(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
     message = said(capsys, "train", "--config-dir", "conf", "model=own", "model.code_dim=big")
-    assert message == "error: model.code_dim=big: it must be a whole number of at least 1\n"
+    assert message == "error: model.code_dim=big: it must be a whole number of at least 1 or null\n"
     assert not outputs.exists()
 
 
@@ -151,9 +151,15 @@ def test_list_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str]) -> 
     for group in groups:
         with pytest.raises(SystemExit) as done:
             main(["list", group])
-        lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+        out = capsys.readouterr().out
+        lines = (
+            [line for line in out.splitlines() if line.startswith("  ")]
+            if group == "model"
+            else out.split("\n\n")[0].splitlines()
+        )
         assert done.value.code == 0
-        assert [line.split()[0] for line in lines] == options(group)
+        listed = [line.split()[0] for line in lines]
+        assert (sorted(listed) if group == "model" else listed) == options(group)
         assert all(len(line.split()) > 1 for line in lines), f"{group}: an option without a first comment line"
 
 

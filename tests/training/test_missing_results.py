@@ -130,5 +130,5 @@ def test_the_status_says_what_is_measured(small: Compose, tmp_path: Path, monkey
 
     monkeypatch.setattr(Likelihood, "__call__", looks)
     run = trained(small(*QUICK), tmp_path / "run")
-    assert seen == [("running", "measuring", "likelihood, 4 of 9")]
+    assert seen == [("running", "measuring", "likelihood, 4 of 10")]
     assert run.status["phase"] is None and standing(run) == "finished"

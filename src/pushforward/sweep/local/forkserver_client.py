@@ -64,8 +64,9 @@ class Server:
         self.sources = stamp()
         environment = {
             **os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
-            "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-        }  # fmt: skip  # looking for a GPU must not initialise CUDA before a fork
+            # looking for a GPU must not initialise CUDA before a fork, nor may pyarrow, where it is there, start a thread
+            "PYTORCH_NVML_BASED_CUDA_CHECK": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        }  # fmt: skip
         self.connection, theirs = socket.socketpair()
         with theirs:
             ours = ["-P", "-m", "pushforward.sweep.local.forkserver", str(theirs.fileno()), str(os.getpid())]
