@@ -27,7 +27,7 @@ def near(word: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     if close:
         ratios = [difflib.SequenceMatcher(None, word, other).ratio() for other in close]
-        close = [other for other, ratio in zip(close, ratios, strict=True) if ratio > 0.7 * ratios[0]]
+        close = [other for other, ratio in zip(close, ratios, strict=True) if ratio > 0.85 * ratios[0]]
         return f"did you mean {' or '.join(close)}?"
     return f"choose from {', '.join(known)}" if known else "it takes none"
 
