@@ -7,6 +7,7 @@ A line for each data set, `# measured on digits: bpd 2.51 bits/dim, fd_lenet 45.
 sums a recipe up, the distance of its samples, seconds of training, as means over seeds. It is of the recipe as it stands:
 a run with anything else overridden than data, seed, budget and selection is refused, and so is one that is stale or did not
 finish, each in a line. Of several budgets the largest counts. The same runs write the same lines.
+With --no-times no seconds are written.
 Exit code 1 where a run was refused, or with --check where a header would change.
 """
 
@@ -67,7 +68,7 @@ def begins_with_another(recipe: str) -> bool:
     return any("init_from=" in command for command in found.commands)
 
 
-def score(runs: Sequence[Run]) -> str:
+def score(runs: Sequence[Run], times: bool = True) -> str:
     """Return `bpd 2.51 ± 0.01 bits/dim, fd_lenet 45.1 ± 2.0, 12 s (40 epochs, 2 seeds)` of runs that differ in the seed."""
     first = headline(runs[0])
     assert first is not None
@@ -80,7 +81,7 @@ def score(runs: Sequence[Run]) -> str:
         unit = "" if name in DISTANCES else runs[0].metrics[name]["unit"]
         parts.append(f"{name} {number(statistics.fmean(values), spread)} {unit}".rstrip())
     seconds = [value for run in runs if (value := run.value("wall_time")) is not None]
-    if seconds:
+    if seconds and times:
         mean = statistics.fmean(seconds)
         parts.append(f"{mean:.0f} s" if mean >= 9.5 else f"{mean:.1f} s")
     return f"{', '.join(parts)} ({length(runs[0])}, {len(runs)} seed{'s' * (len(runs) > 1)})"
@@ -91,7 +92,7 @@ def length(run: Run) -> str:
     return f"{images:,} images" if epochs is None else f"{epochs:g} epoch{'s' * (epochs != 1)}"
 
 
-def scores(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
+def scores(runs: Iterable[Run], times: bool = True) -> dict[str, dict[str, str]]:
     """Return {recipe: {data: its line}} of runs that say something; of the longest budget of each."""
     groups: dict[tuple[str, str], dict[float, dict[str, Run]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
@@ -99,7 +100,7 @@ def scores(runs: Iterable[Run]) -> dict[str, dict[str, str]]:
         groups[str(run.key("model")), str(run.images)][seen][str(run.key("seed"))] = run
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for (recipe, data), budgets in groups.items():
-        found[recipe][data] = score([run for _, run in sorted(budgets[max(budgets)].items())])
+        found[recipe][data] = score([run for _, run in sorted(budgets[max(budgets)].items())], times)
     return dict(found)
 
 
@@ -123,6 +124,9 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--recipes", type=Path, default=config.conf_dir() / "model", help="the folder of recipes")
     parser.add_argument("--check", action="store_true", help="write nothing, and say what would change")
+    parser.add_argument(
+        "--no-times", action="store_true", help="leave out seconds: the runs shared the machine with others"
+    )
     asked = parser.parse_args(args)
     try:
         runs = {run.id: run for spec in asked.runs for run in find(spec)}
@@ -132,7 +136,7 @@ def main(args: Sequence[str] | None = None) -> int:
     refused = {run.id: why for run in runs.values() if (why := refusal(run))}
     for name, why in refused.items():
         print(f"{name}: {why}", file=sys.stderr)
-    found, changed = scores(run for run in runs.values() if run.id not in refused), 0
+    found, changed = scores((run for run in runs.values() if run.id not in refused), not asked.no_times), 0
     for recipe, lines in sorted(found.items()):
         file = asked.recipes / f"{recipe}.yaml"
         before = file.read_text(encoding="utf-8")
