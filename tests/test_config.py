@@ -27,6 +27,7 @@ ALSO: dict[str, list[str]] = {
 """What an option needs beside it."""
 OF_RUNS = {
     "data/codes": r"data\.run: it has no default",
+    "data/code_indices": r"data\.run: it has no default",
     "experiment/zoo_codes": r"data\.run=model=ae.* No runs",
     "experiment/zoo_reflow": r"init_from=model=flow_matching.* No runs",
 }

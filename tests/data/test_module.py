@@ -18,8 +18,8 @@ from pushforward.errors import PushforwardError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 NAMES = (
-    "celeba", "cifar10", "codes", "digits", "dsprites", "fashion_mnist", "folder", "hub", "kmnist", "mnist", "npz", "omniglot",
-    "sprites", "stacked_mnist", "svhn", "toy2d",
+    "celeba", "cifar10", "code_indices", "codes", "digits", "dsprites", "fashion_mnist", "folder", "hub", "kmnist", "mnist",
+    "npz", "omniglot", "sprites", "stacked_mnist", "svhn", "toy2d",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_config_files_are_known_and_bind() -> None:
         text = (CONF / f"{name}.yaml").read_text()
         assert text.startswith("# ") and f"data={name}" in text
         config = OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"batch_size": 32})
-        if name == "codes":
+        if name in ("codes", "code_indices"):
             config.run = "a run"
         elif OmegaConf.is_missing(config.source, "path"):
             config.source.path = "somewhere"
