@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward.bijections import Glow
 from pushforward.bijections.glow import ActNorm, InvertibleConvolution, MapCoupling, squeeze, unsqueeze
@@ -203,3 +203,9 @@ def test_a_stack_starts_each_replica_from_its_own_batch() -> None:
         assert bool(other.state_dict()["bijection.started"])
         for key, value in one.state_dict().items():
             torch.testing.assert_close(other.state_dict()[key], value, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_coupling_networks_are_as_wide_as_asked_on_every_scale() -> None:
+    made = Glow((1, 8, 8), levels=3, transforms=2, width=7, learned=True)
+    convolutions = [m for m in made.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+    assert len(convolutions) == 3 * 2 and {m.out_channels for m in convolutions} == {7}

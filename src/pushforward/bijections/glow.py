@@ -143,13 +143,13 @@ class Glow(LazyTransform):
                 "use data of another size, or model=realnvp"
             )
         self.shape, self.levels = tuple(shape), nn.ModuleList()
-        channels, height, width = shape
-        while len(self.levels) < levels and height % 2 == width % 2 == 0:
-            channels, height, width = 4 * channels, height // 2, width // 2
+        channels, height, across = shape
+        while len(self.levels) < levels and height % 2 == across % 2 == 0:
+            channels, height, across = 4 * channels, height // 2, across // 2
             layers: list[MapBijection] = []
             for _ in range(transforms):
                 layers += [ActNorm(channels), InvertibleConvolution(channels), MapCoupling(channels, width, context)]
-            last = len(self.levels) + 1 == levels or height % 2 or width % 2
+            last = len(self.levels) + 1 == levels or height % 2 or across % 2
             if learned:
                 layers.append(ActNorm(channels) if last else MapCoupling(channels, 0, context))
             self.levels.append(nn.ModuleList(layers))
