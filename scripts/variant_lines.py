@@ -36,7 +36,7 @@ Node = tuple[str, str]
 
 
 class Added(NamedTuple):
-    """What a recipe adds."""
+    """The lines that a recipe adds."""
 
     recipe: str
     yaml: int
@@ -50,7 +50,7 @@ def modules() -> list[ModuleType]:
 
 
 def references(some: Iterable[ModuleType]) -> tuple[dict[Node, set[Node]], dict[Node, int], set[Node]]:
-    """What each class and function of the modules refers to, its lines, and all that modules refer to by themselves."""
+    """The names that each class and function refers to, its lines, and all that modules refer to by themselves."""
     edges: dict[Node, set[Node]] = {}
     lines: dict[Node, int] = {}
     loose: set[Node] = set()
@@ -111,7 +111,7 @@ def package(node: Node) -> str:
 
 
 def added() -> list[Added]:
-    """What each recipe adds, the least first."""
+    """The lines that each recipe adds, the least first."""
     recipes = config.options("model")
     frozen = {name: compose([f"model={name}", "metrics=none"]) for name in recipes}
     edges, lines, loose = references(modules())

@@ -88,7 +88,7 @@ def test_the_decoders_adversarial_gradient_is_opposite_to_the_critics() -> None:
 
 
 def test_a_step_against_the_critic_raises_its_scores() -> None:
-    """What is decoded looks more real after the decoder's step along its adversarial gradient, and less after the critic's."""
+    """Decoded images look more real after the decoder's step along its adversarial gradient, and less after the critic's."""
     made = family("vae_gan", "model.objective.decoder.features=null")
     noise = noise_of(made, "decoder")
 

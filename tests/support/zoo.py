@@ -32,12 +32,12 @@ NETWORK = {
     "width": 4, "critic_width": 4, "hidden": 8, "decoder_hidden": 8, "pieces": 2, "multipliers": 1, "blocks": 1, "first": 3,
     "attention": 0,
 }  # fmt: skip
-"""What networks say of size, made small; a list becomes one of two at most."""
+"""Fields of size of networks, made small; a list becomes one of two at most."""
 MODEL = {
     "code_dim": 4, "transforms": 2, "hidden_features": 8, "hidden": 8, "k": 2, "n_critic": 2, "components": 6,
     "evaluations": 4,
 }  # fmt: skip
-"""What recipes say of size, made small wherever it stands; a list keeps its length."""
+"""Keys of size of recipes, made small wherever it stands; a list keeps its length."""
 QUIET = ("data=digits", "features=none", "metrics=none", "logger=none")
 
 

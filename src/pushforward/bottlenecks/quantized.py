@@ -45,22 +45,19 @@ class VectorQuantizer(Bottleneck):
 
     def forward(self, features: Tensor, noise: Tensor | None = None, epochs: Tensor | None = None) -> Code:
         value = self.linear(features).to(self.vectors.dtype)
-        index = self.index(value)
+        index = self.indices(value)
         chosen = self.vectors[index].movedim(-1, 1)
         one_hot = (index.view(len(index), -1, 1) == torch.arange(self.entries, device=index.device)).to(value.dtype)
         stats = self.assigned(value.detach(), one_hot)
         extras = {"value": value, "chosen": chosen, "usage": one_hot.mean(1)}
         return Code(value + (chosen - value).detach(), stats=stats, extras=extras)
 
-    def index(self, value: Tensor) -> Tensor:
+    def indices(self, z: Tensor) -> Tensor:
         """The nearest vector's place in the codebook, (n, …), of values (n, d, …)."""
-        rows = value.movedim(1, -1)
-        with torch.autocast(value.device.type, enabled=False):  # in bf16 near vectors are as good as one another
+        rows = z.movedim(1, -1)
+        with torch.autocast(z.device.type, enabled=False):  # in bf16 near vectors are as good as one another
             distance = self.vectors.square().sum(1) - 2 * rows @ self.vectors.T
         return distance.argmin(-1)
-
-    def indices(self, z: Tensor) -> Tensor:
-        return self.index(z)
 
     def values(self, indices: Tensor) -> Tensor:
         return self.vectors[indices].movedim(-1, 1)
@@ -82,7 +79,7 @@ class VectorQuantizer(Bottleneck):
 
     def valid(self, z: Codes) -> Codes:
         assert isinstance(z, Tensor)
-        return self.values(self.index(z))
+        return self.values(self.indices(z))
 
     def describe(self) -> str:
         places = "×".join(map(str, self.shapes[0][1:]))

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bottlenecks import Bottleneck
-from pushforward.diffusion import OptimalTransport
 from pushforward.engine import Loss, Progress, Stepper, Trainable, Tuning
 from pushforward.errors import PushforwardError
 from pushforward.networks.blocks import BatchNorm
-from pushforward.objectives import Objective, Term, Weight
-from pushforward.priors import Prior, TrainingImages
+from pushforward.objectives import Objective, Weight
+from pushforward.priors import TrainingImages
 from pushforward.spec import BLOCK, Batch, Block, DataSpec
 
 
@@ -36,6 +35,13 @@ class StartsLater(Protocol):
     """Data that begin at a block of a run, counted from 0."""
 
     start_block: int
+
+
+@runtime_checkable
+class MayCoupleBatch(Protocol):
+    """A module that says whether it takes a batch as a whole: terms, weights, bottlenecks, priors, couplings, families."""
+
+    couples_batch: bool
 
 
 class Family(pl.LightningModule, Trainable):
@@ -97,10 +103,8 @@ class Family(pl.LightningModule, Trainable):
     def coupled(self) -> list[str]:
         """Modules that take a batch as a whole, by class: the gradient is not the mean of its parts' gradients."""
         norms = [m for m in self.modules() if isinstance(m, BatchNorm | nn.modules.batchnorm._BatchNorm)]
-        kinds = Term | Weight | Bottleneck | Prior | OptimalTransport
-        summands = [m for m in self.modules() if isinstance(m, kinds) and m.couples_batch]
-        own = [self] if self.couples_batch else []
-        return sorted({type(module).__name__ for module in (*norms, *summands, *own)})
+        others = [m for m in self.modules() if isinstance(m, MayCoupleBatch) and m.couples_batch]
+        return sorted({type(module).__name__ for module in (*norms, *others)})
 
     def attach_data(self, data: TrainingImages) -> None:
         """Take what the model is made of from a run's data, before it starts or resumes."""

@@ -28,7 +28,7 @@ class FeatureReconstruction(Reconstruction):
 
 
 class LayerDenoising(Term[AutoencoderPass]):
-    """What a layer loses of its own input h under corruption, (n,): −log p(x|h̃) in nats of the first one, else ½‖h − g(f(h̃))‖².
+    """A layer's loss of its own input h under corruption, (n,): −log p(x|h̃) in nats of the first one, else ½‖h − g(f(h̃))‖².
 
     Vincent et al. 2010, sec. 3. Its gradient reaches that layer and its mirror in the decoder. layer: counted from 1.
     """

@@ -54,9 +54,7 @@ class ExemplarPrior(Prior):
         return log_windows(z, self.centres().to(z), self.log_std).logsumexp(1) - math.log(len(self.images))
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
-        centres = self.centres()
-        chosen = torch.randint(len(centres), (n,), generator=generator, device=generator.device).to(centres.device)
-        return centres[chosen] + self.log_std.exp() * normal(n, self.code_dim, generator, centres)
+        return draw_windows(self.centres(), self.log_std, n, generator)
 
     def describe(self) -> str:
         return f"mixture about the codes of {len(self.images):,} training images"
@@ -76,10 +74,18 @@ class LeaveOneOut(Prior):
         return each.logsumexp(1) - math.log(n - 1)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError("it is a step's estimate, from which nothing is drawn")
+        return draw_windows(self._centres, self._log_std, n, generator)
 
     def describe(self) -> str:
         return f"mixture about the codes of {len(self._centres) - 1} images of the batch"
+
+
+def draw_windows(
+    centres: Float[Tensor, "m d"], log_std: Float[Tensor, ""], n: int, generator: torch.Generator
+) -> Float[Tensor, "n d"]:
+    """n draws of the mixture of N(cⱼ, σ² I)."""
+    chosen = torch.randint(len(centres), (n,), generator=generator, device=generator.device).to(centres.device)
+    return centres[chosen] + log_std.exp() * normal(n, centres.shape[1], generator, centres)
 
 
 def log_windows(
