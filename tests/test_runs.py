@@ -118,8 +118,12 @@ def test_curves_grow_columns_and_are_cut_back(tmp_path):
 
 def test_find_by_folder_prefix_latest_and_filter(tmp_path):
     for seed in (1, 2):
-        make(tmp_path, f"vae-mnist-s{seed}-aaa", seed=seed).set_status(state="finished", updated=f"2026-01-0{3 - seed}")
+        make(tmp_path, f"vae-mnist-s{seed}-aaa", seed=seed).set_status(state="finished")
     make(tmp_path, "ae-mnist-s1-bbb", choices={"model": "ae", "data": "mnist"}, weighting={"beta": 1e-3})
+    for seed, mse in ((1, 0.2), (2, 0.3)):
+        run = runs.RunDir(tmp_path / f"vae-mnist-s{seed}-aaa")
+        run.set_status(images_seen=100 * seed, state="finished", updated=f"2026-01-0{3 - seed}")
+        run.write_record({"mse": {"value": mse}})
     (tmp_path / "not-a-run").mkdir()
     cases = {
         str(tmp_path / "ae-mnist-s1-bbb"): ["ae-mnist-s1-bbb"],
@@ -129,14 +133,21 @@ def test_find_by_folder_prefix_latest_and_filter(tmp_path):
         "weighting.beta=4.0": ["vae-mnist-s1-aaa", "vae-mnist-s2-aaa"],
         "weighting.beta=1e-3, data=mnist": ["ae-mnist-s1-bbb"],
         "state=finished,seed=1": ["vae-mnist-s1-aaa"],
+        "weighting.beta>=4,seed<2": ["vae-mnist-s1-aaa"],
+        "weighting.beta<4": ["ae-mnist-s1-bbb"],
+        "model!=vae": ["ae-mnist-s1-bbb"],
+        "mse > 0.2": ["vae-mnist-s2-aaa"],
+        "images_seen<=100": ["vae-mnist-s1-aaa"],
     }
     found = {spec: [run.id for run in runs.find(spec, tmp_path)] for spec in cases}
-    assert found == cases and len(cases) == 7
+    assert found == cases and len(cases) == 12
     assert [r.id for r in runs.runs(tmp_path, model="vae", seed=[2, 3], weighting__beta=4)] == ["vae-mnist-s2-aaa"]
     with pytest.raises(PushforwardError, match=r"No run matches 'vea-mnist'.*Nearest: (vae|ae)-mnist"):
         runs.find("vea-mnist", tmp_path)
     with pytest.raises(PushforwardError, match="KEY=VALUE"):
         runs.find("model=vae,mnist", tmp_path)
+    with pytest.raises(PushforwardError, match="many after > is no number"):
+        runs.find("mse>many", tmp_path)
     with pytest.raises(PushforwardError, match="No runs in"):
         runs.find("latest", tmp_path / "empty")
 

@@ -20,6 +20,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward train -m … --plan                               what it would do: done, to run, about how long
   pushforward evaluate RUN...                                 measures again, from a run directory
   pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
+  pushforward records pack NAME --runs tags=zoo               their records in one small file: table --records FILE
   pushforward why RUN METRIC                                  how a number came about, and the command that made it
   pushforward status                                          every sweep and run and how it stands; --watch
   pushforward sync                                            sends what was logged offline to Weights & Biases
@@ -30,7 +31,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward doctor                                          what this machine has, and what is missing
   pushforward completion bash|zsh|fish                        a script by which Tab completes commands, overrides, runs
 
-RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist.
+RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist or 'bpd<2.5'.
 Each command has --help."""
 
 

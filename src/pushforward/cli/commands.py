@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from pushforward.cli.commands_about import doctor, list_, tour
-from pushforward.cli.commands_runs import sample, show, status, sync, table, why
+from pushforward.cli.commands_runs import sample, show, status, sync, why
+from pushforward.cli.commands_table import records, table
 from pushforward.cli.commands_train import evaluate, train
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "table": table,
+    "records": records,
     "why": why,
     "status": status,
     "sync": sync,

@@ -85,6 +85,8 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
         return listed()
     if command == "completion":
         return SCRIPTS
+    if command == "records" and not rest:
+        return ["pack"]
     if command == "show" and not rest:
         return ["model", "run"]
     if command == "show" and rest == ["model"]:

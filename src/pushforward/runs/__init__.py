@@ -1,7 +1,8 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
-from pushforward.runs.catalogue import every_run, find, flatten, runs
+from pushforward.runs.catalogue import among, every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
+from pushforward.runs.packed import pack, unpack
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
 from pushforward.runs.sweep_folders import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
 
@@ -13,6 +14,7 @@ __all__ = [
     "Run",
     "RunDir",
     "Sweep",
+    "among",
     "changed",
     "chosen",
     "data_name",
@@ -24,8 +26,10 @@ __all__ = [
     "flatten",
     "outputs",
     "own_sources",
+    "pack",
     "runs",
     "runs_dir",
     "source_fingerprint",
     "sweeps_dir",
+    "unpack",
 ]

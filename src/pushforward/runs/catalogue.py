@@ -1,11 +1,12 @@
 """Finding runs: all there are, by folder, by the beginning of an id, by what their config says. Imports no torch."""
 
 import difflib
+import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -59,18 +60,66 @@ def _same(found: Any, wanted: Any) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
-def _matches(run: Run, filters: Mapping[str, Any]) -> bool:
-    states = [run.state, run.state.split()[0]] if "state" in filters else []  # stopped (killed) is stopped, too
-    if not all(_same(states, wanted) for key, wanted in filters.items() if key == "state"):
-        return False
-    if any(_differs(run, key, wanted) for key, wanted in filters.items() if key != "state"):
-        return False
-    wanted_data = filters.get("data")
-    return all(
-        _same(run.key(key), wanted) or (key == "data" and _same(run.choices.get("data"), wanted_data))
-        for key, wanted in filters.items()
-        if key != "state"
-    )
+class Condition(NamedTuple):
+    """What a filter says of one key: `sign` is =, !=, <, <=, > or >=; `wanted` a value, a list of values or a number."""
+
+    key: str
+    sign: str
+    wanted: Any
+
+    def holds(self, run: Run) -> bool:
+        if self.sign in ORDERS:
+            found = _number(run, self.key)
+            return found is not None and ORDERS[self.sign](found, self.wanted)
+        if self.key == "state":  # stopped (killed) is stopped, too
+            same = any(_same(state, self.wanted) for state in (run.state, run.state.split()[0]))
+        else:
+            same = not _differs(run, self.key, self.wanted) and (
+                _same(run.key(self.key), self.wanted)
+                or (self.key == "data" and _same(run.choices.get("data"), self.wanted))
+            )
+        return same == (self.sign == "=")
+
+
+ORDERS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+def _number(run: Run, key: str) -> float | None:
+    """The number that a run has by this name: in its config, among its numbers, or the images it has seen."""
+    found = run.key(key)
+    if found is None:
+        found = run.status.get("images_seen") if key == "images_seen" else run.value(key)
+    found = _scalar(found)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def is_filter(spec: str) -> bool:
+    """Whether RUN is a filter, and no name."""
+    return bool(re.search("[=<>]", spec))
+
+
+def conditions(spec: str) -> list[Condition]:
+    """What a filter says: `model=vae,budget.images>=10000`. Raises PushforwardError where it cannot be read."""
+    found: list[Condition] = []
+    for part in filter(None, map(str.strip, spec.split(","))):
+        key, sign, value = re.fullmatch(r"(.*?)(?:\s*(!=|<=|>=|=|<|>)\s*(.*))?", part, re.DOTALL).groups()  # type: ignore[union-attr]
+        if not sign or not key:
+            raise PushforwardError(f"Cannot read the filter '{spec}': write KEY=VALUE,KEY=VALUE, or KEY>=NUMBER.")
+        if sign in ORDERS:
+            number = _scalar(value)
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise PushforwardError(
+                    f"Cannot read the filter '{spec}': {value or 'nothing'} after {sign} is no number."
+                )
+            found.append(Condition(key, sign, float(number)))
+        else:
+            found.append(Condition(key, sign, value))
+    return found
 
 
 def _differs(run: Run, key: str, wanted: Any) -> bool:
@@ -94,25 +143,28 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
 
 def runs(root: Path | str | None = None, **filters: Any) -> list[Run]:
     """Run whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
-    wanted = {key.replace("__", "."): value for key, value in filters.items()}
-    return [run for run in every_run(None if root is None else Path(root)) if _matches(run, wanted)]
+    wanted = [Condition(key.replace("__", "."), "=", value) for key, value in filters.items()]
+    return [run for run in every_run(None if root is None else Path(root)) if all(one.holds(run) for one in wanted)]
 
 
 def find(spec: str, root: Path | str | None = None) -> list[Run]:
-    """Run meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta=4`."""
+    """Run meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta>=4`."""
     if os.path.lexists(Path(spec) / "config.yaml"):
         return [Run(spec)]
     where = runs_dir() if root is None else Path(root)
     known = every_run(where)
     if not known:
         raise PushforwardError(f"No runs in {where}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
+    return among(known, spec, where)
+
+
+def among(known: Sequence[Run], spec: str, where: Path | str) -> list[Run]:
+    """Those of the runs that RUN means; where: the place that the message names, where there is none."""
     if spec == "latest":
         return [max(known, key=lambda run: (str(run.status.get("updated", "")), run.id))]
-    if "=" in spec:
-        pairs = [part.partition("=") for part in spec.split(",") if part.strip()]
-        if any(not equals for _, equals, _ in pairs):
-            raise PushforwardError(f"Cannot read the filter '{spec}': write KEY=VALUE,KEY=VALUE.")
-        found = [run for run in known if _matches(run, {k.strip(): v.strip() for k, _, v in pairs})]
+    if is_filter(spec):
+        wanted = conditions(spec)
+        found = [run for run in known if all(one.holds(run) for one in wanted)]
     else:
         found = [run for run in known if run.id == spec] or [r for r in known if r.id.startswith(spec)]
     if not found:

@@ -174,11 +174,16 @@ def read(path: Path, spec: Spec) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "it is empty" if not content.strip() else str(error) or type(error).__name__
         raise Unreadable(f"{path.name} is damaged ({' '.join(reason.split())[:80]})") from None
+    return fitting(found, spec, path.name)
+
+
+def fitting(found: Any, spec: Spec, name: str) -> dict[str, Any]:
+    """Return what was read from `name`, its text `visible`. Raises Unreadable where it does not fit `spec`."""
     wrong = too_large(found) or misfit(found, spec)
     if wrong:
-        raise Unreadable(f"{path.name}: {wrong}")
-    fitting: dict[str, Any] = everywhere(found)
-    return fitting
+        raise Unreadable(f"{name}: {wrong}")
+    shown: dict[str, Any] = everywhere(found)
+    return shown
 
 
 def parse_yaml(content: bytes | str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from pushforward.atomic_files import is_locked, is_name
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import schema
-from pushforward.runs.catalogue import every_run, find
+from pushforward.runs.catalogue import every_run, find, is_filter
 from pushforward.runs.directory import KILLED, Run, outputs, runs_dir
 from pushforward.untrusted_text import line
 
@@ -132,7 +132,7 @@ def chosen(specs: Sequence[str]) -> tuple[list[Run], list[Sweep]]:
     runs: list[Run] = []
     sweeps: list[Sweep] = []
     for spec in specs:
-        sweep = None if "=" in spec else find_sweep(spec)
+        sweep = None if is_filter(spec) else find_sweep(spec)
         if sweep is None:
             runs += find(spec)
         else:
