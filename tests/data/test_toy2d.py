@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pushforward.data.sources import Toy2d
-from pushforward.data.sources.densities import DENSITIES, Curves, Density
+from pushforward.data.sources.densities import DENSITIES, Curves, Density, plane_density
 from pushforward.errors import PushforwardError
 
 NAMES = sorted(DENSITIES)
@@ -88,3 +88,38 @@ def test_source_is_a_function_of_its_seed() -> None:
 def test_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(PushforwardError, match="two_spirals"):
         Toy2d("two_spiral", n_train=1, n_test=1, seed=0).load()
+
+
+@pytest.mark.parametrize("name", ["moons", "8gaussians"])
+def test_a_scaled_and_shifted_density_integrates_to_one_where_its_points_are(name: str) -> None:
+    """Midpoint rule, as above; the mean of 40,000 points is the integral's within five standard errors."""
+    density = plane_density(name, 0.15, 2.0, (-1.0, 0.5))
+    x, area = grid(density, 1 / 16)
+    p = density.log_prob(x).exp() * area
+    points, _ = density.sample(40_000, torch.Generator().manual_seed(1))
+    assert p.sum() == pytest.approx(1, abs=1e-3)
+    error = 5 * points.std(0) / math.sqrt(len(points))
+    assert ((points.mean(0) - (p[:, None] * x).sum(0)).abs() < error).all()
+
+
+def test_modes_move_with_their_density() -> None:
+    arrays = Toy2d("8gaussians", n_train=400, n_test=80, seed=0, scale=3 * math.sqrt(2), shift=[1.0, 0.0]).load()
+    assert arrays.modes is not None and arrays.train.y is not None
+    assert arrays.mode_width == pytest.approx(1.5)  # as Tong et al. have it: a radius of 12
+    assert (arrays.modes - torch.tensor([1.0, 0.0])).norm(dim=1).tolist() == pytest.approx([12.0] * 8)
+    assert (arrays.train.x - arrays.modes[arrays.train.y]).norm(dim=1).max() < 6 * 1.5
+
+
+def test_the_moons_of_flow_matchings_tables_have_a_deviation_of_7() -> None:
+    """`conf/table/cfm_2d.yaml`: over both coordinates together, as the authors scale them; 5 standard errors at 40,000."""
+    x, _ = plane_density("moons", 0.1, 9.682, (-3.631, -3.631)).sample(20_000, torch.Generator().manual_seed(0))
+    assert abs(float(x.mean())) < 5 * 7 / math.sqrt(40_000) and float(x.std()) == pytest.approx(
+        7, abs=5 * 7 / math.sqrt(80_000)
+    )
+
+
+def test_what_a_density_has_not_is_refused() -> None:
+    with pytest.raises(PushforwardError, match="pinwheel is not blurred"):
+        Toy2d("pinwheel", 1, 1, 0, sigma=0.2).load()
+    with pytest.raises(PushforwardError, match="two numbers"):
+        Toy2d("moons", 1, 1, 0, shift=[1.0]).load()

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from pushforward.data.sources import plane_density
 from pushforward.diffusion import Euler, FlowMatching, Heun
+from pushforward.errors import PushforwardError
 from pushforward.seeds import generator
 from pushforward.spec import DataSpec
 
@@ -103,3 +105,58 @@ def test_samples_lie_on_levels() -> None:
     x = FlowMatching(Heun(), 2, spec=GREY).sample(lambda x, t: 0 * x, 50, generator("cpu", 0, "s"), 10)
     assert x.min() >= 0 and x.max() <= 1
     torch.testing.assert_close((x * 16).round() / 16, x)
+
+
+def seen_at(process: FlowMatching, time: float, x: Tensor, noise: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """x_t and the field's target at one time."""
+    found: list[Tensor] = []
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        found.append(x)
+        return x
+
+    target = process.noised(field, x, {**noise, "time": torch.full((len(x),), time, dtype=x.dtype)}).target
+    return found[0], target
+
+
+def test_noise_that_shrinks_to_a_width() -> None:
+    """At t = 0 it is ε, at t = 1 x + σε, and the target is the slope between: Lipman et al. 2023, eq. 22."""
+    process, x = FlowMatching(Heun(), 2, sigma_min=0.1, spec=PLANE).double(), data(50)
+    noise = {"noise": data(50).flip(0) - 1}
+    start, target = seen_at(process, 0.0, x, noise)
+    end, _ = seen_at(process, 1.0, x, noise)
+    torch.testing.assert_close(start, noise["noise"])
+    torch.testing.assert_close(end, x + 0.1 * noise["noise"], rtol=1e-6, atol=1e-7)  # σ is kept in float32
+    torch.testing.assert_close(target, end - start, rtol=1e-6, atol=1e-7)
+
+
+def test_noise_on_the_path() -> None:
+    """x_t − (1 − t)ε − tx is σ times a standard normal, whose target knows nothing of it: Tong et al. 2024, eq. 14, 15."""
+    process, x = FlowMatching(Heun(), 2, sigma=0.1, spec=PLANE).double(), data(20_000)
+    noise = {name: one.double() for name, one in process.draw(20_000, generator("cpu", 0, "n")).items()}
+    xt, target = seen_at(process, 0.3, x, noise)
+    left = (xt - 0.7 * noise["noise"] - 0.3 * x) / 0.1
+    torch.testing.assert_close(target, x - noise["noise"])
+    assert left.std() == pytest.approx(1, abs=5 / math.sqrt(2 * left.numel()))
+    assert abs(float((left * target).mean())) < 5 * float(target.std()) / math.sqrt(left.numel())
+
+
+def test_paths_from_another_density_are_as_likely_as_where_they_begin() -> None:
+    """A still wind v = (3, −1): samples are the density's own points moved by it, with its density there exactly."""
+    start, wind = plane_density("moons"), torch.tensor([3.0, -1.0])
+    process = FlowMatching(Euler(), 2, start=start, spec=PLANE)
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        return wind.to(x).expand(len(x), 2)
+
+    x = process.sample(field, 500, generator("cpu", 0, "s"), 20)
+    torch.testing.assert_close(x, (start.sample(500, generator("cpu", 0, "s"))[0] + wind).float(), rtol=1e-5, atol=1e-5)
+    scored = process.log_prob(field, x.double(), generator("cpu", 0, "l"), 400)
+    # the solver's 100 steps of length 0.046 in log(s + δ) err by 0.046⁴ in x, times the log-density's slope of at most 5/σ
+    torch.testing.assert_close(scored.values, start.log_prob(x.double() - wind), rtol=0, atol=0.046**4 * 50)
+    assert "another density" in process.describe()["target"]
+
+
+def test_images_begin_in_noise() -> None:
+    with pytest.raises(PushforwardError, match="points in the plane"):
+        FlowMatching(Euler(), 2, start=plane_density("moons"), spec=GREY)

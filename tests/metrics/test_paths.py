@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pushforward.metrics.paths import KINDS, PathLength, linear, spherical, steps, straight, straightness
+from pushforward.metrics.paths import KINDS, PathLength, linear, path_energy, spherical, steps, straight, straightness
 
 T = torch.linspace(0, 1, 9)
 
@@ -121,3 +121,12 @@ def test_straightness_of_a_gaussian_flow() -> None:
     assert bent == pytest.approx(float((s - 1 - slope).square().mean()), abs=1e-5) and bent > 0.1
     assert way == pytest.approx((s - 1) ** 2)
     assert straightness(z * torch.linspace(1, s, 9)[:, None])[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_energy_of_straight_paths_is_their_squared_length_and_of_a_detour_more():
+    """Two halves at speeds a and b: (a² + b²)/2, least at a = b, where it is the squared length."""
+    a, b = ends()
+    even = linear(a, b, T)
+    torch.testing.assert_close(path_energy(even), (b - a).square().sum(1))
+    hasty = linear(a, b, torch.tensor([0, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 0.85, 1.0]))
+    torch.testing.assert_close(path_energy(hasty), (b - a).square().sum(1) * (0.8**2 + 1.2**2) / 2)

@@ -88,7 +88,7 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood):
             return None
 
         def paths(n: int, generator: torch.Generator, evaluations: int | None = None) -> Tensor:
-            y, noise = self.condition.choose(None, n, generator), process.gaussian(n, generator)
+            y, noise = self.condition.choose(None, n, generator), process.begin(n, generator)
             field, calls = self.guided(y, n, evaluations or self.evaluations)
             return process.path(field, noise, calls)
 
@@ -103,7 +103,7 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood):
     def draw_pairs(self, n: int, generator: torch.Generator, evaluations: int) -> Pairs:
         """n draws of noise, and where it ends with at most `evaluations` calls of the field each."""
         assert isinstance(self.process, FlowMatching)
-        y, noise = self.condition.choose(None, n, generator), self.process.gaussian(n, generator)
+        y, noise = self.condition.choose(None, n, generator), self.process.begin(n, generator)
         field, calls = self.guided(y, n, evaluations)
         return Pairs(noise, self.process.end(field, noise, calls), y)
 

@@ -43,6 +43,14 @@ def straightness(path: Float[Tensor, "n t d"]) -> tuple[float, float]:
     return float((way[:, None] - velocities).square().sum(2).mean()), float(way.square().sum(1).mean())
 
 
+def path_energy(path: Float[Tensor, "n t d"]) -> Float[Tensor, " n"]:
+    """∫₀¹ ‖dz/dτ‖² dτ of each path in equal steps of τ, in squared units of z, float64, shape (n,).
+
+    A step's velocity is its mean, as a step of Euler's method has it. Tong et al. 2024, sec. 5.1; Shi et al. 2023.
+    """
+    return (path.double().diff(dim=1).square().sum(2) * (path.shape[1] - 1)).sum(1)
+
+
 def straight(path: Float[Tensor, "n t d"]) -> Float[Tensor, " n"]:
     """Distance between a path's ends, in units of f, float64, shape (n,)."""
     return (path[:, -1].double() - path[:, 0].double()).norm(dim=1)

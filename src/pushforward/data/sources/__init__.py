@@ -3,6 +3,7 @@
 from pushforward.data.sources.base import Arrays, Lazy, Source, Split
 from pushforward.data.sources.celeba import CelebA
 from pushforward.data.sources.cifar10 import Cifar10
+from pushforward.data.sources.densities import plane_density
 from pushforward.data.sources.digits import Digits
 from pushforward.data.sources.dsprites import DSprites
 from pushforward.data.sources.folder import Folder
@@ -35,4 +36,5 @@ __all__ = [
     "Sprites",
     "StackedMNIST",
     "Toy2d",
+    "plane_density",
 ]

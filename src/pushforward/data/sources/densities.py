@@ -1,13 +1,18 @@
 """Densities in the plane: each can be sampled, and knows log p(x) exactly."""
 
+import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
+
+from pushforward.domains import Positive, Real
+from pushforward.errors import PushforwardError
 
 DISTANCES = 2**18
 """Distances between points and components that are held at once."""
@@ -84,6 +89,23 @@ class Curves(Density):
         return log_mixture(x, self.means, self.log_weights, self.sigma)
 
 
+class Moved(Density):
+    """scale·x + shift with x from another density."""
+
+    def __init__(self, base: Density, scale: float, shift: tuple[float, float]) -> None:
+        self.base, self.scale, self.shift = base, scale, torch.tensor(shift, dtype=torch.float64)
+        self.components = base.components
+        self.modes = None if base.modes is None else scale * base.modes + self.shift
+        self.mode_width = None if base.mode_width is None else scale * base.mode_width
+
+    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor | None]:
+        x, k = self.base.sample(n, generator)
+        return self.scale * x + self.shift, k
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.base.log_prob((x - self.shift.to(x)) / self.scale) - 2 * math.log(self.scale)
+
+
 class Checkerboard(Density):
     """Uniform over the eight squares of side 2 of one colour on [−4, 4)²: p = 1/32 there, 0 elsewhere."""
 
@@ -150,33 +172,38 @@ def _lower_moon(u: Tensor) -> Tensor:
     return torch.stack((1 - (math.pi * u).cos(), 0.5 - (math.pi * u).sin()), 1)
 
 
-def ring() -> Density:
+def nodes(known: int, width: float, sigma: float) -> int:
+    """As many nodes as suffice at a blur of `width`, or more in proportion where the blur is less."""
+    return max(known, math.ceil(known * width / sigma))
+
+
+def ring(sigma: float = 0.01) -> Density:
     """Eight Gaussians of σ = 0.01 on the unit circle. Lin et al. 2018 (PacGAN), 2D-ring."""
-    return Blobs(_circle(8, 1.0), 0.01)
+    return Blobs(_circle(8, 1.0), sigma)
 
 
-def grid() -> Density:
+def grid(sigma: float = 0.05) -> Density:
     """Twenty-five Gaussians of σ = 0.05 at {−4, −2, 0, 2, 4}². Lin et al. 2018 (PacGAN), 2D-grid."""
     side = torch.arange(-4.0, 5.0, 2.0)
-    return Blobs(torch.cartesian_prod(side, side), 0.05)
+    return Blobs(torch.cartesian_prod(side, side), sigma)
 
 
-def eight_gaussians() -> Density:
+def eight_gaussians(sigma: float = 0.5 / math.sqrt(2)) -> Density:
     """Eight Gaussians of σ = 0.5/√2 on a circle of radius 4/√2. Grathwohl et al. 2019 (FFJORD)."""
-    return Blobs(_circle(8, 4 / math.sqrt(2)), 0.5 / math.sqrt(2))
+    return Blobs(_circle(8, 4 / math.sqrt(2)), sigma)
 
 
-def moons() -> Density:
+def moons(sigma: float = 0.1) -> Density:
     """Two half circles blurred by σ = 0.1, as scikit-learn's make_moons."""
-    return Curves((_upper_moon, _lower_moon), 0.1, 200)
+    return Curves((_upper_moon, _lower_moon), sigma, nodes(200, 0.1, sigma))
 
 
-def two_spirals() -> Density:
+def two_spirals(sigma: float = 0.1) -> Density:
     """Two spirals of one and a half turns blurred by σ = 0.1, after Grathwohl et al. 2019 without uniform jitter."""
-    return Curves((_spiral(1.0), _spiral(-1.0)), 0.1, 1000)
+    return Curves((_spiral(1.0), _spiral(-1.0)), sigma, nodes(1000, 0.1, sigma))
 
 
-DENSITIES: dict[str, Callable[[], Density]] = {
+DENSITIES: dict[str, Callable[..., Density]] = {
     "ring": ring,
     "grid": grid,
     "8gaussians": eight_gaussians,
@@ -185,3 +212,19 @@ DENSITIES: dict[str, Callable[[], Density]] = {
     "pinwheel": Pinwheel,
     "checkerboard": Checkerboard,
 }
+
+
+def plane_density(
+    name: str, sigma: Positive | None = None, scale: Positive = 1.0, shift: Sequence[Real] = (0.0, 0.0)
+) -> Density:
+    """The density `name` of scale·x + shift. sigma: of the blur about its curves or modes, before scaling; None: its own."""
+    if name not in DENSITIES:
+        near = get_close_matches(name, DENSITIES, n=1) or sorted(DENSITIES)
+        raise PushforwardError(f"data.source.name={name} is no toy density; nearest: {', '.join(near)}.")
+    if sigma is not None and "sigma" not in inspect.signature(DENSITIES[name]).parameters:
+        raise PushforwardError(f"data.source.sigma={sigma:g}: {name} is not blurred; use sigma=null.")
+    if len(shift) != 2:
+        raise PushforwardError(f"data.source.shift={list(shift)}: give two numbers, such as [-1,0].")
+    base = DENSITIES[name]() if sigma is None else DENSITIES[name](sigma)
+    across, up = map(float, shift)
+    return base if scale == 1 and across == up == 0 else Moved(base, float(scale), (across, up))

@@ -1,35 +1,37 @@
 """Points in the plane from a known density: what a model learnt can be compared with the truth."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.data.sources.base import Arrays, Source, Split
-from pushforward.data.sources.densities import DENSITIES, Density
-from pushforward.domains import Count, Seed
-from pushforward.errors import PushforwardError
+from pushforward.data.sources.densities import Density, plane_density
+from pushforward.domains import Count, Positive, Real, Seed
 from pushforward.seeds import generator
 
 
 @dataclass(frozen=True)
 class Toy2d(Source):
-    """Points (n, 2) drawn once from the density `name` by `seed`; exact log-density for all, modes where separate."""
+    """Points (n, 2) drawn once from the density `name` by `seed`; exact log-density for all, modes where separate.
+
+    sigma, scale, shift: as `plane_density` has them; None: its own blur, 1 and 0.
+    """
 
     name: str
     n_train: Count
     n_test: Count
     seed: Seed
+    sigma: Positive | None = None
+    scale: Positive | None = None
+    shift: Sequence[Real] | None = None
 
     @property
     def density(self) -> Density:
-        if self.name not in DENSITIES:
-            near = get_close_matches(self.name, DENSITIES, n=1) or sorted(DENSITIES)
-            raise PushforwardError(f"data.source.name={self.name} is no toy density; nearest: {', '.join(near)}.")
-        return DENSITIES[self.name]()
+        return plane_density(self.name, self.sigma, self.scale or 1.0, self.shift or (0.0, 0.0))
 
     def log_density(self, x: Float[Tensor, " n 2"]) -> Float[Tensor, " n"]:
         """Exact log p(x), nats."""
