@@ -59,6 +59,16 @@ def test_a_perfect_one_and_scales_that_fit() -> None:
     assert Reconstruction(images=30)(given)["mse"]["value"] == pytest.approx(value, rel=1e-9)
 
 
+def test_a_model_that_decodes_the_mean_image_says_so() -> None:
+    given = subject("model=ae", "data=digits")
+    for share, said in ((0.0, "decodes 0% of the images' variance"), (0.05, "decodes 10% of the images' variance")):
+        # x̂ = mean + share·(x − mean) explains 1 − (1 − share)² of the variance: 0 and .0975
+        given.family.reconstruct = lambda x, share=share: given.x().mean(0) + share * (x - given.x().mean(0))  # type: ignore[assignment]
+        assert Reconstruction()(given)["mse"]["card"]["collapsed"] == said
+    given.family.reconstruct = lambda x: given.x().mean(0) + 0.06 * (x - given.x().mean(0))  # type: ignore[assignment]
+    assert "collapsed" not in Reconstruction()(given)["mse"]["card"]  # .1164
+
+
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [

@@ -111,6 +111,17 @@ def test_copies_of_training_images_are_memorised() -> None:
     assert entries["fd_lenet"]["value"] < rows["mixture on PCA"]
 
 
+def test_samples_that_are_nearly_all_alike_say_so() -> None:
+    subject = make(densities={})
+    few = subject.raw("test")
+    subject.family = Copies(few[:1])  # type: ignore[assignment]
+    card = SampleQuality(10_000, ["frechet"])(subject)["fd_lenet"]["card"]
+    assert card["collapsed"] == "samples have 0% of the images' variance in features"
+    subject = make(densities={})
+    subject.family = Copies(few[:5])  # type: ignore[assignment]
+    assert "collapsed" not in SampleQuality(10_000, ["frechet"])(subject)["fd_lenet"]["card"]
+
+
 def test_families_without_a_prior_of_their_own() -> None:
     kept: dict[str, dict[str, Tensor]] = {}
     subject = make("ae", keep=kept.__setitem__)

@@ -221,6 +221,14 @@ def test_marks_of_improving_stale_and_mixed(make):
     assert not any("‡" in row.marks for row in apart.rows)
 
 
+def test_a_collapsed_run_is_marked_in_its_row(make):
+    runs = [make("vae", s, mse=(0.07, {"collapsed": "decodes 2% of the images' variance"})) for s in (1, 2)]
+    table = build([*runs, make("ae", mse=0.01)])
+    assert [row.marks for row in table.rows] == ["", "°"]
+    assert "° vae collapsed: decodes 2% of the images' variance" in table.notes
+    assert table_render.latex(table).count(r"$^\circ$") >= 2 and not any("differ" in note for note in table.notes)
+
+
 def test_the_floor_stands_below_as_a_row(make):
     runs = [make(m, 1, mse=0.1, fd_lenet=(v, {"floor": 3.0, "references": {"Gaussian on pixels": 80.0}}))
             for m, v in (("ae", 30.0), ("vae", 20.0))]  # fmt: skip

@@ -13,7 +13,7 @@ from pushforward.metrics.kernel import kernel_distance
 from pushforward.metrics.manifold import precision_recall_density_coverage
 from pushforward.metrics.nearest import memorised
 from pushforward.protocol.features.base import Classifies, HasLogits, digest
-from pushforward.protocol.measure import Number, Value, value
+from pushforward.protocol.measure import LITTLE, Number, Value, value
 from pushforward.protocol.shared_numbers import cached_tensor
 from pushforward.protocol.subject import MEASURE_SEED, Subject
 from pushforward.seeds import generator
@@ -120,7 +120,11 @@ def data_digest(subject: Subject, split: str) -> str:
 
 def frechet(sets: FeatureSets, which: str) -> list[Value]:
     x, real = sets.features(which), sets.features(TEST)
-    return [value(sample.frechet_distance_of(x, real), standard_error=sample.frechet_error(x, real))]
+    varied = float(x.double().var(0).sum() / real.double().var(0).sum())
+    collapsed = (
+        {"collapsed": f"samples have {varied:.0%} of the images' variance in features"} if varied < LITTLE else {}
+    )
+    return [value(sample.frechet_distance_of(x, real), standard_error=sample.frechet_error(x, real), **collapsed)]
 
 
 def kernel(sets: FeatureSets, which: str) -> list[Value]:

@@ -13,6 +13,9 @@ from pushforward.errors import PushforwardError
 from pushforward.metrics.card import Better
 from pushforward.protocol.subject import Entries, NotApplicable, Subject
 
+LITTLE = 0.1
+"""The share of the data's variance below which reconstructions or samples are called collapsed."""
+
 
 class Number(NamedTuple):
     """The declaration of one of a measure's numbers.

@@ -12,7 +12,7 @@ from pushforward.families import Encodes, Reconstructs
 from pushforward.metrics import perceptual
 from pushforward.metrics import reconstruction as near
 from pushforward.metrics.likelihood import estimate
-from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.measure import LITTLE, Measure, Number, Value, value
 from pushforward.protocol.subject import CHUNK, NotApplicable, Subject
 
 SIMILAR = (Number("ssim", "SSIM", "higher"), Number("ms_ssim", "SSIM", "higher"))
@@ -70,7 +70,9 @@ class Reconstruction(Measure):
         }  # fmt: skip
         scales: dict[str, Any] = {**structure, "scales": self.scales}
         values: dict[str, Value | NotApplicable] = {
-            "mse": value(error.value, standard_error=error.standard_error, **card),
+            "mse": value(
+                error.value, standard_error=error.standard_error, **card, **self.collapse(subject, error.value)
+            ),
             "psnr": value(near.psnr(error.value), peak=1, of="the mean MSE", **card),
             "ssim": value(similar[0].value, standard_error=similar[0].standard_error, **structure),
         }
@@ -80,6 +82,12 @@ class Reconstruction(Measure):
         several = similar[1]
         ms_ssim = value(several.value, standard_error=several.standard_error, scale_weights=weights, **scales)
         return {**values, "ms_ssim": ms_ssim}
+
+    def collapse(self, subject: Subject, error: float) -> dict[str, str]:
+        """Card entry `collapsed` of a model that decodes little more than the mean image: at most `LITTLE` of the variance."""
+        x = subject.x(n=self.images).double()
+        explained = float(1 - error / (x - x.mean(0)).square().mean())
+        return {"collapsed": f"decodes {max(explained, 0):.0%} of the images' variance"} if explained < LITTLE else {}
 
     def too_small(self, subject: Subject) -> str | None:
         """Why the images have no MS-SSIM, with the setting that gives one, if any does."""

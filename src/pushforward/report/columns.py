@@ -33,6 +33,11 @@ def headline(run: Run) -> str | None:
     return min(ranks, key=lambda name: ranks[name], default=None)
 
 
+def collapses(run: Run) -> list[str]:
+    """What the cards of a run's numbers call collapsed: reconstructions or samples that are nearly all alike."""
+    return [m["card"]["collapsed"] for m in run.metrics.values() if (m.get("card") or {}).get("collapsed")]
+
+
 def all_numbers(runs: Iterable[Run]) -> dict[str, Mapping[str, Any]]:
     """An entry for each number that any of the runs has, where one says its place that one."""
     found: dict[str, Mapping[str, Any]] = {}

@@ -11,7 +11,7 @@ FREE = frozenset({
     "better", "kind", "samples", "floor", "references", "seed", "run", "run_id", "images_seen", "step", "checkpoint",
     "standard_error", "solver_error", "weights", "at_images", "chosen_by", "note", "sampler", "function_evaluations", "steps",
     "prior", "codes", "units", "code_dim", "dimensions", "features_weights", "cells", "time", "date", "seconds", "command",
-    "commit", "reference_draws", "by_class",
+    "commit", "reference_draws", "by_class", "collapsed",
 })
 # fmt: on
 """Card fields that may differ between numbers of one ranking: how a model samples or bounds, how many units its code has,

@@ -8,8 +8,8 @@ from typing import Any
 from pushforward.runs import Run
 from pushforward.untrusted_text import line
 
-IMPROVING, STALE, MIXED = "*", "†", "‡"
-"""Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs."""
+IMPROVING, STALE, MIXED, COLLAPSED = "*", "†", "‡", "°"
+"""Marks of a row: improving at the end of its budget; trained by other source; means over unlike runs; nothing learned."""
 
 
 @dataclass

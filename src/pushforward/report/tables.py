@@ -6,9 +6,9 @@ from typing import Any
 
 from pushforward.errors import PushforwardError
 from pushforward.report import comparability, table_form
-from pushforward.report.columns import chosen, value_order
+from pushforward.report.columns import chosen, collapses, value_order
 from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
-from pushforward.report.table_layout import IMPROVING, MIXED, STALE, Cell, Column, Row, Table
+from pushforward.report.table_layout import COLLAPSED, IMPROVING, MIXED, STALE, Cell, Column, Row, Table
 from pushforward.runs import Run
 
 MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
@@ -132,6 +132,9 @@ def _row(
         row.marks += IMPROVING
     if stale is not None and any(map(stale, finished)):
         row.marks += STALE
+    if said := sorted({text for run in finished for text in collapses(run)}):
+        row.marks += COLLAPSED
+        notes.append(f"{COLLAPSED} {row.title} collapsed: {said[0]}")
     others = Counter(run.state for run in runs if run not in finished)
     row.others = ", ".join(f"{count} {state}" for state, count in others.items()) if finished else ""
     differ = [k for k in comparability.mixed(runs) if k not in columns]

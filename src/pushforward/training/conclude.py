@@ -13,6 +13,7 @@ from pushforward import config
 from pushforward.crash_report import RESUMES, SYSTEM, explain, keep_trace, system_error
 from pushforward.errors import PushforwardError, described
 from pushforward.parallel import rank
+from pushforward.report.columns import collapses
 from pushforward.report.terminal import waiting
 from pushforward.runs import RunDir
 from pushforward.signals import Interrupted
@@ -112,7 +113,7 @@ def told(session: Session) -> int:
     )  # fmt: skip
     if outcome.state == "finished":
         (run.checkpoints / checkpoints.BEFORE).unlink(missing_ok=True)
-        say(run, summary(run), *remedy(run, session.gaps))
+        say(run, summary(run), *(f"collapsed: {text}" for text in collapses(run)), *remedy(run, session.gaps))
     else:
         say(run, f"{outcome.reason}{RESUMES}" if outcome.state == "stopped" else f"{outcome.state}: {outcome.reason}")
     return 128 + outcome.signal if outcome.signal else EXIT[outcome.state]
