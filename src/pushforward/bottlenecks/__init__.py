@@ -14,7 +14,13 @@ from pushforward.bottlenecks.code import (
     flat,
     shaped,
 )
-from pushforward.bottlenecks.discrete import Bernoulli, BernoulliPosterior, Categorical, CategoricalPosterior
+from pushforward.bottlenecks.discrete import (
+    Bernoulli,
+    BernoulliPosterior,
+    Categorical,
+    CategoricalPosterior,
+    RelaxedBernoulli,
+)
 from pushforward.bottlenecks.flows import FlowPosterior, InverseAutoregressive, Planar
 from pushforward.bottlenecks.levels import BottomUpLevels, LadderLevels, LevelPosterior, Levels, ResidualLevels
 from pushforward.bottlenecks.quantized import FiniteScalarQuantizer, VectorQuantizer
@@ -48,6 +54,7 @@ __all__ = [
     "LifetimeSparsity",
     "Planar",
     "Posterior",
+    "RelaxedBernoulli",
     "ResidualLevels",
     "Shape",
     "Spherical",
