@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pushforward.domains import Count, Domain
 from pushforward.errors import PushforwardError
 from pushforward.families import Reconstructs, Samples
 from pushforward.metrics.sample import protocol_size
+from pushforward.protocol.decoded_codes import DECODED, sets_of_decoded
 from pushforward.protocol.feature_sets import OWN, FeatureSets, Part, parts
 from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.references import Rows, references
@@ -25,7 +26,8 @@ SHOWN = 64
 class SampleQuality(Measure):
     """Fréchet and kernel distance, precision, recall, density, coverage, classes, memorisation; of the own prior's samples.
 
-    `fd_<features>_<density>` too for every density over codes, and for those in `further` every number.
+    `fd_<features>_<density>` too for every density over codes, and for those in `further` every number; of what `decoded`
+    names, `reconstruction` and `interpolation` (half-way between codes of two held-out images), the Fréchet distance.
 
     images: on each side at the most: N is the least of this, the test and the training images, and the same for every
     family, however much a sample costs it, since every one of these numbers has a bias that depends on N. Who cannot afford
@@ -38,6 +40,7 @@ class SampleQuality(Measure):
     images: Count
     parts: Sequence[str]
     further: Sequence[str] = ()
+    decoded: Sequence[Literal["reconstruction", "interpolation"]] = ()
     k: Count = 5
     points: Annotated[int, Domain(2)] = 15
 
@@ -61,7 +64,8 @@ class SampleQuality(Measure):
     def ways(self, subject: Subject) -> dict[str, list[str]]:
         """The parts that are measured of each way to sample: of the own prior, and of densities over codes."""
         of_densities = {d: [p for p in self.chosen if d in self.further or p == EVERY] for d in subject.densities}
-        return {OWN: list(self.chosen), **of_densities}
+        codes: dict[str, list[str]] = {name: [p for p in self.chosen if p == EVERY] for name in self.decoded}
+        return {OWN: list(self.chosen), **of_densities, **codes}
 
     def numbers(self, subject: Subject) -> Sequence[Number]:
         ways = self.ways(subject)
@@ -85,13 +89,13 @@ class SampleQuality(Measure):
             raise NotApplicable(why if subject.spec.is_image else "points, not images")
         n = protocol_size(subject.size(subject.split), subject.size("train"), self.images)
         able = {name: part for name, part in self.chosen.items() if able_to(subject, part)}
-        sets, beside = FeatureSets(subject, n), references_of(subject, n, able)
+        sets, beside = FeatureSets(subject, n, sets_of_decoded(subject, n)), references_of(subject, n, able)
         values: dict[str, Value | NotApplicable] = {}
         for way, names in self.ways(subject).items():
             for name in names:
                 if name in able:
                     values |= self.measured(sets, able[name], way, beside[name])
-            if way != OWN and names and not isinstance(subject.family, Samples):
+            if way in subject.densities and names and not isinstance(subject.family, Samples):
                 self.show(subject, way)
         return values
 
@@ -103,11 +107,11 @@ class SampleQuality(Measure):
             if isinstance(beside, str):
                 raise NotApplicable(beside)
             if way != OWN:
-                subject.need(Reconstructs, "no codes to fit a density to")
+                subject.need(Reconstructs, "no codes to decode")
             found = part.of(sets, way)
         except (NotApplicable, PushforwardError) as reason:
             return dict.fromkeys(names, NotApplicable(str(reason), **card))
-        card |= {"n": sets.n, "sampler": subject.described(way)}
+        card |= {"n": sets.n, "sampler": DECODED[way] if way in DECODED else subject.described(way)}
         return {
             name: value(one.value, **one.card, **beside[number.name], **card)
             for name, number, one in zip(names, part.numbers, found, strict=True)
