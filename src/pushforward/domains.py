@@ -142,7 +142,8 @@ def fits_container(value: Any, kind: Any, args: tuple[Any, ...]) -> bool:
         return isinstance(value, Mapping) and all(fits(item, inner) for item in value.values())
     if issubclass(kind, collections.abc.Collection):
         return isinstance(value, list) and all(fits(item, args[0] if args else Any) for item in value)
-    return isinstance(value, Mapping | list)
+    # in YAML an object is written as a mapping; one that is built already is itself
+    return value is not None and not isinstance(value, str | int | float)
 
 
 def wanted(annotation: Any) -> str:

@@ -42,6 +42,27 @@ def solved(x: Tensor) -> Tensor:
     return S * x * math.hypot(1, 80) / math.hypot(S, 80)
 
 
+def test_noise_of_variance_beta_and_none_at_the_end() -> None:
+    """A denoiser that says 0: x of variance v₂ goes to kept·v₂/σ₂² + β₂, and that to kept·v₁/σ₁² alone. 5 standard errors."""
+    log_alpha_bar, n = torch.tensor([0.9, 0.4], dtype=torch.float64).log(), 200_000
+    g = torch.Generator().manual_seed(0)
+    drawn: list[Tensor] = []
+
+    def gaussian() -> Tensor:
+        drawn.append(torch.randn(n, 1, generator=g, dtype=torch.float64))
+        return drawn[-1]
+
+    x = Ancestral(1.0, wide=True)(lambda x, i: 0 * x, log_alpha_bar, torch.ones(n, 1, dtype=torch.float64), gaussian)
+    beta = 1 - 0.4 / 0.9
+    kept = 0.1 - beta * 0.1 / 0.6  # 1 − ᾱ₁ − β̃₂
+    first = (kept / 0.6) ** 0.5 + beta**0.5 * drawn[0]
+    # to ᾱ = 1 nothing is kept of the noise, and none is added
+    assert len(drawn) == 2 and torch.equal(x, 0 * first)
+    one = Ancestral(1.0, wide=True)(lambda x, i: x, log_alpha_bar[1:], torch.ones(n, 1, dtype=torch.float64), gaussian)
+    assert torch.equal(one, torch.ones(n, 1, dtype=torch.float64))
+    assert "variance β" in Ancestral(1.0, wide=True).describe()
+
+
 X = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
 
 

@@ -6,7 +6,7 @@ from pushforward.diffusion.flow_matching import FlowMatching
 from pushforward.diffusion.mean_flow import MeanFlow
 from pushforward.diffusion.noise_schedules import CosineBetas, LinearBetas
 from pushforward.diffusion.ode import Euler, Heun, RungeKutta
-from pushforward.diffusion.process import HasProbabilityFlow, Process, Scored
+from pushforward.diffusion.process import HasProbabilityFlow, Process, Scored, TakesSamplers
 from pushforward.diffusion.samplers import Ancestral, ProbabilityFlowHeun, Sampler
 from pushforward.diffusion.variance_exploding import EDM, ScoreMatching
 
@@ -30,4 +30,5 @@ __all__ = [
     "Sampler",
     "ScoreMatching",
     "Scored",
+    "TakesSamplers",
 ]

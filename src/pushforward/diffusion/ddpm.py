@@ -114,7 +114,11 @@ class DDPM(Process):
         return self.bounded(x0)
 
     def sample(self, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
-        steps = min(self.sampler.steps(evaluations), self.timesteps)
+        return self.sample_by(self.sampler, field, n, generator, evaluations)
+
+    def sample_by(self, sampler: Sampler, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
+        """As `sample`, by another sampler."""
+        steps = min(sampler.steps(evaluations), self.timesteps)
         chain = chain_of(self.betas, evenly(self.betas, steps))
 
         def denoise(x: Tensor, i: int) -> Tensor:
@@ -123,7 +127,7 @@ class DDPM(Process):
         def gaussian() -> Tensor:
             return self.gaussian(n, generator).to(self.log_alpha_bar)
 
-        x = self.sampler(denoise, chain.log_alpha_bar, gaussian(), gaussian)
+        x = sampler(denoise, chain.log_alpha_bar, gaussian(), gaussian)
         return self.on_levels(self.centre.inverse(x))
 
     def log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:

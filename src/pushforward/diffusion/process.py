@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.bijections import Centre
+from pushforward.diffusion.samplers import Sampler
 from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.networks import given
 from pushforward.objectives.passes import FieldPass
@@ -131,6 +132,14 @@ class HasProbabilityFlow(Protocol):
 
     def flow_log_prob(self, field: Field, x: Tensor, generator: torch.Generator, evaluations: int) -> Scored:
         """log p(x) by the flow with about `evaluations` calls of the field."""
+
+
+@runtime_checkable
+class TakesSamplers(Protocol):
+    """A process whose field any sampler can draw with."""
+
+    def sample_by(self, sampler: Sampler, field: Field, n: int, generator: torch.Generator, evaluations: int) -> Tensor:
+        """n draws with at most `evaluations` calls of the field, (n, *shape), on the data's levels."""
 
 
 def rows(table: Tensor, like: Tensor) -> Tensor:

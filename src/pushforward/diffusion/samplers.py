@@ -40,9 +40,12 @@ class Ancestral:
     """x_{i−1} ~ N(√ᾱ_{i−1} x̂₀ + √(1 − ᾱ_{i−1} − s²) ε̂, s²), s² = η² β̃: the chain itself at η = 1, DDIM at η = 0.
 
     Ho et al. 2020, alg. 2; Song, Meng & Ermon 2021, eq. 12. DDIM is Euler's method for the probability flow, eq. 13.
+    wide: the fresh noise has the variance β = 1 − ᾱᵢ/ᾱᵢ₋₁ and what is kept is as at s², but for the last step, which has none:
+    σ̂ of Song, Meng & Ermon 2021, sec. 5, DDPM's own for images.
     """
 
     eta: Share
+    wide: bool = False
 
     def steps(self, evaluations: int) -> int:
         return max(1, evaluations)
@@ -60,12 +63,14 @@ class Ancestral:
             fresh = self.eta**2 * posterior_variance
             kept = (-torch.expm1(before) - fresh).clamp(min=0)
             x = torch.exp(0.5 * before).to(x) * x0 + kept.sqrt().to(x) * eps
+            if self.wide:
+                fresh = -torch.expm1(now - before) if i else torch.zeros_like(now)
             if self.eta:
                 x = x + fresh.sqrt().to(x) * gaussian()
         return x
 
     def describe(self) -> str:
-        return "DDIM" if self.eta == 0 else f"η = {self.eta:g}"
+        return "DDIM" if self.eta == 0 else f"η = {self.eta:g}" + ", noise of variance β" * self.wide
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from pushforward.families.capabilities import (
     Reconstructs,
     Samples,
     Sparse,
+    TakesOtherSamplers,
+    WorksOnLogits,
 )
 from pushforward.families.critics import AutoencodingCritic
 from pushforward.families.diffusion import Diffusion
@@ -79,7 +81,9 @@ __all__ = [
     "Sparse",
     "SparseAutoencoder",
     "StackedDenoisingAutoencoder",
+    "TakesOtherSamplers",
     "Tuning",
     "VariationalAutoencoder",
     "WassersteinAutoencoder",
+    "WorksOnLogits",
 ]

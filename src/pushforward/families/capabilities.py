@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pushforward.bottlenecks import Posterior
 from pushforward.conditioning import Condition
 from pushforward.corruption import Corruption
+from pushforward.diffusion import Sampler
 from pushforward.distributions import Likelihood
 from pushforward.engine import Loss, Noise
 from pushforward.families.encoder_decoder import EncoderDecoder
@@ -114,6 +115,14 @@ class HasLikelihood(Protocol):
 
 
 @runtime_checkable
+class WorksOnLogits(HasLikelihood, Protocol):
+    """Has a density of logit(α + (1 − 2α)·x), from which that of x comes."""
+
+    def logits(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The logits v of x with the noise that `log_prob` dequantises by, (n, D), and log |det ∂v/∂x|, nats, (n,)."""
+
+
+@runtime_checkable
 class HasPosterior(HasLikelihood, Protocol):
     """Has a density q(z|x) over codes, and so importance-weighted bounds."""
 
@@ -173,6 +182,20 @@ class FollowsPaths(IterativeSampler, Protocol):
 
     @property
     def paths(self) -> Paths | None: ...
+
+
+class Draw(Protocol):
+    """n images, (n, *shape)."""
+
+    def __call__(self, n: int, generator: torch.Generator) -> Tensor: ...
+
+
+@runtime_checkable
+class TakesOtherSamplers(IterativeSampler, Protocol):
+    """Can be sampled in other ways than its recipe's, with as many calls of its network as wanted."""
+
+    def sampled_by(self, sampler: Sampler, evaluations: int) -> Draw | None:
+        """Draws by the sampler; None where its process has one way alone."""
 
 
 @runtime_checkable

@@ -6,19 +6,26 @@ import torch
 from torch import Tensor
 
 from pushforward.conditioning import Condition, condition_of
-from pushforward.diffusion import FlowMatching, HasProbabilityFlow, Pairs, Process, Reflow
+from pushforward.diffusion import FlowMatching, HasProbabilityFlow, Pairs, Process, Reflow, Sampler, TakesSamplers
 from pushforward.diffusion.process import Field
 from pushforward.domains import Count
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.capabilities import FollowsPaths, IterativeLikelihood, IterativeLogProb, Paths
+from pushforward.families.capabilities import (
+    Draw,
+    FollowsPaths,
+    IterativeLikelihood,
+    IterativeLogProb,
+    Paths,
+    TakesOtherSamplers,
+)
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks import Network, field_of
 from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Diffusion(Family, FollowsPaths, IterativeLikelihood):
+class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers):
     """A field f(x_t, t) over a process, with one player, `model`. Final.
 
     process: waits for spec; says what the field is asked for, how to sample with it and how likely it makes an image.
@@ -70,6 +77,18 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood):
         drawn ones."""
         field, calls = self.guided(self.condition.choose(y, n, generator), n, evaluations or self.evaluations)
         return self.process.sample(field, n, generator, calls)
+
+    def sampled_by(self, sampler: Sampler, evaluations: int) -> Draw | None:
+        """Draws as `sample` gives them, by another sampler; None where the process has one way alone."""
+        process = self.process
+        if not isinstance(process, TakesSamplers):
+            return None
+
+        def draw(n: int, generator: torch.Generator) -> Tensor:
+            field, calls = self.guided(self.condition.choose(None, n, generator), n, evaluations)
+            return process.sample_by(sampler, field, n, generator, calls)
+
+        return draw
 
     def guided(self, y: Tensor | None, n: int, evaluations: int) -> tuple[Field, int]:
         """The field that n samples under labels y are drawn with, and how often it may be called."""

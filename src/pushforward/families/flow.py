@@ -16,7 +16,7 @@ from pushforward.distributions.gaussian import log_standard_normal
 from pushforward.domains import Domain
 from pushforward.engine import Loss, Noise, Player, Tuning
 from pushforward.errors import PushforwardError
-from pushforward.families.capabilities import ClassConditional, HasCodes, HasLikelihood
+from pushforward.families.capabilities import ClassConditional, HasCodes, WorksOnLogits
 from pushforward.families.family import Family, Likelihoods
 from pushforward.networks.network import ROWS, check_shape
 from pushforward.objectives import DensityPass, Objective, Term
@@ -31,7 +31,7 @@ class StartsFromData(Protocol):
         """Set them, in place, by real-valued x (n, D) and their condition; once, whatever is given later."""
 
 
-class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
+class Flow(Family, ClassConditional, HasCodes, WorksOnLogits):
     """x → dequantised → logit → bijection → z ~ N(0, I), with one player, `model`. Final.
 
     bijection: waits for `features`, or for `shape`; gives a zuko LazyTransform, or a zuko flow over a standard normal, from
@@ -105,6 +105,10 @@ class Flow(Family, ClassConditional, HasCodes, HasLikelihood):
         """The exact log-density of x, uniformly dequantised where it has levels, nats per image."""
         real = self.spec.dequantize(x, self.draw_levels(len(x), generator).get("dequantize", x))
         return Likelihoods(self.density(real, self.condition.told(y, len(x))), "exact", True)
+
+    def logits(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The logits v of x, dequantised as `log_prob` does with the same noise, (n, D), and log |det ∂v/∂x|, (n,)."""
+        return self.logit(self.spec.dequantize(x, self.draw_levels(len(x), generator).get("dequantize", x)))
 
     @property
     def objectives(self) -> dict[str, Objective]:

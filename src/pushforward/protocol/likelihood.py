@@ -18,10 +18,12 @@ from pushforward.families import (
     IterativeLikelihood,
     IterativeLogProb,
     LogProb,
+    WorksOnLogits,
 )
 from pushforward.families.family import Likelihoods
 from pushforward.metrics.likelihood import estimate
 from pushforward.protocol.information import compressor_references
+from pushforward.protocol.logits import gaussian_of_logits
 from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.subject import MEASURE_SEED, NotApplicable, Subject
 
@@ -39,7 +41,8 @@ class Likelihood(Measure):
 
     k: samples of an importance-weighted bound beside them; None: none. k_images: the most images it takes; None: all.
     gap: whether to measure the test split's −log p(x) less that of as many training images, too. evaluations: calls of
-    a diffusion's field an image; None: as many as its recipe has.
+    a diffusion's field an image; None: as many as its recipe has. logits: whether to say `nll_logits` of flows, too: −log of
+    the density of logit(α + (1 − 2α)·x), which papers on flows print of MNIST, beside that of one Gaussian of logits.
     """
 
     order = 30
@@ -47,6 +50,7 @@ class Likelihood(Measure):
     k_images: Count | None = None
     gap: bool = True
     evaluations: Count | None = None
+    logits: bool = False
 
     def numbers(self, subject: Subject) -> Sequence[Number]:
         more = ["_iw"] * (self.k is not None) + ["_flow"] * isinstance(subject.family, IterativeLikelihood)
@@ -60,6 +64,7 @@ class Likelihood(Measure):
             *(Number(f"nll{tail}", "nats", "lower") for tail in more),
             Number("bpd", "bits/dim", "lower", main=True, headline=0),
             *(Number(f"bpd{tail}", "bits/dim", "lower") for tail in more),
+            *([Number("nll_logits", "nats", "lower")] if self.logits and works_on_logits(subject) else []),
         )
 
     def values(self, subject: Subject) -> Values:
@@ -77,6 +82,8 @@ class Likelihood(Measure):
             values |= self.weighted(subject, self.k)
         if isinstance(family, IterativeLikelihood):
             values |= self.along_the_flow(subject, family, scores, values)
+        if self.logits and works_on_logits(subject):
+            values["nll_logits"] = nll_logits(subject, scores)
         if self.gap:
             values["generalisation_gap"] = gap(subject, scores, log_prob)
         return values
@@ -102,6 +109,18 @@ class Likelihood(Measure):
             return {"nll_iw": why, "bpd_iw": why}
         scores = scored(subject, partial(family.log_prob, k=k), subject.x(n=self.k_images))
         return code_length(subject, scores, "_iw", None, samples=k)
+
+
+def works_on_logits(subject: Subject) -> bool:
+    return subject.spec.bounded and isinstance(subject.family, WorksOnLogits)
+
+
+def nll_logits(subject: Subject, scores: Likelihoods) -> Value:
+    """−log p(v) of the logits v, nats an image: −log p(x) + log |det ∂v/∂x|. Papamakarios, Pavlakou & Murray 2017, sec. 4.2."""
+    family, g = subject.need(WorksOnLogits, "no logits"), subject.generator("likelihood")
+    x = subject.x(n=subject.affordable(subject.size(subject.split)))
+    volume = torch.cat([family.logits(part.to(subject.device), g)[1].cpu() for part in x.split(subject.chunk)])
+    return mean(subject, scores, volume - scores.values, references=gaussian_of_logits(subject, family))
 
 
 def with_card(found: Value | NotApplicable, **card: Any) -> Value | NotApplicable:
