@@ -14,7 +14,9 @@ from pushforward.runs import Run, RunDir
 from pushforward.training.signatures import check_targets, nodes
 
 CONF = config.conf_dir()
-FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))
+FILES = sorted(
+    path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml") if path.parent.name != config.TABLES
+)
 
 ALSO: dict[str, list[str]] = {
     "likelihood": ["model=vae"],

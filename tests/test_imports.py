@@ -44,6 +44,7 @@ COMMANDS = {
     "job",
     "config_errors",
     "doctor",
+    "paper_tables",
 }
 
 MAY: dict[str, set[str]] = {
@@ -102,7 +103,7 @@ MAY: dict[str, set[str]] = {
         "recipes",
     },
     **dict.fromkeys(
-        ("command_line", "launch", "sweep", "job"),
+        ("command_line", "launch", "sweep", "job", "paper_tables"),
         FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"},
     ),
     "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour"},
@@ -148,6 +149,7 @@ TORCHLESS = TOP | {
     "atomic_files",
     "errors",
     "report",
+    "paper_tables",
     "allowed_targets",
     "untrusted_text",
 }

@@ -5,7 +5,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -137,6 +137,35 @@ def explained(loader: composition.Loader, overrides: list[str]) -> Iterator[None
 
 def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None) -> int:
     """Run a grid or a search. Returns the exit code."""
+
+    def multirun(overrides: list[str]) -> None:
+        hydra_app(loader).multirun(composition.ROOT, task, overrides)
+
+    return in_folder(loader, overrides, folder, multirun)
+
+
+def run_jobs(config_dir: Path | None, overrides: list[str], jobs: list[list[str]]) -> int:
+    """Run jobs that are no grid, each by its own overrides, as one sweep; overrides: of the launcher. Returns the exit code."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
+
+    loader = composition.Loader(config_dir)
+
+    def launched(overrides: list[str]) -> None:
+        app = hydra_app(loader)
+        cfg = app.compose_config(composition.ROOT, overrides, composition.RunMode.MULTIRUN)
+        context = HydraContext(config_loader=loader, callbacks=Callbacks(cfg))
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=cfg)
+        launcher.launch(jobs, initial_job_idx=0)
+
+    return in_folder(loader, overrides, None, launched)
+
+
+def in_folder(
+    loader: composition.Loader, overrides: list[str], folder: Path | None, start: Callable[[list[str]], None]
+) -> int:
+    """Start a sweep in a folder of its own, or the one that is given. Returns the exit code."""
     made = None
     if not any(o.startswith("hydra.sweep.dir=") for o in overrides):
         if folder is None:
@@ -145,7 +174,7 @@ def sweep(loader: composition.Loader, overrides: list[str], folder: Path | None)
     launch.CODES.clear()
     try:
         with explained(loader, overrides):
-            hydra_app(loader).multirun(composition.ROOT, task, [*overrides, "hydra.mode=MULTIRUN"])
+            start([*overrides, "hydra.mode=MULTIRUN"])
     except PushforwardError:
         tidy(made)
         raise

@@ -40,6 +40,9 @@ from pushforward.runs import Run, changed, outputs
 RESULTS = 3
 """Raised by a change marked [results]: runs from before it have another identity."""
 
+TABLES = "table"
+"""The folder of tables of papers, beside config groups; it is none."""
+
 Trials = Annotated[int, Domain(1, 1_000_000)]
 
 
@@ -174,7 +177,7 @@ def options(group: str) -> list[str]:
 
 def groups() -> list[str]:
     """Return the config groups that come with the package."""
-    return sorted(path.name for path in conf_dir().iterdir() if any(path.glob("*.yaml")))
+    return sorted(path.name for path in conf_dir().iterdir() if path.name != TABLES and any(path.glob("*.yaml")))
 
 
 def none_of(group: str) -> str | None:

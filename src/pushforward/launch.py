@@ -18,6 +18,8 @@ from pushforward.signals import STOPPING, Asked
 
 PATIENCE = 600.0
 """Seconds that a run of several processes has to checkpoint and stop."""
+INTERRUPTED = 130
+"""Exit code of a sweep that a person stopped."""
 CODES: list[int] = []
 """Exit codes of the jobs of this process's sweeps: Hydra's multirun hands none back."""
 
@@ -28,7 +30,7 @@ def of_sweep(codes: Sequence[int]) -> int:
     if not bad:
         return 0
     # a process that a signal has ended has its number below zero: 1 alone is a failure, and not SIGHUP
-    return 130 if bad <= {code for number in STOPPING for code in (-number, 128 + number)} else 1
+    return INTERRUPTED if bad <= {code for number in STOPPING for code in (-number, 128 + number)} else 1
 
 
 def start(frozen: dict[str, Any], overrides: Sequence[str] = ()) -> int:

@@ -110,9 +110,10 @@ def place(path: Path) -> float:
 
 
 @cache
-def papers() -> dict[str, str]:
-    """{arXiv id and key: BibTeX entry} of papers.bib."""
-    text = (Path(__file__).parent / "assets" / "papers.bib").read_text(encoding="utf-8")
+def papers(file: Path | None = None) -> dict[str, str]:
+    """{arXiv id and key: BibTeX entry} of a papers.bib; None: ours. Of one that is not there nothing."""
+    file = file or Path(__file__).parent / "assets" / "papers.bib"
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     found: dict[str, str] = {}
     for entry in re.findall(r"^@.*?^\}$", text, re.MULTILINE | re.DOTALL):
         key, arxiv = re.match(r"@\w+\{([^,]+),", entry), re.search(r"^  eprint = \{([^}]+)\}", entry, re.MULTILINE)

@@ -21,6 +21,8 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward evaluate RUN...                                 measures again, from a run directory
   pushforward table --rows model --columns fd_lenet,bpd       a table over runs: md, tex, csv
   pushforward records pack NAME --runs tags=zoo               their records in one small file: table --records FILE
+  pushforward reproduce [NAME preset=cpu_small]               tables of papers: published beside reproduced; --plan
+  pushforward cite NAME                                       BibTeX of what a table, a recipe or a run uses
   pushforward why RUN METRIC                                  how a number came about, and the command that made it
   pushforward status                                          every sweep and run and how it stands; --watch
   pushforward sync                                            sends what was logged offline to Weights & Biases
@@ -60,7 +62,7 @@ def run(args: list[str]) -> int:
             return print_version()
         return COMMANDS[name](args[1:]) if name in COMMANDS else unknown(name)
 
-    return guarded(command, RESUMES if name == "train" else "")
+    return guarded(command, RESUMES if name in ("train", "reproduce") else "")
 
 
 def usage(code: int) -> int:

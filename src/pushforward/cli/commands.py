@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from pushforward.cli.commands_about import doctor, list_, tour
+from pushforward.cli.commands_paper_tables import cite, reproduce
 from pushforward.cli.commands_runs import sample, show, status, sync, why
 from pushforward.cli.commands_table import records, table
 from pushforward.cli.commands_train import evaluate, train
@@ -12,6 +13,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "table": table,
     "records": records,
+    "reproduce": reproduce,
+    "cite": cite,
     "why": why,
     "status": status,
     "sync": sync,

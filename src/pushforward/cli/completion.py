@@ -93,6 +93,10 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
         return options("model")
     if command == "show" and rest[0] == "model":
         return overrides(before, partial)
+    if command == "reproduce":
+        return tables(before, rest)
+    if command == "cite":
+        return [*tables(before, []), *options("model"), *runs()]
     if command in RUNS or rest[:1] == ["run"] or rest[-1:] == ["--runs"]:
         return [*runs(), *(overrides(before, partial) if command == "evaluate" else ())]
     return []
@@ -108,6 +112,16 @@ def flags(command: str) -> list[str]:
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
         COMMANDS[command](["--help"])
     return re.findall(r"(?<![\w-])--[\w-]+", shown.getvalue())
+
+
+def tables(before: list[str], rest: list[str]) -> list[str]:
+    """Names of tables; after one of them its presets."""
+    from pushforward.paper_tables.table_file import files, load
+
+    names = files(next(iter(own(before)), None))
+    if named := next((word for word in rest if word in names), None):
+        return [f"preset={preset}" for preset in load(named, next(iter(own(before)), None)).budgets]
+    return list(names)
 
 
 def runs() -> list[str]:
@@ -127,10 +141,10 @@ def overrides(before: list[str], partial: str) -> Iterable[str]:
 
 
 def groups(before: list[str]) -> list[str]:
-    from pushforward.config import conf_dir
+    from pushforward.config import TABLES, conf_dir
 
     found = [path.name for folder in (conf_dir(), *own(before)) for path in folder.iterdir() if path.is_dir()]
-    return [*dict.fromkeys(found), "hydra/launcher"]
+    return [*(name for name in dict.fromkeys(found) if name != TABLES), "hydra/launcher"]
 
 
 def own(before: list[str]) -> list[Path]:

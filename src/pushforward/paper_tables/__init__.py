@@ -1,0 +1,1 @@
+"""Tables of papers, published beside reproduced: read from YAML, planned, run, compared, cited. Imports no torch."""
