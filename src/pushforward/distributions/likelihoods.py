@@ -174,7 +174,7 @@ class Gaussian(Likelihood):
 
     def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """−‖x − μ‖²/2σ² − D·½ ln 2πσ², nats per image."""
-        log_sigma = self._log_sigma()
+        log_sigma = self.log_std()
         square = (x - self.mean(params)).square().flatten(1).sum(1)
         return -0.5 * square * torch.exp(-2 * log_sigma) - self.spec.dim * (log_sigma + 0.5 * math.log(2 * math.pi))
 
@@ -188,12 +188,13 @@ class Gaussian(Likelihood):
     def sample(
         self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
     ) -> Float[Tensor, " n *shape"]:
-        return self.mean(params) + self._log_sigma().exp() * noise
+        return self.mean(params) + self.log_std().exp() * noise
 
     def describe(self) -> str:
-        return f"Gaussian, σ = {self._log_sigma().exp().item():.3g}{' (learned)' if self.learned else ''}"
+        return f"Gaussian, σ = {self.log_std().exp().item():.3g}{' (learned)' if self.learned else ''}"
 
-    def _log_sigma(self) -> Tensor:
+    def log_std(self) -> Tensor:
+        """log σ, 0-d."""
         return self.log_sigma if self.learned else self.sigma.log()
 
 

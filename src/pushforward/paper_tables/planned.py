@@ -1,6 +1,6 @@
 """The runs of a table under a budget: what each is, how it stands, and about how long what is left takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -170,16 +170,22 @@ def standing(job: Job, frozen: dict[str, Any]) -> Planned:
     return Planned(job, kind, note, frozen)
 
 
+def distinct(planned: Iterable[Planned]) -> list[Planned]:
+    """Return one of each run: rows may read other numbers of the same."""
+    return list({(one.path or key(one.job)): one for one in planned}.values())
+
+
 def seconds(preset: Preset, planned: Sequence[Planned]) -> tuple[dict[tuple[str, str, int], float], float]:
-    """Return about how long each job still takes, and all of them: as runs alike took, else its part of the stated minutes."""
-    left = [one for one in planned if one.kind in ("to run", "resumes", "waits")]
+    """Return about how long each run still takes, and all of them: as runs alike took, else its part of the stated minutes."""
+    runs = distinct(planned)
+    left = [one for one in runs if one.kind in ("to run", "resumes", "waits")]
     if not left:
         return {}, 0.0
     estimates = Estimates()
     frozen = [dict(one.frozen) for one in left if one.frozen is not None]
     names = devices.gpus() if any(map(devices.on_gpu, frozen)) else []
     at_once = devices.at_once(frozen, None, names)
-    part = 60 * preset.budget.minutes / len(planned) * at_once
+    part = 60 * preset.budget.minutes / len(runs) * at_once
     each: dict[tuple[str, str, int], float] = {}
     for one in left:
         known = None

@@ -9,7 +9,7 @@ from pushforward.allowed_targets import allowed, beside
 from pushforward.crash_report import explain
 from pushforward.errors import PushforwardError, near
 from pushforward.paper_tables import render
-from pushforward.paper_tables.planned import KINDS, Planned, Preset, jobs, key, plan, seconds
+from pushforward.paper_tables.planned import KINDS, Planned, Preset, distinct, jobs, key, plan, seconds
 from pushforward.paper_tables.results import outcomes, results
 from pushforward.paper_tables.table_file import files, load, read
 from pushforward.report.eta import duration
@@ -42,7 +42,7 @@ def listing(config_dir: Path | None) -> Iterator[str]:
         source = table.header.source[0].partition(", arXiv")[0].partition(" @")[0] if table.header.source else ""
         presets = []
         for which, budget in table.budgets.items():
-            count = len(jobs(Preset(table, which, budget, budget.seeds)))
+            count = len({job.overrides for job in jobs(Preset(table, which, budget, budget.seeds))})
             presets.append(f"{which}: {count} run{'s' * (count != 1)}, about {duration(60 * budget.minutes)}")
         first, *more = [
             one
@@ -66,8 +66,9 @@ def show_plan(chosen: Preset) -> int:
         left = sum(each.get(key(one.job), 0.0) for one in own)
         name = [chosen.table.blocks[block].name or block] * several
         add(shown, chosen.table.title(row), *name, *seeds, duration(left) if left else "")
-    counts = {kind: sum(one.kind == kind for one in planned) for kind in kinds}
-    said = f"{len(planned)} runs: " + ", ".join(f"{count} {KINDS[kind]}" for kind, count in counts.items())
+    runs = distinct(planned)
+    counts = {kind: sum(one.kind == kind for one in runs) for kind in kinds}
+    said = f"{len(runs)} runs: " + ", ".join(f"{count} {KINDS[kind]}" for kind, count in counts.items())
     say(console(), shown, said + (f"; about {duration(whole)}" if whole else "") + ". Nothing was started (--plan).")
     for note in dict.fromkeys(one.note for one in planned if one.kind in ("refused", "elsewhere") and one.note):
         print(f"  {line(note)}")
@@ -79,12 +80,14 @@ def run(chosen: Preset, folder: Path | None) -> int:
     code = 0
     with allowed(beside(chosen.config_dir)):
         tried: set[tuple[str, str, int]] = set()
-        while not code and (ready := [o for o in plan(chosen) if o.kind in TO_DO and key(o.job) not in tried]):
+        while not code and (
+            ready := [o for o in distinct(plan(chosen)) if o.kind in TO_DO and key(o.job) not in tried]
+        ):
             tried |= {key(one.job) for one in ready}
             code = train(chosen, ready)
         planned = plan(chosen)
         if code != launch.INTERRUPTED:
-            code = max(code, measure(chosen, [one for one in planned if one.kind == "to measure"]))
+            code = max(code, measure(chosen, [one for one in distinct(planned) if one.kind == "to measure"]))
         for one in planned:
             if one.kind == "done" and one.run is not None and one.frozen is not None:
                 launch.add_tags(one.run, dict(one.frozen))
