@@ -38,6 +38,10 @@ CASES = {
     "pushforward train model=wgan_gp model.n_c": ["model.n_critic="],
     "pushforward train hydra/launcher=v": ["hydra/launcher=vectorized"],
     "pushforward train --pl": ["--plan"],
+    "pushforward reproduce iwae": ["iwae_t1"],
+    "pushforward reproduce iwae_t1 preset=c": ["preset=cpu_small"],
+    "pushforward reproduce iwae_t1 --pl": ["--plan"],
+    "pushforward cite iwae": ["iwae", "iwae_t1"],
     "pushforward train optimizer@optimizer.model=sg": ["optimizer@optimizer.model=sgd"],
     "pushforward status va": ["vae-digits-s1-aaaa"],
     "pushforward evaluate 'ga": ["gan-digits-s1-bbbb"],
@@ -52,7 +56,7 @@ CASES = {
 
 @pytest.mark.parametrize("line", CASES)
 def test_what_may_follow(line: str) -> None:
-    assert len(CASES) == 18 and len(models("v")) >= 3 and completed(line) == CASES[line]
+    assert len(CASES) == 22 and len(models("v")) >= 3 and completed(line) == CASES[line]
 
 
 def test_an_own_folder_s_options_complete_too(tmp_path: Path) -> None:

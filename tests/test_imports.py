@@ -261,7 +261,8 @@ from pushforward.runs import RunDir, runs_dir
 run = RunDir.create(runs_dir() / "vae-digits-s1-000000", {"choices": {"model": "vae", "data": "digits"}, "seed": 1})
 run.set_status(state="finished", fingerprint="x", images_seen=100, budget_images=100)
 run.write_record({"mse": {"value": 0.5, "unit": "per pixel", "card": {"better": "lower"}, "na": None}}, improving=False)
-for line in ("--help", "--version", "list models", "status", "table", "show run latest", "train --help"):
+for line in ("--help", "--version", "list models", "status", "table", "show run latest", "train --help", "reproduce",
+             "reproduce iwae_t1 --plan", "cite iwae_t1"):
     try:
         main(line.split())
     except SystemExit as done:

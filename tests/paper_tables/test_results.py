@@ -1,6 +1,9 @@
 """Verdicts: a small budget never matches; numbers are scaled; rules say what they applied."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from paper_table import finish
@@ -38,6 +41,17 @@ def test_a_small_budget_never_matches_and_has_no_difference(preset: Callable[...
     ]
     everything = render.markdown(said) + render.latex(said)
     assert "within tolerance" not in everything and "smaller budget" in everything
+
+
+def test_an_order_within_the_noise_of_seeds_says_so(preset: Callable[..., Preset]) -> None:
+    """Means 100 and 101, each of standard error 2: that of the difference is 2.8."""
+    chosen = preset("little")
+    for row, numbers in (("vae", (98.0, 102.0)), ("beta", (99.0, 103.0))):
+        for seed, nll in enumerate(numbers, 1):
+            finish(chosen, row, "small", seed, nll=nll, neg_elbo=1.0)
+    assert comparison(chosen).verdicts[0] == (
+        "batches of 64: nll: VAE < β-VAE: 100, 101, of which some differ by less than one standard error: order holds"
+    )
 
 
 def test_an_order_that_does_not_hold(preset: Callable[..., Preset]) -> None:
@@ -84,3 +98,17 @@ def test_a_wide_section_is_folded_and_keeps_its_rows_names() -> None:
     parts = render.folded(section, 70)
     assert [part.heads for part in parts] == [("", "a", "b"), ("", "c")]
     assert [part.rows[0][0] for part in parts] == ["row", "row"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on PATH")
+def test_the_latex_compiles_and_fits_a_line(preset: Callable[..., Preset], tmp_path: Path) -> None:
+    chosen = preset("little")
+    for seed in (1, 2):
+        finish(chosen, "vae", "small", seed, nll=100.5 + seed, neg_elbo=110.0)
+    head, foot = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}", "\\end{document}"
+    text = head + render.latex(comparison(chosen)) + foot
+    (tmp_path / "t.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout

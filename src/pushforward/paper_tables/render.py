@@ -19,7 +19,7 @@ from pushforward.report.plain_tables import lines
 from pushforward.report.table_render import number
 from pushforward.untrusted_text import line, md, tex
 
-HEADS = ("published", "replicated by others", "ours", "Δ", "verdict")
+HEADS = ("published", "by others", "ours", "Δ", "verdict")
 SEEN = {"verified": "", "secondary": " (secondary)", "memory": " (unverified)"}
 ARROW = {"lower": " ↓", "higher": " ↑"}
 
@@ -223,22 +223,32 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(text)
 
 
+LINE = 84
+"""Characters of a line of LaTeX in \\footnotesize on article's 345 pt."""
+PAGE = 48
+"""Lines of a float beside its caption: sections that do not fit go into a further one."""
+
+
 def latex(comparison: Comparison) -> str:
-    r"""A booktabs `table` for each section; the preamble needs \usepackage{booktabs}."""
+    r"""booktabs tabulars, one below the other in as few floats as hold them; the preamble needs \usepackage{booktabs}."""
+    floats: list[list[Section]] = []
+    for part in (part for section in comparison.sections for part in folded(section, LINE)):
+        if not floats or sum(len(one.rows) + 5 for one in [*floats[-1], part]) > PAGE:
+            floats.append([])
+        floats[-1].append(part)
     text = ["% needs \\usepackage{booktabs}"]
-    sections = [part for section in comparison.sections for part in folded(section, 84)]
-    for section in sections:
-        title = f"{comparison.caption}: {section.title}" if section.title else comparison.caption
-        text += [r"\begin{table}", r"\centering", r"\footnotesize", rf"\caption{{{tex(title)}}}"]
-        text += [rf"\begin{{tabular}}{{l{'r' * (len(section.heads) - 1)}}}", r"\toprule"]
-        text += [" & ".join(map(tex, section.heads)) + r" \\", r"\midrule"]
-        text += [" & ".join(map(tex, row)) + r" \\" for row in section.rows]
-        text += [r"\bottomrule", r"\end{tabular}"]
-        if section is sections[-1]:
-            said = [*comparison.verdicts, *comparison.notes]
-            text += [rf"\par\smallskip\raggedright\footnotesize {tex(one)}" for one in said]
+    for sections in floats:
+        text += [r"\begin{table}", r"\centering", r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"]
+        text += [rf"\caption{{{tex(comparison.caption)}}}"]
+        for section in sections:
+            text += [rf"\par\medskip\textit{{{tex(section.title)}}}\par\smallskip"] if section.title else []
+            text += [rf"\begin{{tabular}}{{l{'r' * (len(section.heads) - 1)}}}", r"\toprule"]
+            text += [" & ".join(map(tex, section.heads)) + r" \\", r"\midrule"]
+            text += [" & ".join(map(tex, row)) + r" \\" for row in section.rows]
+            text += [r"\bottomrule", r"\end{tabular}"]
         text += [r"\end{table}", ""]
-    return "\n".join(text)
+    said = [*comparison.verdicts, *comparison.notes]
+    return "\n".join([*text, *(rf"\par\noindent\footnotesize {tex(one)}" for one in said), ""])
 
 
 CSV = (

@@ -156,7 +156,18 @@ def ordered(preset: Preset, rule: Rule, places: Sequence[Place], found: Mapping[
         holds = all(b - a > rule.by for a, b in pairwise(numbers))
     step = f" by more than {rule.by:g}" if rule.by else ""
     text = f" {mark} ".join(words(preset, places)) + step
-    return Outcome(f"{column_of(preset, places)}{text}: {listed(means)}", holds, "order", tuple(places), rule.note)
+    near = any(close(found[a], found[b]) for a, b in pairwise(places))
+    doubt = ", of which some differ by less than one standard error" * near
+    return Outcome(
+        f"{column_of(preset, places)}{text}: {listed(means)}{doubt}", holds, "order", tuple(places), rule.note
+    )
+
+
+def close(a: Result, b: Result) -> bool:
+    """Whether two means differ by less than the standard error of their difference over seeds."""
+    if a.std is None or b.std is None or a.mean is None or b.mean is None:
+        return False
+    return abs(a.mean - b.mean) < math.sqrt(a.std**2 / len(a.values) + b.std**2 / len(b.values))
 
 
 def compared(preset: Preset, rule: Rule, places: Sequence[Place], found: Mapping[Place, Result]) -> Outcome:
