@@ -54,6 +54,19 @@ def test_continuous_bernoulli() -> None:
     assert not ours.discrete
 
 
+def test_a_clipped_continuous_bernoulli_is_the_unclipped_one_at_the_bound() -> None:
+    """λ = 1e-4 for all that is below it, so that a black pixel's density is (1 − λ) ln(1/λ − 1) / (1 − 2λ) at the most."""
+    spec = DataSpec((1, 1, 1), 256, 1)
+    whole, clipped = ContinuousBernoulli(spec=spec), ContinuousBernoulli(clip=1e-4, spec=spec)
+    inside, below, bound = (torch.full((1, 1, 1, 1, 1), value) for value in (-3.0, -50.0, math.log(1e-4 / (1 - 1e-4))))
+    black = torch.zeros(1, 1, 1, 1)
+    assert torch.equal(clipped.log_prob(inside, black), whole.log_prob(inside, black))
+    torch.testing.assert_close(clipped.log_prob(below, black), whole.log_prob(bound, black))
+    known = math.log(math.log(1 / 1e-4 - 1) / (1 - 2e-4)) + math.log(1 - 1e-4)
+    assert float(clipped.log_prob(below, black)) == pytest.approx(known, rel=1e-5)
+    torch.testing.assert_close(clipped.mean(below), whole.mean(bound))
+
+
 @pytest.mark.parametrize("logit", [0.0, 1e-6, -1e-3, 0.09, 0.11, -0.19, 0.21, 5.0, -30.0, 80.0, 1e4])
 def test_continuous_bernoulli_is_normalised_at_every_logit(logit: float) -> None:
     """∫ p = 1 by the closed form: the density is exp(l x − A), A = ln((eˡ−1)/l), and mean is A′.

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.domains import Positive
+from pushforward.domains import Positive, Probability
 from pushforward.errors import PushforwardError
 from pushforward.numbers import number
 from pushforward.spec import DataSpec
@@ -107,15 +107,23 @@ class Bernoulli(Likelihood):
 
 
 class ContinuousBernoulli(Likelihood):
-    """p(x) = C λˣ(1−λ)¹⁻ˣ on [0, 1] with λ = σ(l), that is l eˡˣ / (eˡ − 1). Loaiza-Ganem & Cunningham 2019."""
+    """p(x) = C λˣ(1−λ)¹⁻ˣ on [0, 1] with λ = σ(l), that is l eˡˣ / (eˡ − 1). Loaiza-Ganem & Cunningham 2019.
 
-    def __init__(self, *, spec: DataSpec) -> None:
+    clip: λ is held in [clip, 1 − clip], without which pixels that are black in all images have a density without end.
+    """
+
+    def __init__(self, clip: Probability | None = None, *, spec: DataSpec) -> None:
         super().__init__(spec)
         self._needs_unit_range("ContinuousBernoulli")
+        self.most = math.inf if clip is None else abs(math.log(clip / (1 - clip)))
+
+    def _logits(self, params: Tensor) -> Tensor:
+        logits = single(params[:, 0])
+        return logits if math.isinf(self.most) else logits.clamp(-self.most, self.most)
 
     def log_prob(self, params: Float[Tensor, " n k *shape"], x: Float[Tensor, " n *shape"]) -> Float[Tensor, " n"]:
         """l x − log((eˡ − 1) / l), nats per image."""
-        logits = single(params[:, 0])
+        logits = self._logits(params)
         # log((eˡ − 1)/l) = l/2 + log(sinh a / a) with a = |l|/2; grouped so that nothing large cancels
         a = logits.abs() / 2
         small = a < 0.1
@@ -126,7 +134,7 @@ class ContinuousBernoulli(Likelihood):
 
     def mean(self, params: Float[Tensor, " n k *shape"]) -> Float[Tensor, " n *shape"]:
         """½ + ½(coth(l/2) − 2/l)."""
-        logits = single(params[:, 0])
+        logits = self._logits(params)
         small = logits.abs() < 0.2
         safe = torch.where(small, 1.0, logits)
         return 0.5 + torch.where(small, logits / 12 - logits.pow(3) / 720, 0.5 / torch.tanh(safe / 2) - 1 / safe)
@@ -138,7 +146,7 @@ class ContinuousBernoulli(Likelihood):
         self, params: Float[Tensor, " n k *shape"], noise: Float[Tensor, " n *shape"]
     ) -> Float[Tensor, " n *shape"]:
         """The inverse distribution function, log(1 + u(eˡ − 1)) / l."""
-        logits = single(params[:, 0])
+        logits = self._logits(params)
         l = -logits.abs()  # noqa: E741 - the paper's symbol; by symmetry, where eˡ cannot overflow
         small = l > -1e-3
         safe = torch.where(small, -1.0, l)
