@@ -24,7 +24,7 @@ from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.recipes import MEASURED, header
 from pushforward.report.columns import headline
-from pushforward.report.table_render import number
+from pushforward.report.table_grid import number
 from pushforward.runs import Run, find
 
 DISTANCES = ("fd_lenet", "fd_lenet_mixture")

@@ -236,7 +236,7 @@ def test_a_picture_beside_the_table_and_why_a_number_is_what_it_is(
     line = "table rd --rows weighting.beta --columns rate --plot rate,distortion"
     said(capsys, *line.split(), code=0)
     made = sorted(path.name for path in (outputs / "tables").iterdir())
-    assert made == ["rd-rate-distortion.png", "rd.csv", "rd.md", "rd.tex"]
+    assert made == ["rd-rate-distortion.png", "rd.csv", "rd.html", "rd.md", "rd.tex"]
     with pytest.raises(SystemExit) as done:
         main(["why", "vae-digits-s1-000004", "rate"])
     shown = capsys.readouterr().out

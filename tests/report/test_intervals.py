@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import permutation_test, ttest_ind, ttest_rel
 
 from pushforward.errors import PushforwardError
-from pushforward.report.intervals import Interval, between, difference, line
+from pushforward.report.intervals import Interval, between, difference, line, paired, sign_flip
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -29,8 +29,39 @@ def test_values_without_spread_have_no_width():
     assert (same.low, same.high) == (0.5, 0.5) and same.excludes_zero
 
 
+@pytest.mark.parametrize("n", [2, 5, 13])
+def test_pairs_have_scipy_s_t_interval_and_its_permutation_test(n):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(0.5, 1, n), rng.normal(0, 1, n)
+    ours, theirs = paired(a.tolist(), b.tolist(), 0.9), ttest_rel(a, b)
+    ends = theirs.confidence_interval(0.9)
+    assert (ours.low, ours.high) == pytest.approx((ends.low, ends.high), rel=1e-9) and ours.n == (n, n)
+    flips = permutation_test((a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf)
+    if n <= 12:
+        assert sign_flip((a - b).tolist()) == pytest.approx(flips.pvalue) and f"p = {flips.pvalue:.2g}" in ours.test
+    else:
+        assert ours.test == f"paired t test: p = {theirs.pvalue:.2g}"
+
+
+def test_three_pairs_say_that_they_can_give_no_small_p():
+    shown = str(paired([1.0, 2.0, 3.0], [0.5, 1.5, 2.4], unit="nats"))
+    assert shown.endswith("(95 %, 3 seeds in pairs; exact sign-flip test: p = 0.25, 3 seeds give at least 0.25)")
+    assert sign_flip([0.0, 0.0]) == 1 and "at least" not in paired([1.0] * 6, [0.5, 0.6, 0.4, 0.5, 0.5, 0.3]).test
+
+
+def test_runs_of_shared_seeds_are_compared_in_pairs(make):
+    """Differences .3 and .5 whatever the seed adds: their mean .4, half their interval 12.706 · .1 (t of one degree)."""
+    values = {("ae", 1): 1.3, ("ae", 2): 5.5, ("vae", 1): 1.0, ("vae", 2): 5.0, ("vae", 3): 9.0}
+    runs = [make(m, s, mse=v) for (m, s), v in values.items()]
+    found = between(runs, "mse", "ae", "vae")
+    assert (found.difference, found.high) == pytest.approx((0.4, 0.4 + 12.7062 * 0.1), rel=1e-4) and found.n == (2, 2)
+    assert "2 seeds in pairs; exact sign-flip test: p = 0.5" in str(found)
+    twice = [*runs, make("ae", 1, beta=4, mse=1.0)]  # a seed of two runs is no pair
+    assert between(twice, "mse", "ae", "vae").test == ""
+
+
 def test_between_runs(make):
-    runs = [make("ae", 1, mse=0.5), make("ae", 2, mse=0.6), make("vae", 1, mse=0.2), make("vae", 2, mse=0.1)]
+    runs = [make("ae", 1, mse=0.5), make("ae", 2, mse=0.6), make("vae", 3, mse=0.2), make("vae", 4, mse=0.1)]
     found = between(runs, "mse", "ae", "vae")
     assert found.difference == pytest.approx(0.4) and found.n == (2, 2)
     assert line(runs, "mse", "ae", "vae") == f"ae − vae: {found}"

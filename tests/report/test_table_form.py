@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from pushforward.errors import PushforwardError
-from pushforward.report import table_render
+from pushforward.report import table_latex, table_render
 from pushforward.report.intervals import comparisons
 from pushforward.report.run_list import RunList
+from pushforward.report.table_text import rich
 from pushforward.report.tables import build
 
 FLOOR = {"floor": 0.31415, "references": {"Gaussian on pixels": 80.123456}}
@@ -30,7 +31,7 @@ def runs(make):  # type: ignore[no-untyped-def]
 
 def forms(table):  # type: ignore[no-untyped-def]
     screen = Console(width=200, file=io.StringIO(), highlight=False)
-    screen.print(table_render.rich(table, 200))
+    screen.print(rich(table, 200))
     return {"md": table_render.markdown(table), "tex": table_render.latex(table), "csv": table_render.csv(table),
             "terminal": screen.file.getvalue()}  # type: ignore[attr-defined]  # fmt: skip
 
@@ -174,5 +175,5 @@ def test_what_is_higher_than_a_page_goes_into_further_floats(make):
     text = table_render.latex(build(runs, columns=columns, caption="All", label="tab:all"))
     floats = text.split(r"\begin{table}")[1:]
     assert len(floats) > 1 and [part.count(r"\caption{All}") for part in floats] == [1] + [0] * (len(floats) - 1)
-    assert text.count(r"\end{table}") == len(floats) and max(part.count(r"\\") for part in floats) <= table_render.PAGE
+    assert text.count(r"\end{table}") == len(floats) and max(part.count(r"\\") for part in floats) <= table_latex.PAGE
     assert [r"\footnotesize" in part for part in floats] == [False] * (len(floats) - 1) + [True]

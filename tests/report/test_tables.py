@@ -8,6 +8,7 @@ import pytest
 
 from pushforward.errors import PushforwardError
 from pushforward.report import table_render
+from pushforward.report.table_grid import number
 from pushforward.report.tables import build
 
 
@@ -283,7 +284,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize(("given", "shown"), NUMBERS.items())
 def test_two_significant_digits_of_the_spread(given, shown):
-    assert table_render.number(*given) == shown and len(NUMBERS) == 8
+    assert number(*given) == shown and len(NUMBERS) == 8
 
 
 def test_written_as_markdown_latex_and_csv(make, tmp_path):
@@ -291,15 +292,15 @@ def test_written_as_markdown_latex_and_csv(make, tmp_path):
             for m, v in (("ae", 1.0), ("beta_vae", 2.0)) for s in range(3)]  # fmt: skip
     table = build(runs, caption="50 % of a & b")
     paths = table_render.write(table, tmp_path / "tables", "families")
-    assert [p.name for p in paths] == ["families.md", "families.tex", "families.csv"]
-    md, tex, text = (p.read_text() for p in paths)
+    assert [p.name for p in paths] == ["families.md", "families.tex", "families.csv", "families.html"]
+    md, tex, text, _ = (p.read_text() for p in paths)
     lines = [line for line in md.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 3 and len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert "**1.10 ± 0.10**" in md
     assert tex.isascii() and r"beta\_vae" in tex and r"\textbf{1.10 $\pm$ 0.10}" in tex and r"50 \% of a \& b" in tex
     assert tex.count("{") == tex.count("}") and tex.count("$") % 2 == 0
     ends = [line.count(" & ") for line in tex.splitlines() if line.endswith(r"\\")]
-    assert ends == [3] * 4  # head, two models, floor: model, mse, bpd, n
+    assert ends == [3] * 5  # two lines of headings, two models, floor: model, mse, bpd, n
     rows = list(csv.DictReader(io.StringIO(text)))
     first = next(r for r in rows if r["model"] == "ae" and r["metric"] == "mse")
     assert math.isclose(float(first["mean"]), 1.1) and math.isclose(float(first["std"]), 0.1) and first["n"] == "3"

@@ -6,8 +6,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pushforward.report import table_render, terminal
+from pushforward.report import terminal
 from pushforward.report.plain_tables import figure
+from pushforward.report.table_text import rich
 from pushforward.report.tables import build
 
 NAMES = (
@@ -28,7 +29,7 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(make, width):
     runs = [make(m, s, **dict.fromkeys(NAMES, 0.0123456 + s / 1e4)) for m in ("ae", "flow_matching") for s in (1, 2)]
     table = build(runs)
     out = Console(width=width, record=True, file=io.StringIO())
-    out.print(table_render.rich(table, width))
+    out.print(rich(table, width))
     text = out.export_text()
     assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
     assert "…" not in text

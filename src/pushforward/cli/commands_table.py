@@ -9,18 +9,29 @@ from pushforward.atomic_files import name
 from pushforward.cli.parser import Parser, pairs, signed, two, words
 from pushforward.crash_report import explain
 from pushforward.errors import PushforwardError
+from pushforward.report.budget_match import TOLERANCES
+from pushforward.report.spread import KINDS
 from pushforward.runs import Run, among, every_run, find, outputs, pack, runs_dir, unpack
 from pushforward.runs.packed import SUFFIX
 
 
 def table(args: list[str]) -> int:
-    """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv."""
+    """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv, html."""
     parser = Parser("pushforward table", description=table.__doc__)
     parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
     parser.add_argument(
         "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
     )
     parser.add_argument("--columns", default="", help="metrics, patterns such as fd_*, or all; default: the main ones")
+    parser.add_argument("--across", default="", help="config keys whose values make groups of columns, such as data")
+    parser.add_argument("--transpose", action="store_true", help="metrics as rows, models as columns")
+    parser.add_argument(
+        "--spread", choices=KINDS, default="std", help="behind a mean: deviation, error, or 95 %% interval"
+    )
+    parser.add_argument("--match", choices=TOLERANCES, help="only rows at an equal budget")
+    parser.add_argument("--tolerance", type=float, help="of --match; default: 0.01 of images, else 0.1")
+    parser.add_argument("--average-rank", action="store_true", help="also the mean place over the columns")
+    parser.add_argument("--strict", action="store_true", help="fail where a cell has no number and no n/a")
     parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated)")
     parser.add_argument(
         "--records", action="append", type=Path, default=[], metavar="FILE", help="packed records instead of runs/"
@@ -33,7 +44,9 @@ def table(args: list[str]) -> int:
     parser.add_argument(
         "--plot", metavar="X,Y", help="also a picture: one metric against another, by the first of --rows"
     )
-    parser.add_argument("--compare", metavar="A,B", help="also A − B of each column, 95 %% interval over seeds")
+    parser.add_argument(
+        "--compare", metavar="A,B", help="also A − B of each column: 95 %% interval, in pairs where seeds are shared"
+    )
     parser.add_argument("--names", metavar="A=B,C=D", help="display names of columns and rows: fd_lenet=FD,vae=VAE")
     parser.add_argument("--digits", type=int, help="significant digits where no spread over seeds decides; default: 4")
     parser.add_argument("--caption", help="text over the table, LaTeX's caption")
@@ -43,9 +56,12 @@ def table(args: list[str]) -> int:
     asked = parser.parse_args(signed("--sort", args))
     from pushforward.report import frontier, table_render, terminal
     from pushforward.report.intervals import comparisons
+    from pushforward.report.table_form import complete
 
     if asked.pictures and asked.records:
         raise PushforwardError("--pictures: packed records have none; give the runs' own folder")
+    if asked.tolerance is not None and not asked.match:
+        raise PushforwardError("--tolerance: it is of --match; give that too")
     for flag in ("names", "caption", "label", "sort"):
         if getattr(asked, flag) is not None and not getattr(asked, flag).strip():
             raise PushforwardError(f"--{flag}: an empty text")
@@ -61,6 +77,12 @@ def table(args: list[str]) -> int:
     built = chosen.table(
         rows,
         columns,
+        across=words(asked.across),
+        transpose=asked.transpose,
+        spread=asked.spread,
+        match=asked.match or "",
+        tolerance=asked.tolerance,
+        average_rank=asked.average_rank,
         stale=config.stale,
         allow_mixed=asked.allow_mixed,
         names=shown,
@@ -71,6 +93,8 @@ def table(args: list[str]) -> int:
         references=not asked.no_references,
         elsewhere=elsewhere,
     )
+    if asked.strict:
+        complete(built)
     if asked.compare:
         built.notes += comparisons(built, sound, *pair["--compare"])
     folder = asked.out or outputs() / "tables"

@@ -16,7 +16,7 @@ from pushforward.paper_tables.planned import Preset
 from pushforward.paper_tables.results import Outcome, Result, delta, replicated, verdict
 from pushforward.paper_tables.table_file import Number, Place
 from pushforward.report.plain_tables import lines
-from pushforward.report.table_render import number
+from pushforward.report.table_grid import number
 from pushforward.untrusted_text import line, md, tex
 
 HEADS = ("published", "by others", "ours", "Δ", "verdict")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pushforward.report import comparability, intervals, table_form, table_render
-from pushforward.report.table_layout import MIXED, Cell, Column, Row, Table
+from pushforward.report import comparability, intervals, spread, table_form
+from pushforward.report.table_grid import number
+from pushforward.report.table_layout import MIXED, Cell, Column, Row, Table, key_text
 from pushforward.untrusted_text import LETTERS
 
 FLOOR = "train vs test (floor)"
@@ -41,7 +42,7 @@ class Difference:
 
 def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], several: bool) -> list[Difference]:
     """The differences between cards of a column within a data set; a letter is put on the cells, the same on those alike."""
-    pairs = [(row, run) for row in rows for run in row.runs if run.value(column.name) is not None]
+    pairs = [(row, run) for row in rows for run in row.cells[i].runs if run.value(column.name) is not None]
     found = []
     for data, group in comparability.partition(pairs, lambda pair: comparability.data_set(pair[1], keys)).items():
         metrics = [run.metrics[column.name] for _, run in group]
@@ -65,7 +66,7 @@ def _alike(found: Sequence[Difference], titles: bool) -> list[tuple[str, tuple[s
     groups = comparability.partition(found, lambda d: (d.data, d.parts(titles)))
     return [
         (
-            ", ".join(dict.fromkeys(d.column.title if titles else d.column.name for d in group))
+            ", ".join(dict.fromkeys(d.column.title if titles else d.column.label for d in group))
             + (f" on {data}" if data else ""),
             parts,
         )
@@ -99,6 +100,8 @@ def settle(found: Sequence[Difference], notes: list[str]) -> None:
 def rank(i: int, column: Column, rows: Sequence[Row]) -> None:
     """Bold: the best mean, and those that do not differ from it significantly; all of ≥ 3 seeds, or none.
 
+    The runner-up is the best of the others, of ≥ 3 seeds too.
+
     An estimate does not compete with exact values and bounds: it may lie on either side of what it estimates.
     """
     cells = [row.cells[i] for row in rows if row.cells[i].n and MIXED not in row.marks]
@@ -109,12 +112,15 @@ def rank(i: int, column: Column, rows: Sequence[Row]) -> None:
     if column.better not in ("lower", "higher") or len(cells) < 2 or any(row.cells[i].kind for row in rows):
         return
     sign = 1 if column.better == "lower" else -1
-    best = min(cells, key=lambda cell: sign * statistics.fmean(cell.values))
-    top = [cell for cell in cells if cell is best or not differ(cell.values, best.values, LEVEL / (len(cells) - 1))]
-    rivals = [cell for cell in cells if cell not in top] or top
-    if all(cell.n >= MANY for cell in top) and any(cell.n >= MANY for cell in rivals):
+    order = sorted(cells, key=lambda cell: sign * statistics.fmean(cell.values))
+    best = order[0]
+    top = [cell for cell in order if cell is best or not differ(cell.values, best.values, LEVEL / (len(cells) - 1))]
+    others = [cell for cell in order if cell not in top]
+    if all(cell.n >= MANY for cell in top) and any(cell.n >= MANY for cell in others or top):
         for cell in top:
             cell.bold = True
+        if others and others[0].n >= MANY:
+            others[0].runner_up = True
 
 
 def differ(a: Sequence[float], b: Sequence[float], level: float) -> bool:
@@ -138,7 +144,7 @@ def reference_rows(table: Table, data: Any, rows: Sequence[Row], several: bool) 
     are several. Where runs disagree, the range of what they say."""
     found: dict[str, dict[int, list[tuple[float, ...]]]] = {}
     for i, column in enumerate(table.columns):
-        for run in (run for row in rows for run in row.runs):
+        for run in (run for row in rows for run in row.cells[i].runs):
             card = (run.metrics.get(column.name) or {}).get("card") or {}
             values = {"floor": card.get("floor")} | (card.get("references") or {})
             draws = card.get("reference_draws") or {}
@@ -158,7 +164,7 @@ def reference_rows(table: Table, data: Any, rows: Sequence[Row], several: bool) 
             cells[i] = (
                 Cell("value", max(numbers, key=len))
                 if same
-                else Cell(" to ".join(table_render.number(x, None, table.digits) for x in (min(means), max(means))))
+                else Cell(" to ".join(number(x, None, table.digits) for x in (min(means), max(means))))
             )
         made.append(Row(tuple(key), cells, reference=True, shown=table_form.display(key, table.names)))
     return made
@@ -169,21 +175,33 @@ def explain(table: Table, notes: list[str]) -> None:
     reasons = comparability.partition([c for c in cells if c[2].state == "n/a"], lambda c: c[2].note)
     for reason, where in reasons.items():
         rows = ", ".join(dict.fromkeys(row.title for row, _, _ in where))
-        names = ", ".join(dict.fromkeys(column.title for _, column, _ in where))
-        notes.append(f"n/a ({rows}: {names}): {reason}")
+        notes.append(f"n/a ({rows}: {_columns([column for _, column, _ in where], table)}): {reason}")
     kinds = {"=": "= exact", "≤": "≤ bound", "≥": "≥ bound", "≈": "≈ estimate"}
     used = [text for mark, text in kinds.items() if any(cell.relation == mark for _, _, cell in cells)]
     notes += [f"likelihoods: {', '.join(used)}"] if used else []
     most = max((row.n for row in table.rows if not row.reference), default=0)
-    notes.append("mean ± standard deviation over n seeds" if most > 1 else "one seed each")
-    apart = [column.title for column in table.columns if column.apart and column.ranked]
-    notes += [f"never bold beside exact values and bounds: estimates (≈) of {', '.join(apart)}"] if apart else []
+    notes.append(f"{spread.KINDS[table.spread]} over n seeds" if most > 1 else "one seed each")
+    apart = [column for column in table.columns if column.apart and column.ranked]
+    if apart:
+        notes.append(f"never bold beside exact values and bounds: estimates (≈) of {_columns(apart, table)}")
     if any(cell.n > 1 for row, _, cell in cells if row.reference):
-        notes.append("rows of reference: mean ± standard deviation over draws")
+        notes.append(f"rows of reference: {spread.KINDS[table.spread]} over draws")
     if any(cell.bold for _, _, cell in cells):
+        second = "; underlined: the best of the others" if any(cell.runner_up for _, _, cell in cells) else ""
         notes.append(
             "bold: best, or not significantly worse (Welch's t test over seeds, 5 % divided by the number of rivals), "
-            "of at least 3 seeds each"
+            f"of at least 3 seeds each{second}"
         )
     elif most and any(column.ranked and column.better for column in table.columns):
         notes.append("nothing in bold: that takes at least 3 seeds of each of the rows compared")
+
+
+def _columns(columns: Sequence[Column], table: Table) -> str:
+    """Titles of columns; of one that stands in several groups which are meant, unless all are."""
+    said = []
+    for title, own in comparability.partition(columns, lambda column: column.title).items():
+        groups = dict.fromkeys(column.at for column in own)
+        every = {column.at for column in table.columns if column.title == title}
+        where = ", ".join(" ".join(table.names.get(key_text(value), key_text(value)) for value in at) for at in groups)
+        said.append(title + (f" of {where}" if every - set(groups) else ""))
+    return ", ".join(said)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
-from pushforward.report import comparability, table_render
+from pushforward.report import comparability
+from pushforward.report.table_grid import number
 from pushforward.report.table_layout import Row, Table, key_text
 
 LABEL = re.compile(r"[A-Za-z0-9:._/+-]+")
@@ -37,8 +38,9 @@ def check_shown(table: Table, elsewhere: Collection[str] = ()) -> None:
 
     elsewhere: what may be named though the table does not have it.
     """
-    heads = [*table.keys, *(column.name for column in table.columns)]
-    known = dict.fromkeys([*heads, *(key_text(value) for row in table.rows for value in row.key if value != "")])
+    heads = [*table.keys, *table.across, *dict.fromkeys(column.name for column in table.columns)]
+    values = [*(row.key for row in table.rows), *(column.at for column in table.columns)]
+    known = dict.fromkeys([*heads, *(key_text(value) for key in values for value in key if value != "")])
     for name, display in table.names.items():
         if name not in known and name not in elsewhere:
             raise PushforwardError(f"--names {name}={display}: {_unknown(name, list(known))}")
@@ -60,7 +62,7 @@ def check_shown(table: Table, elsewhere: Collection[str] = ()) -> None:
 
 def _open(mean: float, std: float | None) -> bool:
     """Whether so many digits of the mean are shown as are asked for."""
-    return table_render.number(mean, std, 1) != table_render.number(mean, std, MOST_DIGITS)
+    return number(mean, std, 1) != number(mean, std, MOST_DIGITS)
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
@@ -74,20 +76,18 @@ def sort(table: Table, by: str, order: Callable[[Any], Any]) -> None:
     Rows without a number come last. Raises PushforwardError where there is no such column, or nothing to order.
     """
     name, reverse = by.removeprefix("-"), by.startswith("-")
-    columns = [column.name for column in table.columns]
-    if name in columns:
-        i = columns.index(name)
+    labels = [column.label for column in table.columns]
+    if name in labels:
+        i = labels.index(name)
         reverse ^= table.columns[i].better == "higher"
-        groups = list(
-            comparability.partition(table.rows, lambda row: comparability.data_set(row.runs[0], table.keys)).values()
-        )
+        groups = blocks(table)
         value: Callable[[Row], Any] = lambda row: row.cells[i].mean  # noqa: E731
     elif name in table.keys:
         k = table.keys.index(name)
         groups = [table.rows]
         value = lambda row: row.key[k]  # noqa: E731
     else:
-        raise PushforwardError(f"--sort {by}: {_unknown(name, [*table.keys, *columns])}; --columns adds metrics")
+        raise PushforwardError(f"--sort {by}: {_unknown(name, [*table.keys, *labels])}; --columns adds metrics")
     if all(_absent(value(row)) for row in table.rows):
         raise PushforwardError(f"--sort {by}: no row has a number there")
     if all(len(group) < 2 for group in groups):
@@ -98,6 +98,32 @@ def sort(table: Table, by: str, order: Callable[[Any], Any]) -> None:
         there = [row for row in group if not _absent(value(row))]
         table.rows += sorted(there, key=lambda row: order(value(row)), reverse=reverse)
         table.rows += [row for row in group if _absent(value(row))]
+
+
+def complete(table: Table, most: int = 5) -> None:
+    """Raises PushforwardError, in one line, where a cell has neither a number nor a reason to have none (n/a)."""
+    lacking = [
+        f"{row.label} {column.label} ({cell.state})"
+        for row in table.rows
+        for column, cell in zip(table.columns, row.cells, strict=True)
+        if not (row.reference or column.summary) and cell.state not in ("value", "n/a")
+    ]
+    if lacking:
+        more = f" and {len(lacking) - most} more" if len(lacking) > most else ""
+        raise PushforwardError(
+            f"--strict: {len(lacking)} cells without a number: {', '.join(lacking[:most])}{more}; "
+            "train or evaluate these runs, or choose other --columns or --runs"
+        )
+
+
+def blocks(table: Table) -> list[list[Row]]:
+    """The rows that numbers may be compared over: those of a data set, or all where data sets stand side by side."""
+    if "data" in table.across:
+        own = [i for i, key in enumerate(table.keys) if key.startswith("data.")]
+        key: Callable[[Row], Any] = lambda row: tuple(row.key[i] for i in own)  # noqa: E731
+    else:
+        key = lambda row: comparability.data_set(row.runs[0], table.keys)  # noqa: E731
+    return list(comparability.partition(table.rows, key).values())
 
 
 def _absent(value: Any) -> bool:

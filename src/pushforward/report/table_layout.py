@@ -21,6 +21,10 @@ class Cell:
     relation: str = ""
     note: str = ""
     bold: bool = False
+    runner_up: bool = False
+    """The best of those that are not bold."""
+    runs: list[Run] = field(default_factory=list)
+    """Of which it says something, with a number or without."""
     kind: str = ""
     """ᵃ, ᵇ, … where the cards of a column differ: numbers with the same letter were measured alike."""
 
@@ -49,6 +53,15 @@ class Column:
     """Some of its numbers are estimates beside exact values or bounds, and were not ranked with them."""
     shown: str = ""
     """Its display name, where it has one."""
+    at: tuple[Any, ...] = ()
+    """Values of the table's `across`: the group of columns that it stands in."""
+    summary: bool = False
+    """Made of other columns, and no mean over seeds."""
+
+    @property
+    def label(self) -> str:
+        """`digits.bpd`, by which a column of a group is meant."""
+        return ".".join([*(key_text(value) for value in self.at if value != ""), self.name])
 
     @property
     def title(self) -> str:
@@ -97,10 +110,15 @@ class Table:
     """Display names of columns, keys and values of keys, by what stands there otherwise."""
     digits: int | None = None
     """Significant digits of a mean without a spread; None: four."""
+    across: tuple[str, ...] = ()
+    """Config keys whose values part columns into groups."""
+    spread: str = "std"
+    """What stands behind a mean: one of `spread.KINDS`."""
+    transposed: bool = False
 
     def cell(self, row: str, column: str) -> Cell:
-        """The cell of the row whose label (its keys with a space between) is `row`."""
-        names = [c.name for c in self.columns]
+        """The cell of the row whose label (its keys with a space between) is `row`; of a column by its label."""
+        names = [c.label for c in self.columns]
         return next(r for r in self.rows if r.label == row).cells[names.index(column)]
 
 

@@ -1,47 +1,129 @@
-"""A table as Markdown, LaTeX, CSV and in the terminal."""
+"""A table as Markdown, HTML and CSV, and the files of all its forms."""
 
 import csv as csv_module
 import io
-import math
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from pushforward.atomic_files import write_whole
-from pushforward.report.plain_tables import figure
-from pushforward.report.table_layout import Cell, Column, Row, Table, key_text
-from pushforward.untrusted_text import md, tex
-
-ARROW = {"lower": "↓", "higher": "↑", None: ""}
-
-
-def number(mean: float, std: float | None, digits: int | None = None) -> str:
-    """`mean ± std` to two significant digits of std; `digits` of the mean, or four, where there is none."""
-    if not std or std < 1e-9 * abs(mean):
-        if float(mean).is_integer() and abs(mean) >= 1000:
-            return f"{int(mean):,}"
-        return (f"{mean:.4g}" if digits is None else figure(mean, digits)) + (" ± 0" if std is not None else "")
-    power = math.floor(math.log10(max(abs(mean), std)))
-    if not -3 <= power < 6:
-        scale = 10.0**power
-        return f"({number(mean / scale, std / scale)})e{power}"
-    places = 1 - math.floor(math.log10(float(f"{std:.1e}")))
-    mean, std = round(mean, places), round(std, places)
-    places = max(places, 0)
-    return f"{mean:.{places}f} ± {std:.{places}f}"
+from pushforward.report.spread import bootstrap, half_width
+from pushforward.report.table_grid import Grid, Line, Piece, grid, heads
+from pushforward.report.table_latex import latex
+from pushforward.report.table_layout import Cell, Table
+from pushforward.untrusted_text import html as text_of
+from pushforward.untrusted_text import md
 
 
-def content(cell: Cell, row: Row, digits: int | None = None) -> tuple[str, str, str]:
-    """The text before the number, the number (or the state), and what stands after it."""
-    if not cell.n or cell.mean is None:
-        return "", {"missing": "–"}.get(cell.state, cell.state), ""
-    after = cell.kind + (f" (n={cell.n})" if cell.n != row.n and not row.reference else "")
-    return f"{cell.relation} " if cell.relation else "", number(cell.mean, cell.std, digits), after
+def markdown(table: Table) -> str:
+    """A table of GitHub's Markdown, which has one line of headings: groups of columns stand in it above a line break."""
+    of = grid(table)
+    lines = [f"### {md(table.caption)}", ""] if table.caption else []
+    above = [[md(title) for title in column.titles[:-1] if title] for column in of.columns]
+    head = ["<br>".join([*outer, md(column.titles[-1])]) for outer, column in zip(above, of.columns, strict=True)]
+    align = [":--"] * len(of.heads) + ["--:"] * len(of.columns)
+    body = [[*map(md, row.titles), *map(_md, pieces)] for row, pieces in zip(of.rows, of.cells, strict=True)]
+    lines += ["| " + " | ".join(line) + " |" for line in ([*map(md, of.heads), *head], align, *body)]
+    # two spaces keep each note on its own line
+    return "\n".join([*lines, "", *(f"{md(note)}  " for note in dict.fromkeys(table.notes))]) + "\n"
+
+
+def _md(piece: Piece) -> str:
+    middle = md(piece.middle)
+    if piece.best:
+        middle = f"**{middle}**"
+    elif piece.runner_up:
+        middle = f"<ins>{middle}</ins>"  # GitHub takes no <u>
+    return md(piece.before) + middle + md(piece.after)
+
+
+STYLE = """<style>
+.pushforward-table { color-scheme: light dark; overflow-x: auto; font: 14px/1.45 system-ui, sans-serif;
+  --line: #c8c8c8; --soft: #5f6368; }
+@media (prefers-color-scheme: dark) { .pushforward-table { --line: #4a4d51; --soft: #a3a8ae; } }
+.pushforward-table table { border-collapse: collapse; font-variant-numeric: tabular-nums;
+  border-top: 2px solid; border-bottom: 2px solid; }
+.pushforward-table caption { text-align: left; font-weight: 600; padding-bottom: .4em; }
+.pushforward-table th, .pushforward-table td { padding: .2em .7em; text-align: right; white-space: nowrap; font-weight: 400; }
+.pushforward-table .row { text-align: left; }
+.pushforward-table thead th { vertical-align: bottom; }
+.pushforward-table thead .group { text-align: center; border-bottom: 1px solid var(--line); }
+.pushforward-table thead tr:last-child th { border-bottom: 1px solid; }
+.pushforward-table tbody + tbody tr:first-child > * { border-top: 1px solid; }
+.pushforward-table .reference, .pushforward-table .none, .pushforward-table .note { color: var(--soft); }
+.pushforward-table .lost { color: #c5221f; }
+@media (prefers-color-scheme: dark) { .pushforward-table .lost { color: #f28b82; } }
+.pushforward-table .note { margin: .3em 0; font-size: 12px; }
+</style>"""
+
+
+def html(table: Table) -> str:
+    """A fragment of HTML that needs nothing else, readable on light and on dark pages."""
+    of = grid(table)
+    identity = f' id="{text_of(table.label)}"' if table.label else ""
+    lines = [f'<div class="pushforward-table"{identity}>', STYLE, "<table>"]
+    lines += [f"<caption>{text_of(table.caption)}</caption>"] if table.caption else []
+    lines += ["<thead>", *_html_heads(of), "</thead>", "<tbody>"]
+    before: Line | None = None
+    for row, pieces in zip(of.rows, of.cells, strict=True):
+        if row.reference and before is not None and not before.reference:
+            lines.append("</tbody><tbody>")
+        titles = "".join(f'<th scope="row" class="row">{text_of(title)}</th>' for title in row.titles)
+        kind = ' class="reference"' if row.reference else ""
+        lines.append(f"<tr{kind}>{titles}{''.join(map(_html, pieces))}</tr>")
+        before = row
+    lines += ["</tbody>", "</table>", *(f'<p class="note">{text_of(note)}</p>' for note in dict.fromkeys(table.notes))]
+    return "\n".join([*lines, "</div>", ""])
+
+
+def _html_heads(of: Grid) -> list[str]:
+    lines = []
+    for level in range(of.levels):
+        spans = (
+            f'<th colspan="{n}" scope="colgroup" class="group">{text_of(title)}</th>' if title else "<th></th>"
+            for title, n in of.spans(level)
+        )
+        lines.append(f"<tr>{'<th></th>' * len(of.heads)}{''.join(spans)}</tr>")
+    stubs = "".join(f'<th scope="col" class="row">{text_of(name)}</th>' for name in of.heads)
+    own = "".join(f'<th scope="col">{text_of(column.titles[-1])}</th>' for column in of.columns)
+    return [*lines, f"<tr>{stubs}{own}</tr>"]
+
+
+def _html(piece: Piece) -> str:
+    middle = text_of(piece.middle)
+    if piece.best:
+        middle = f"<b>{middle}</b>"
+    elif piece.runner_up:
+        middle = f"<u>{middle}</u>"
+    kind = {"value": "", "failed": ' class="lost"', "diverged": ' class="lost"'}.get(piece.state, ' class="none"')
+    return f"<td{kind}>{text_of(piece.before)}{middle}{text_of(piece.after)}</td>"
+
+
+HEAD = (
+    "metric", "unit", "better", "state", "relation", "mean", "std", "se", "low", "high", "n", "values", "best", "runner_up",
+    "ranked", "cards", "marks", "note", "others", "reference",
+)  # fmt: skip
+
+
+def csv(table: Table) -> str:
+    """One line a cell, at full precision: mean, its spread, n, the values, and all that a printed cell shows by a mark.
+
+    low, high: the ends of the bootstrap interval, where the table shows it.
+    """
+    text = io.StringIO()
+    writer = csv_module.writer(text, lineterminator="\n")
+    writer.writerow([*heads(table), *(table.names.get(key, key) for key in table.across), *HEAD])
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if row.reference and not cell.state:
+                continue
+            std, se = (half_width(cell.values, kind) for kind in ("std", "se"))
+            low, high = (bootstrap(cell.values) if table.spread == "bootstrap" else None) or (None, None)
+            writer.writerow([
+                *(row.shown or row.key), *column.at, column.title, column.unit, column.better, cell.state, cell.relation,
+                cell.mean, std, se, low, high, cell.n, " ".join(map(repr, cell.values)), cell.bold, cell.runner_up,
+                column.ranked, letters(cell), row.marks, cell.note, row.others, row.reference,
+            ])  # fmt: skip
+    return text.getvalue()
 
 
 def letters(cell: Cell) -> str:
@@ -49,193 +131,13 @@ def letters(cell: Cell) -> str:
     return unicodedata.normalize("NFKD", cell.kind)
 
 
-def names(row: Row) -> list[str]:
-    """The row's keys, its marks behind the last."""
-    parts = [key_text(value) for value in row.shown or row.key]
-    return [*parts[:-1], parts[-1] + row.marks]
-
-
-def heads(table: Table) -> list[str]:
-    """Headings of the keys."""
-    return [table.names.get(key, key) for key in table.keys]
-
-
-def seeds(row: Row) -> str:
-    return "" if row.reference else str(row.n) + (f" ({row.others})" if row.others else "")
-
-
-def heading(column: Column) -> str:
-    unit = f" [{column.unit}]" if column.unit else ""
-    arrow = f" {ARROW[column.better]}" if column.better in ARROW and column.better and column.ranked else ""
-    return f"{column.title}{unit}{arrow}" + (f" ({column.unranked})" if column.unranked else "")
-
-
-def _grid(table: Table, bold: Callable[[str], str], plain: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text, every piece passed through `plain` or `bold`."""
-    head = [plain(k) for k in heads(table)] + [plain(heading(c)) for c in table.columns] + [plain("n")]
-    body = []
-    for row in table.rows:
-        line = [plain(name) for name in names(row)]
-        for cell in row.cells:
-            before, middle, after = content(cell, row, table.digits)
-            line.append(plain(before) + (bold(middle) if cell.bold else plain(middle)) + plain(after))
-        body.append([*line, plain(seeds(row))])
-    return head, body
-
-
-def _notes(table: Table) -> list[str]:
-    return list(dict.fromkeys(table.notes))
-
-
-def markdown(table: Table) -> str:
-    head, body = _grid(table, lambda text: f"**{md(text)}**", md)
-    lines = [f"### {md(table.caption)}", ""] if table.caption else []
-    align = [":--"] * len(table.keys) + ["--:"] * (len(head) - len(table.keys))
-    lines += ["| " + " | ".join(line) + " |" for line in (head, align, *body)]
-    # two spaces keep each note on its own line
-    return "\n".join([*lines, "", *(f"{md(note)}  " for note in _notes(table))]) + "\n"
-
-
-LINE = 72
-"""Characters of a line of LaTeX in \\small on article's 345 pt, less the space between columns: columns that do not fit into it
-are set in a further tabular below."""
-PAGE = 44
-"""Lines of \\small on article's page beside a caption and notes: tabulars that do not fit into it go into a further float."""
-
-
-def latex(table: Table) -> str:
-    r"""A booktabs `table` environment; the preamble needs \usepackage{booktabs}. Wide tables are folded."""
-    head, body = _grid(table, lambda text: rf"\textbf{{{tex(text)}}}", tex)
-    lines = [r"\begin{table}", r"\centering", r"\small"]
-    lines += [rf"\caption{{{tex(table.caption)}}}"] if table.caption else []
-    lines += [rf"\label{{{table.label}}}"] if table.label else []
-    parts, keys = folded(table, LINE, heading), len(table.keys)
-    high = 0
-    for part in parts:
-        chosen = [*range(keys), *(keys + i for i in part), *([len(head) - 1] if part is parts[-1] else [])]
-        kept = [i for i, row in enumerate(table.rows) if not row.reference or any(row.cells[k].state for k in part)]
-        high += len(kept) + 3
-        if part is not parts[0] and high > PAGE:
-            lines += [r"\end{table}", r"\begin{table}", r"\centering", r"\small"]
-            high = len(kept) + 3
-        elif part is not parts[0]:
-            lines += [r"\par\medskip"]
-        lines += [rf"\begin{{tabular}}{{{'l' * keys + 'r' * (len(chosen) - keys)}}}", r"\toprule"]
-        lines += [" & ".join(head[i] for i in chosen) + r" \\", r"\midrule"]
-        for before, i in zip([None, *kept], kept, strict=False):
-            if table.rows[i].reference and before is not None and not table.rows[before].reference:
-                lines.append(r"\midrule")
-            lines.append(" & ".join(body[i][k] for k in chosen) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip\raggedright\footnotesize {tex(note)}" for note in _notes(table)]
-    return "\n".join(["% needs \\usepackage{booktabs}", *lines, r"\end{table}", ""])
-
-
-def csv(table: Table) -> str:
-    """One line a cell, at full precision: mean, std, n, the values, and all that a printed cell shows by a mark."""
-    text = io.StringIO()
-    writer = csv_module.writer(text, lineterminator="\n")
-    head = "metric unit better state relation mean std n values best ranked cards marks note reference".split()  # noqa: SIM905
-    writer.writerow([*heads(table), *head])
-    for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            if row.reference and not cell.state:
-                continue
-            values = " ".join(map(repr, cell.values))
-            line = [
-                column.title,
-                column.unit,
-                column.better,
-                cell.state,
-                cell.relation,
-                cell.mean,
-                cell.std,
-                cell.n,
-                values,
-            ]
-            writer.writerow(
-                [
-                    *(row.shown or row.key),
-                    *line,
-                    cell.bold,
-                    column.ranked,
-                    letters(cell),
-                    row.marks,
-                    cell.note or row.others,
-                    row.reference,
-                ]
-            )
-    return text.getvalue()
-
-
-def rich(table: Table, width: int = 100) -> Group:
-    """The table for `rich.print`. Columns that do not fit into `width` go into a second table below, and so on."""
-    parts = folded(table, width, _broken)
-    tables = [_rich(table, chosen, table.caption if chosen is parts[0] else "") for chosen in parts]
-    return Group(*tables, *(Text(f" {note}", style="dim") for note in _notes(table)))
-
-
-def folded(table: Table, width: int, head: Callable[[Column], str]) -> list[list[int]]:
-    """Indices of the columns that stand side by side within `width` characters, beside the keys; head: of a column."""
-    key_width = sum(
-        2 + max(len(key), *(len(names(row)[i]) for row in table.rows)) for i, key in enumerate(heads(table))
-    )
-    last = 2 + max(len(seeds(row)) for row in table.rows)
-    parts: list[list[int]] = [[]]
-    used = free = width - key_width - 2
-    for i, column in enumerate(table.columns):
-        texts = [len("".join(content(row.cells[i], row, table.digits))) for row in table.rows]
-        wide = 2 + max(*texts, *map(len, head(column).split("\n")))
-        if parts[-1] and wide + last * (i + 1 == len(table.columns)) > used:
-            parts.append([])
-            used = free
-        parts[-1].append(i)
-        used -= wide
-    return parts
-
-
-def _broken(column: Column) -> str:
-    """The heading on several lines: a long name breaks at its last underscore, the unit has a line of its own."""
-    name, rest = column.title, heading(column).removeprefix(column.title).strip()
-    if len(name) > 10 and "_" in name:
-        name = "_\n".join(name.rsplit("_", 1))
-    arrow = ARROW.get(column.better, "") if column.ranked else ""
-    unit = rest.removesuffix(arrow).strip()
-    return name + (f" {arrow}" if arrow else "") + (f"\n{unit}" if unit else "")
-
-
-def _rich(table: Table, part: list[int], caption: str) -> RichTable:
-    shown = RichTable(
-        title=Text(caption) if caption else None,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for key in heads(table):
-        shown.add_column(Text(key), no_wrap=True)
-    for i in part:
-        shown.add_column(Text(_broken(table.columns[i])), justify="right", no_wrap=True)
-    with_n = part[-1:] == [len(table.columns) - 1]
-    if with_n:
-        shown.add_column("n", justify="right", no_wrap=True)
-    rows = [row for row in table.rows if not row.reference or any(row.cells[k].state for k in part)]
-    for i, row in enumerate(rows):
-        line = [Text(name) for name in names(row)]
-        for cell in (row.cells[k] for k in part):
-            before, middle, after = content(cell, row, table.digits)
-            style = "bold" if cell.bold else "" if cell.n else "red" if cell.state in ("failed", "diverged") else "dim"
-            line.append(Text.assemble(before, (middle, style), after))
-        line += [Text(seeds(row))] * with_n
-        end = i + 1 < len(rows) and rows[i + 1].reference and not row.reference
-        shown.add_row(*line, style="dim" if row.reference else None, end_section=end)
-    return shown
+FORMS = {"md": markdown, "tex": latex, "csv": csv, "html": html}
 
 
 def write(table: Table, folder: Path | str, name: str = "table") -> list[Path]:
-    """Writes `<name>.md`, `.tex` and `.csv` into `folder`, each whole; returns their paths."""
+    """Writes `<name>.md`, `.tex`, `.csv` and `.html` into `folder`, each whole; returns their paths."""
     made = []
-    for suffix, text in {"md": markdown(table), "tex": latex(table), "csv": csv(table)}.items():
+    for suffix, form in FORMS.items():
         made.append(Path(folder) / f"{name}.{suffix}")
-        write_whole(made[-1], text)
+        write_whole(made[-1], form(table))
     return made

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pushforward.errors import PushforwardError
-from pushforward.report import comparability, table_form
+from pushforward.report import average_rank as ranks
+from pushforward.report import budget_match, comparability, table_form
 from pushforward.report.columns import chosen, collapses, value_order
 from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
-from pushforward.report.table_layout import COLLAPSED, IMPROVING, MIXED, STALE, Cell, Column, Row, Table
+from pushforward.report.table_layout import COLLAPSED, IMPROVING, MIXED, STALE, Cell, Column, Row, Table, key_text
 from pushforward.runs import Run
 
 MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
@@ -26,6 +27,12 @@ def build(
     caption: str = "",
     allow_mixed: bool = False,
     *,
+    across: Sequence[str] = (),
+    transpose: bool = False,
+    match: str = "",
+    tolerance: float | None = None,
+    average_rank: bool = False,
+    spread: str = "std",
     label: str = "",
     names: Mapping[str, str] | None = None,
     digits: int | None = None,
@@ -36,48 +43,68 @@ def build(
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
     columns: names of metrics, patterns such as `fd_*`, `all`; without any the main ones.
+    across: config keys; their values make groups of columns, each with its metrics.
+    transpose: metrics as rows, and what `rows` says as columns.
+    match, tolerance: rows at an equal budget alone, `images`, `parameters` or `seconds` (`budget_match.matched`).
+    average_rank: a further column (`average_rank.add`).
+    spread: what stands behind a mean: std, se or bootstrap.
     stale: why a run is no longer what its config trains, or an empty text (`config.stale`); such runs are marked.
     allow_mixed: numbers of one column that were not measured alike are marked and not ranked, instead of refused.
     caption, label: of LaTeX; the caption stands over the other forms too.
     names: display names of columns, keys and values of keys, by what stands there otherwise.
     digits: significant digits of the means that have no spread over seeds.
-    sort: a column or key; rows best first within a data set, the lowest first where no direction is better; `-COLUMN`
-        the other way round. Rows are ranked alike in any order.
+    sort: a column (`digits.bpd` of a group) or key; rows best first within a data set, the lowest first where no
+        direction is better; `-COLUMN` the other way round. Rows are ranked alike in any order.
     elsewhere: what may have a display name though it stands in a picture beside the table alone.
     references: whether floor, Gaussian, mixture and memoriser stand below; no number is ranked by them.
 
     Raises PushforwardError where an option cannot take effect.
     """
-    keys = tuple(rows)
+    keys, groups = tuple(rows), tuple(across)
     runs = list(runs)
-    _check(runs, keys)
+    _check(runs, keys, groups)
     table_form.check(caption, label, digits)
     names = dict(names or {})
     notes: list[str] = []
+    if match:
+        runs, notes = budget_match.matched(runs, (*keys, *groups), match, tolerance)
     order = value_order(runs)
-    groups = comparability.partition(runs, lambda run: tuple(_hashable(run.key(key)) for key in keys))
     table = Table(
-        keys, [_column(name, runs, names) for name in chosen(runs, columns)], [], notes, caption, label, names, digits
+        keys,
+        _columns(runs, columns, groups, names),
+        [],
+        notes,
+        caption,
+        label,
+        names,
+        digits,
+        groups,
+        spread,
+        transpose,
     )
-    for key in sorted(groups, key=lambda key: tuple(map(order, key))):
-        table.rows.append(_row(key, groups[key], table.columns, stale, names, notes))
+    of_row = comparability.partition(runs, lambda run: _values(run, keys))
+    for key in sorted(of_row, key=lambda key: tuple(map(order, key))):
+        table.rows.append(_row(key, of_row[key], table, stale))
     used = {mark for row in table.rows for mark in row.marks}
     notes += [f"{mark} {text}" for mark, text in MEANING.items() if mark in used]
-    by_data = comparability.partition(table.rows, lambda row: row.runs[0].images)
     several = len({run.images for run in runs}) > 1
-    differences = [d for i, c in enumerate(table.columns) for d in compare(i, c, table.rows, keys, several)]
+    every = (*keys, *groups)
+    differences = [d for i, c in enumerate(table.columns) for d in compare(i, c, table.rows, every, several)]
     refused = [d for d in differences if d.refused]
     if refused and not allow_mixed:
         raise PushforwardError(refusal(refused))
     settle(differences, notes)
     for i, column in enumerate(table.columns):
-        for rivals in comparability.partition(
-            table.rows, lambda row: comparability.data_set(row.runs[0], keys)
-        ).values():
+        with_runs = [row for row in table.rows if row.cells[i].runs]
+        by_data = comparability.partition(with_runs, lambda row: comparability.data_set(row.cells[i].runs[0], every))  # noqa: B023
+        for rivals in by_data.values():
             rank(i, column, rivals)
+    if average_rank:
+        ranks.add(table)
+    by_images = comparability.partition(table.rows, lambda row: None if "data" in groups else row.runs[0].images)
     if sort:
         table_form.sort(table, sort, order)
-    below = [row for data, group in by_data.items() for row in reference_rows(table, data, group, len(by_data) > 1)]
+    below = [row for data, own in by_images.items() for row in reference_rows(table, data, own, len(by_images) > 1)]
     if not references and not below:
         raise PushforwardError("--no-references: there are none below these columns")
     table.rows += below if references else []
@@ -85,6 +112,10 @@ def build(
     explain(table, notes)
     notes += gaps(runs)
     return table
+
+
+def _values(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(_hashable(run.key(key)) for key in keys)
 
 
 def gaps(runs: Sequence[Run]) -> list[str]:
@@ -100,33 +131,50 @@ def gaps(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _check(runs: Sequence[Run], keys: Sequence[str]) -> None:
+def _check(runs: Sequence[Run], keys: Sequence[str], groups: Sequence[str]) -> None:
     if not runs:
         raise PushforwardError("No runs for this table: train some, or widen the filter.")
-    for key in keys:
-        if all(run.key(key) is None for run in runs):
-            raise PushforwardError(f"--rows {key}: no run's config has this key. Try model, data or weighting.beta.")
+    for flag, own in (("rows", keys), ("across", groups)):
+        for key in own:
+            if all(run.key(key) is None for run in runs):
+                raise PushforwardError(
+                    f"--{flag} {key}: no run's config has this key. Try model, data or weighting.beta."
+                )
+    if both := [key for key in groups if key in keys]:
+        raise PushforwardError(f"--across {both[0]}: it is among --rows; leave it out of one of them")
 
 
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def _column(name: str, runs: Sequence[Run], names: Mapping[str, str]) -> Column:
-    found = [run.metrics[name] for run in runs if name in run.metrics]
+def _columns(
+    runs: Sequence[Run], columns: Sequence[str], across: Sequence[str], names: Mapping[str, str]
+) -> list[Column]:
+    """The columns in order; in groups by the values of `across`, without named columns those that a group has numbers of."""
+    order = value_order(runs)
+    groups = comparability.partition(runs, lambda run: _values(run, across))
+    wanted = chosen(runs, columns)
+    made = []
+    for at in sorted(groups, key=lambda at: tuple(map(order, at))):
+        there = {name for run in groups[at] for name in run.metrics}
+        made += [_column(name, groups[at], runs, names, at) for name in wanted if columns or name in there]
+    return made
+
+
+def _column(
+    name: str, own: Sequence[Run], runs: Sequence[Run], names: Mapping[str, str], at: tuple[Any, ...]
+) -> Column:
+    found = [run.metrics[name] for run in (*own, *runs) if name in run.metrics]
     better = next((m["card"]["better"] for m in found if (m.get("card") or {}).get("better")), None)
-    return Column(name, next((m["unit"] for m in found if m.get("unit")), ""), better, shown=names.get(name, ""))
+    unit = next((m["unit"] for m in found if m.get("unit")), "")
+    return Column(name, unit, better, shown=names.get(name, ""), at=at)
 
 
-def _row(
-    key: tuple[Any, ...],
-    runs: list[Run],
-    columns: list[Column],
-    stale: Callable[[Run], str] | None,
-    names: Mapping[str, str],
-    notes: list[str],
-) -> Row:
-    row = Row(key, [_cell(runs, column) for column in columns], runs, shown=table_form.display(key, names))
+def _row(key: tuple[Any, ...], runs: list[Run], table: Table, stale: Callable[[Run], str] | None) -> Row:
+    of_group = comparability.partition(runs, lambda run: _values(run, table.across))
+    cells = [_cell(of_group.get(column.at, []), column) for column in table.columns]
+    row = Row(key, cells, runs, shown=table_form.display(key, table.names))
     finished = [run for run in runs if run.metrics and run.state == "finished"]
     if any(run.record.get("improving") for run in finished):
         row.marks += IMPROVING
@@ -134,14 +182,21 @@ def _row(
         row.marks += STALE
     if said := sorted({text for run in finished for text in collapses(run)}):
         row.marks += COLLAPSED
-        notes.append(f"{COLLAPSED} {row.title} collapsed: {said[0]}")
-    others = Counter(run.state for run in runs if run not in finished)
-    row.others = ", ".join(f"{count} {state}" for state, count in others.items()) if finished else ""
-    differ = [k for k in comparability.mixed(runs) if k not in columns]
+        table.notes.append(f"{COLLAPSED} {row.title} collapsed: {said[0]}")
+    row.others = "; ".join(filter(None, (_without_numbers(own, at, table) for at, own in of_group.items())))
+    names = {column.name for column in table.columns}
+    differ = dict.fromkeys(k for own in of_group.values() for k in comparability.mixed(own) if k not in names)
     if differ:
         row.marks += MIXED
-        notes.append(f"{MIXED} {row.title} mixes runs that differ in {', '.join(differ)}: add it to --rows")
+        table.notes.append(f"{MIXED} {row.title} mixes runs that differ in {', '.join(differ)}: add it to --rows")
     return row
+
+
+def _without_numbers(runs: Sequence[Run], at: tuple[Any, ...], table: Table) -> str:
+    """`1 diverged`, `mnist: 1 diverged, 1 failed`: the runs of a row that did not finish, or were not measured."""
+    states = Counter(run.state for run in runs if not (run.metrics and run.state == "finished"))
+    said = ", ".join(f"{count} {state}" for state, count in states.items())
+    return ": ".join([*(table.names.get(key_text(v), key_text(v)) for v in at), said]) if said else ""
 
 
 def _cell(runs: Sequence[Run], column: Column) -> Cell:
@@ -150,10 +205,11 @@ def _cell(runs: Sequence[Run], column: Column) -> Cell:
     if not with_value:
         reason = next((str(m["na"]) for m in found if m.get("na")), "")
         if reason:
-            return Cell("n/a", note=reason)
+            return Cell("n/a", note=reason, runs=list(runs))
         states = {run.state for run in runs}
-        return Cell("missing" if found or "finished" in states else min(states, key=_gravity))
-    cell = Cell("value", tuple(float(run.metrics[column.name]["value"]) for run in with_value))
+        missing = found or not runs or "finished" in states
+        return Cell("missing" if missing else min(states, key=_gravity), runs=list(runs))
+    cell = Cell("value", tuple(float(run.metrics[column.name]["value"]) for run in with_value), runs=list(runs))
     kinds = {str((m.get("card") or {}).get("kind") or "") for m in found}
     cell.relation = relation(kinds, column.better)
     return cell

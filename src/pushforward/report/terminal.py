@@ -3,10 +3,10 @@
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from pushforward.report import table_render
 from pushforward.report.card_text import kind
 from pushforward.report.plain_tables import figure
 from pushforward.report.table_layout import Table
+from pushforward.report.table_text import rich
 from pushforward.runs import UNREADABLE, Run
 from pushforward.untrusted_text import markup
 
@@ -20,7 +20,7 @@ def console() -> Console:
 def show_table(table: Table) -> None:
     """The comparison table in the terminal."""
     out = console()
-    out.print(table_render.rich(table, width=out.width))
+    out.print(rich(table, width=out.width))
 
 
 def progress(run: Run) -> str:

@@ -4,7 +4,7 @@ import difflib
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,10 +74,8 @@ class Condition(NamedTuple):
         if self.key == "state":  # stopped (killed) is stopped, too
             same = any(_same(state, self.wanted) for state in (run.state, run.state.split()[0]))
         else:
-            same = not _differs(run, self.key, self.wanted) and (
-                _same(run.key(self.key), self.wanted)
-                or (self.key == "data" and _same(run.choices.get("data"), self.wanted))
-            )
+            same = _same(run.key(self.key), self.wanted)
+            same |= self.key == "data" and _same(run.choices.get("data"), self.wanted)
         return same == (self.sign == "=")
 
 
@@ -122,6 +120,17 @@ def conditions(spec: str) -> list[Condition]:
     return found
 
 
+def matching(known: Iterable[Run], wanted: Sequence[Condition]) -> list[Run]:
+    """The runs of which all conditions hold; the cheap ones, which tell of most runs that they are others, are asked first."""
+    equal = [one for one in wanted if one.sign == "=" and one.key != "state"]
+    ordered = sorted(wanted, key=lambda one: one.key != "state")
+    return [
+        run
+        for run in known
+        if not any(_differs(run, one.key, one.wanted) for one in equal) and all(one.holds(run) for one in ordered)
+    ]
+
+
 def _differs(run: Run, key: str, wanted: Any) -> bool:
     """Whether the first lines of a config already say that the key has another value: a thousand are read in no time."""
     if "config" in run.__dict__ or "." in key:
@@ -144,7 +153,7 @@ def _differs(run: Run, key: str, wanted: Any) -> bool:
 def runs(root: Path | str | None = None, **filters: Any) -> list[Run]:
     """Run whose config has these values: `runs(model="vae", seed=[1, 2], weighting__beta=4)`; `__` is a dot."""
     wanted = [Condition(key.replace("__", "."), "=", value) for key, value in filters.items()]
-    return [run for run in every_run(None if root is None else Path(root)) if all(one.holds(run) for one in wanted)]
+    return matching(every_run(None if root is None else Path(root)), wanted)
 
 
 def find(spec: str, root: Path | str | None = None) -> list[Run]:
@@ -163,8 +172,7 @@ def among(known: Sequence[Run], spec: str, where: Path | str) -> list[Run]:
     if spec == "latest":
         return [max(known, key=lambda run: (str(run.status.get("updated", "")), run.id))]
     if is_filter(spec):
-        wanted = conditions(spec)
-        found = [run for run in known if all(one.holds(run) for one in wanted)]
+        found = matching(known, conditions(spec))
     else:
         found = [run for run in known if run.id == spec] or [r for r in known if r.id.startswith(spec)]
     if not found:
