@@ -30,14 +30,26 @@ def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
     `n` may differ for a mean over images (or pairs, or paths) with its `standard_error`: more make it surer, not other.
     It has to be equal for what has a bias that depends on it: all without an error, and distances between sets of features.
     """
-    card = dict(metric.get("card") or {})
+    return flatten({"unit": str(metric.get("unit") or "")} | _protocol(metric))
+
+
+def _protocol(metric: Mapping[str, Any]) -> dict[str, Any]:
+    card = metric.get("card") or {}
     free = FREE | MODELS_OWN
     if card.get("split") is None:  # of the model alone, such as its parameters: whatever data it was then measured on
         free |= {"split", "data", "selection"}
-    unit = str(metric.get("unit") or "")
-    if card.get("standard_error") is not None and unit != "feature²":
+    if card.get("standard_error") is not None and metric.get("unit") != "feature²":
         free |= {"n", "train_n"}
-    return flatten({"unit": unit} | {key: value for key, value in card.items() if key not in free})
+    return {key: value for key, value in card.items() if key not in free}
+
+
+def alike(metrics: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all say word for word the same of how they were measured and what they mean: as mostly, and soon told."""
+    texts = (
+        repr((metric.get("unit"), _protocol(metric), [(metric.get("card") or {}).get(key) for key in MODELS_OWN]))
+        for metric in metrics
+    )
+    return len(set(texts)) < 2
 
 
 def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +97,10 @@ def mixed(runs: Sequence[Run]) -> list[str]:
     """Training config keys, the seed aside, in which runs differ; a group whose option differs stands for its keys."""
     if len(runs) < 2:
         return []
+    # seeds of one config, as mostly: nothing to look for
+    runs = list({_signature(run): run for run in runs}.values())
+    if len(runs) < 2:
+        return []
     found: list[str] = []
     trained = [_trained(run) for run in runs]
     for group in (key for key in (*HASHED, *TAKEN) if key != "seed"):
@@ -93,6 +109,12 @@ def mixed(runs: Sequence[Run]) -> list[str]:
         else:
             found += differing([flatten({group: own.get(group)}) for own in trained])
     return found
+
+
+def _signature(run: Run) -> str:
+    """A text that is another's where all that `mixed` looks at is equal."""
+    choices = [run.choices.get(group) for group in (*HASHED, *TAKEN)]
+    return repr((choices, [run.config.get(key) for key in (*HASHED, *TAKEN, "uses") if key != "seed"]))
 
 
 def _trained(run: Run) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def compare(i: int, column: Column, rows: Sequence[Row], keys: Sequence[str], se
     found = []
     for data, group in comparability.partition(pairs, lambda pair: comparability.data_set(pair[1], keys)).items():
         metrics = [run.metrics[column.name] for _, run in group]
+        if comparability.alike(metrics):
+            continue
         measured, meant = [comparability.protocol(m) for m in metrics], [comparability.meaning(m) for m in metrics]
         items = [a | b for a, b in zip(measured, meant, strict=True)]
         differ = comparability.differing(items)

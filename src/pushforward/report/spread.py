@@ -18,7 +18,8 @@ KINDS = {
 """What a table says of each."""
 
 
-def half_width(values: Sequence[float], kind: str) -> float | None:
+@functools.lru_cache(maxsize=65536)  # the statistics module is exact, and slow; every form of a table asks
+def half_width(values: tuple[float, ...], kind: str) -> float | None:
     """Standard deviation, divisor n − 1, or standard error; None for one seed."""
     if len(values) < 2:
         return None

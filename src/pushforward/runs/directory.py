@@ -175,7 +175,7 @@ class Run:
             raise PushforwardError(f"{self.id}: unreadable: {found}; {anew} writes it anew")
         return self
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Every number of the record by name, each with its unit and card; the cost of training last."""
         from pushforward.runs.training_cost import columns
@@ -255,7 +255,7 @@ class RunDir(Run):
         text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         self.check_there()
         write_whole(self.path / name, text, durable)
-        for cached in ("status", "state", "record"):
+        for cached in ("status", "state", "record", "metrics"):
             self.__dict__.pop(cached, None)
 
     def check_there(self) -> None:

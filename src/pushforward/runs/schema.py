@@ -3,7 +3,9 @@
 Whatever lists or shows runs reads them through here; what does not fit is `Unreadable`: the file, the place and the reason.
 """
 
+import functools
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,6 +110,25 @@ def moment(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def fits(value: Any, spec: Spec, inner: bool = False) -> bool:
+    """Whether `misfit` has nothing to say; inner: of a part. Thousands of records are checked in no time."""
+    if isinstance(spec, str):
+        return (value is None and spec[-1] == "?") or _SCALARS[spec.removesuffix("?")](value)
+    if isinstance(spec, list):
+        return isinstance(value, list) and all(fits(item, spec[0], True) for item in value)
+    if not isinstance(value, dict):
+        return inner and value is None
+    if isinstance(spec, tuple):
+        return all(isinstance(key, str) for key in value) and (
+            spec[0] == "any" or all(fits(item, spec[0], True) for item in value.values())
+        )
+    for key, item in value.items():
+        own = spec.get(key, "any") if isinstance(key, str) else None
+        if own is None or (own != "any" and not fits(item, own, True)):
+            return False
+    return True
+
+
 def misfit(value: Any, spec: Spec, where: str = "") -> str | None:
     """The first place where a value does not fit, and how; None where all of it does. Keys that a spec lacks are free."""
     if isinstance(spec, str):
@@ -146,17 +167,18 @@ def _short(value: Any) -> str:
 
 def too_large(value: Any) -> str | None:
     """Why a value is no config and no record: too deep (or in itself), or too many values. None where it is neither."""
-    left = [(value, 0)]
-    seen = 0
-    while left:
-        node, depth = left.pop()
-        children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+    level, depth, seen = [value], 0, 0
+    while level:
         if depth > DEEPEST:
             return f"it is nested more than {DEEPEST} levels deep"
-        seen += len(children)
-        if seen > MOST_NODES:
-            return f"it has more than {MOST_NODES:,} values"
-        left += [(child, depth + 1) for child in children if isinstance(child, dict | list)]
+        below = []
+        for node in level:
+            children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+            seen += len(children)
+            if seen > MOST_NODES:
+                return f"it has more than {MOST_NODES:,} values"
+            below += [child for child in children if isinstance(child, dict | list)]
+        level, depth = below, depth + 1
     return None
 
 
@@ -170,20 +192,59 @@ def read(path: Path, spec: Spec) -> dict[str, Any]:
     if content is None:
         return {}
     try:
-        found = parse_yaml(content) if path.suffix == ".yaml" else json.loads(content, parse_constant=_no_number)
+        found = parse_config(content) if path.suffix == ".yaml" else json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "it is empty" if not content.strip() else str(error) or type(error).__name__
         raise Unreadable(f"{path.name} is damaged ({' '.join(reason.split())[:80]})") from None
-    return fitting(found, spec, path.name)
+    return fitting(found, spec, path.name, path.suffix == ".json" and _all_visible(content))
 
 
-def fitting(found: Any, spec: Spec, name: str) -> dict[str, Any]:
-    """Return what was read from `name`, its text `visible`. Raises Unreadable where it does not fit `spec`."""
-    wrong = too_large(found) or misfit(found, spec)
+def fitting(found: Any, spec: Spec, name: str, shown: bool = False) -> dict[str, Any]:
+    """Return what was read from `name`, its text `visible`. Raises Unreadable where it does not fit `spec`.
+
+    shown: all of its text is known to be so, and nobody else has it.
+    """
+    wrong = too_large(found) or (None if fits(found, spec) else misfit(found, spec))
     if wrong:
         raise Unreadable(f"{name}: {wrong}")
-    shown: dict[str, Any] = everywhere(found)
-    return shown
+    whole: dict[str, Any] = found if shown else everywhere(found)
+    return whole
+
+
+def _all_visible(content: bytes) -> bool:
+    """Whether no text in JSON has a character that is not shown as it is, as it stands or escaped."""
+    try:
+        return b"\\" not in content and content.decode().replace("\n", "").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def parse_config(content: bytes) -> Any:
+    """What `parse_yaml` returns. Parts that stand in many configs alike are parsed once; they are shared: copy before use.
+
+    The lines of a block mapping that begin at the margin begin its keys, and what is between them is parsed alone. Where
+    that may be otherwise, as with anchors, several documents or flow style, or a part is no mapping of one key, all of it
+    is parsed at once.
+    """
+    parts = _MARGIN.split(content)
+    if _SINGULAR.search(content) is None:
+        try:
+            found = [_part(part) for part in parts]
+        except yaml.YAMLError:
+            return parse_yaml(content)
+        if all(isinstance(part, dict) and len(part) == 1 for part in found):
+            return {key: value for part in found for key, value in part.items()}
+    return parse_yaml(content)
+
+
+_MARGIN = re.compile(rb"\n(?=[^\s#-])")
+_SINGULAR = re.compile(rb"[&*\t]|\A-|^---|^\.\.\.|^[\[{?!|>'\"%]", re.MULTILINE)
+"""What means something beyond the part that it stands in, or makes a part of other than key and value."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _part(text: bytes) -> Any:
+    return parse_yaml(text)
 
 
 def parse_yaml(content: bytes | str) -> Any:
