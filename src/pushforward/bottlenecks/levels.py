@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from pushforward.bottlenecks.bottleneck import Bottleneck
 from pushforward.bottlenecks.code import Code, Codes, Posterior, Shape, shaped
-from pushforward.distributions.gaussian import kl_gaussians, log_normal, log_ratio_of_normals, product_of_normals
+from pushforward.distributions.gaussian import (
+    kl_gaussians,
+    log_normal,
+    log_ratio_of_normals,
+    product_of_normals,
+    sample_normal,
+)
 from pushforward.domains import Count
 from pushforward.errors import PushforwardError
 
@@ -246,7 +252,7 @@ def standard(like: Tensor) -> Normal:
 
 def sampled(noise: Tensor | None, normal: Normal) -> Tensor:
     """μ + σε; without noise μ."""
-    return normal[0] if noise is None else normal[0] + normal[1].exp() * noise
+    return normal[0] if noise is None else sample_normal(*normal, noise)
 
 
 def given(z: Tensor, normal: Normal) -> Tensor:
