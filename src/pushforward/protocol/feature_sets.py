@@ -120,10 +120,9 @@ def data_digest(subject: Subject, split: str) -> str:
 
 def frechet(sets: FeatureSets, which: str) -> list[Value]:
     x, real = sets.features(which), sets.features(TEST)
-    varied = float(x.double().var(0).sum() / real.double().var(0).sum())
-    collapsed = (
-        {"collapsed": f"samples have {varied:.0%} of the images' variance in features"} if varied < LITTLE else {}
-    )
+    made, held_out = sets.images(which).double(), sets.images(TEST).double()
+    varied = float(made.var(0).sum() / held_out.var(0).sum())
+    collapsed = {"collapsed": f"samples have {varied:.0%} of the images' variance"} if varied < LITTLE else {}
     return [value(sample.frechet_distance_of(x, real), standard_error=sample.frechet_error(x, real), **collapsed)]
 
 
