@@ -13,9 +13,12 @@ from pushforward.training.build import build_family
 
 CODES = {"Encodes", "Decodes", "HasCodes", "Reconstructs", "HasPrior", "DecodesToLikelihood"}
 VARIATIONAL = CODES | {"Samples", "ClassConditional", "HasLikelihood", "HasPosterior", "EstimatesGradient"}
-FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLikelihood"}
+FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLikelihood", "WorksOnLogits"}
 GAN = {"Samples", "ClassConditional", "Decodes", "HasPrior"}
-ITERATIVE = {"Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood", "FollowsPaths"}
+ITERATIVE = {
+    "Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood", "FollowsPaths",
+    "TakesOtherSamplers",
+}  # fmt: skip
 ENCODED_GAN = GAN | {"Encodes", "HasCodes", "Reconstructs"}
 OF_CLASS: Mapping[str, set[str]] = {
     "PlainAutoencoder": CODES, "SparseAutoencoder": CODES | {"Sparse"}, "DenoisingAutoencoder": CODES | {"Denoises"},
