@@ -227,7 +227,9 @@ def parse_config(content: bytes) -> Any:
     is parsed at once.
     """
     parts = _MARGIN.split(content)
-    if _SINGULAR.search(content) is None:
+    # anchors, aliases, documents, directives, flow style
+    plain = not any(sign in content for sign in (b"&", b"*", b"\t", b"\n---", b"\n..."))
+    if plain and not any(part[:1] in _OTHER for part in parts):
         try:
             found = [_part(part) for part in parts]
         except yaml.YAMLError:
@@ -238,8 +240,8 @@ def parse_config(content: bytes) -> Any:
 
 
 _MARGIN = re.compile(rb"\n(?=[^\s#-])")
-_SINGULAR = re.compile(rb"[&*\t]|\A-|^---|^\.\.\.|^[\[{?!|>'\"%]", re.MULTILINE)
-"""What means something beyond the part that it stands in, or makes a part of other than key and value."""
+_OTHER = frozenset((b"", *(bytes([code]) for code in b"-.[]{}?!|>'\"%#")))
+"""What begins something else than the name of a key."""
 
 
 @functools.lru_cache(maxsize=4096)
