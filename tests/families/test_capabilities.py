@@ -17,7 +17,7 @@ FLOW = {"Samples", "ClassConditional", "Encodes", "Decodes", "HasCodes", "HasLik
 GAN = {"Samples", "ClassConditional", "Decodes", "HasPrior"}
 ITERATIVE = {
     "Samples", "ClassConditional", "HasLikelihood", "IterativeSampler", "IterativeLikelihood", "FollowsPaths",
-    "TakesOtherSamplers",
+    "TakesOtherSamplers", "ShowsSteps",
 }  # fmt: skip
 ENCODED_GAN = GAN | {"Encodes", "HasCodes", "Reconstructs"}
 OF_CLASS: Mapping[str, set[str]] = {

@@ -15,6 +15,7 @@ from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol import Subject
 from pushforward.protocol.interpolation import Interpolation
 from pushforward.protocol.latent import LatentSpace
+from pushforward.protocol.plane import Plane
 from pushforward.protocol.probes import Probes
 from pushforward.training import build
 from pushforward.training.evaluate import features_for
@@ -157,9 +158,18 @@ def test_the_holes_and_the_plane_are_kept(make: Make) -> None:
     holes, plane = kept["holes"], kept["holes_map"]
     assert holes["fakes"].shape == holes["nearest"].shape == (5, 1, 8, 8)
     assert bool((holes["ratio"].diff() <= 0).all())  # the worst first
-    assert plane["ratio"].shape == (60, 60) and plane["codes"].shape == (300, 2)
+    assert plane["ratio"].shape == (60, 60) and plane["codes"].shape == (360, 2)
     left, right, bottom, top = plane["extent"].tolist()
     assert left < float(plane["codes"][:, 0].min()) and top > float(plane["codes"][:, 1].max()) and bottom < right
+
+
+def test_the_map_of_a_wider_code_is_of_the_plane_that_pictures_show(make: Make) -> None:
+    kept: dict[str, dict[str, Tensor]] = {}
+    subject = make("ae", keep=kept.__setitem__)
+    LATENT(subject)
+    found, codes = kept["holes_map"], subject.codes("test")
+    assert found["ratio"].shape == (25, 25) and int(found["dimensions"]) == codes.shape[1] > 2
+    torch.testing.assert_close(found["extent"], Plane.of(codes).extent)
 
 
 def test_without_features_the_pixels_are_left(make: Make) -> None:

@@ -169,6 +169,14 @@ class IterativeSampler(ClassConditional, Protocol):
     ) -> Tensor: ...
 
 
+@runtime_checkable
+class ShowsSteps(Protocol):
+    """Samples in steps that can be looked at."""
+
+    def sampling_steps(self, n: int, generator: torch.Generator, evaluations: int) -> list[Tensor]:
+        """What the network is shown at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
+
+
 class Paths(Protocol):
     """n paths of samples from noise to data, with at most `evaluations` calls of the network each."""
 

@@ -17,6 +17,7 @@ from pushforward.families.capabilities import (
     IterativeLikelihood,
     IterativeLogProb,
     Paths,
+    ShowsSteps,
     TakesOtherSamplers,
 )
 from pushforward.families.family import Family, Likelihoods
@@ -25,7 +26,7 @@ from pushforward.objectives import Objective, Term
 from pushforward.spec import Batch, DataSpec
 
 
-class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers):
+class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers, ShowsSteps):
     """A field f(x_t, t) over a process, with one player, `model`. Final.
 
     process: waits for spec; says what the field is asked for, how to sample with it and how likely it makes an image.
@@ -89,6 +90,18 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers):
             return process.sample_by(sampler, field, n, generator, calls)
 
         return draw
+
+    def sampling_steps(self, n: int, generator: torch.Generator, evaluations: int) -> list[Tensor]:
+        """What the field is shown at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
+        field, calls = self.guided(self.condition.choose(None, n, generator), n, min(evaluations, self.evaluations))
+        seen: list[Tensor] = []
+
+        def watched(x: Tensor, t: Tensor) -> Tensor:
+            seen.append(self.process.centre.inverse(x))
+            return field(x, t)
+
+        made = self.process.sample(watched, n, generator, calls)
+        return [*seen, made]
 
     def guided(self, y: Tensor | None, n: int, evaluations: int) -> tuple[Field, int]:
         """The field that n samples under labels y are drawn with, and how often it may be called."""

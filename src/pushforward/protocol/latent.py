@@ -1,6 +1,7 @@
 """Is the latent space whole? What its prior, or a density fitted to its codes, decodes to, beside what real codes do."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,17 +10,20 @@ import torch
 from torch import Tensor
 
 from pushforward.domains import Count
-from pushforward.families import Decodes, Encodes
+from pushforward.families import Decodes, Encodes, Reconstructs
 from pushforward.metrics.sample import frechet_distance_of
 from pushforward.protocol.holes import Surroundings, attempt, decoded
 from pushforward.protocol.measure import Measure, Number, Value, value
+from pushforward.protocol.plane import Plane
 from pushforward.protocol.subject import NotApplicable, Subject
 
 OWN = "own"
 MAIN = ("gaussian",)
 """Densities whose share off the manifold stands in a table that names no columns."""
-SIDE = 60
-"""Grid points across the map of a code of two units."""
+SIDE, COARSE = 60, 25
+"""Grid points across the map of a code of two units, and of the widest plane of one of more."""
+SHOWN = 2000
+"""Images whose codes stand in the map."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,12 @@ class LatentSpace(Measure):
     # Pictures ---------------------------------------------------------------------------------------------------------
 
     def show(self, around: Surroundings, names: list[str]) -> None:
-        """Keeps the draws farthest off the manifold beside their nearest training images; of a planar code the map."""
+        """Keeps the draws farthest off the manifold beside their nearest training images, and the map of the codes' plane."""
         subject = around.subject
         coded = isinstance(subject.family, Encodes) and isinstance(subject.family, Decodes)
+        if isinstance(subject.family, Reconstructs):
+            with suppress(NotApplicable):
+                subject.keep("holes_map", self.plane(around))
         name = "gaussian" if "gaussian" in names and coded else OWN
         try:
             far = around.remoteness(self.draws(around, name))
@@ -120,22 +127,19 @@ class LatentSpace(Measure):
             training = subject.raw("train", around.n_train)
             shown = {"fakes": subject.samples(around.n, name)[worst], "nearest": training[far.nearest.cpu()[worst]]}
             subject.keep("holes", {**shown, "ratio": far.ratio.cpu()[worst]})
-            if subject.codes(subject.split, around.n).shape[1] == 2:
-                subject.keep("holes_map", self.plane(around))
         except NotApplicable:
             return  # nothing to show: its entries say why
 
     def plane(self, around: Surroundings) -> dict[str, Any]:
-        """ratio (SIDE, SIDE): how far off the manifold the plane decodes to, rows upwards; extent; codes over it."""
+        """ratio over the plane of the codes: how far off the manifold it decodes to, rows upwards; extent; codes over it."""
         subject = around.subject
-        codes = subject.codes(subject.split, around.n)
-        low, high = codes.amin(0), codes.amax(0)
-        low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
-        across, up = (torch.linspace(float(low[i]), float(high[i]), SIDE) for i in range(2))
-        grid = torch.stack(torch.meshgrid(across, up, indexing="xy"), -1).flatten(0, 1)
-        ratio = around.remoteness(around.featured(decoded(subject, grid))).ratio.cpu().view(SIDE, SIDE)
-        extent = torch.stack([low[0], high[0], low[1], high[1]])
-        return {"ratio": ratio, "extent": extent, "codes": codes}
+        shown = next(iter(subject.data.batches(subject.split, size=SHOWN, limit=SHOWN))).x
+        codes = subject.batched(subject.need(Encodes, "this family has no encoder").encode, shown)
+        plane, dimensions = Plane.of(codes), codes.shape[1]
+        side = SIDE if dimensions == 2 else COARSE
+        ratio = around.remoteness(around.featured(decoded(subject, plane.grid(side)))).ratio.cpu().view(side, side)
+        at = plane.coordinates(codes)
+        return {"ratio": ratio, "extent": plane.extent, "codes": at, "dimensions": torch.tensor(dimensions)}
 
 
 def tail(density: str) -> str:

@@ -48,7 +48,7 @@ def coloured(rows: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def plane(a: dict[str, np.ndarray], out: Path) -> Path:
-    """A planar code coloured by how far off the manifold it decodes, a contour where it leaves it, the codes over it."""
+    """The plane of a code coloured by how far off the manifold it decodes, a contour where it leaves it, the codes over it."""
     left, right, bottom, top = map(float, a["extent"])
     with plots._styled():
         figure, (ax,) = plots._panels(1, 1, 4.8, 4.0)
@@ -66,7 +66,9 @@ def plane(a: dict[str, np.ndarray], out: Path) -> Path:
         if ratio.min() < 0 < ratio.max():
             ax.contour(ratio, levels=[0], extent=(left, right, bottom, top), colors="0.2", linewidths=0.8)
         ax.scatter(*plots.columns(a["codes"][:2000]), s=2, c="0.1", linewidths=0, alpha=0.5)
-        ax.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(left, right), ylim=(bottom, top))
+        wide = int(a.get("dimensions", 2))
+        names = ("$z_1$", "$z_2$") if wide == 2 else (f"widest direction of {wide}", "second")
+        ax.set(xlabel=names[0], ylabel=names[1], xlim=(left, right), ylim=(bottom, top))
         ax.set_title("distance to the data in radii, log₂: red is off the manifold")
         figure.colorbar(shown, ax=ax)
         return plots._save(figure, out)

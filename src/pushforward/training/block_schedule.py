@@ -47,7 +47,7 @@ def between_blocks(engine: Engine, sessions: Sequence[Session], index: int, trai
                 session.checkpoint()
     for session in good:
         if plan.pictures_images and session.chief and passed(before, seen, plan.pictures_images) and not last:
-            drawn = pictures.draw(session.run, session.family, session.data, {})
+            drawn = pictures.draw(session.run, session.family, session.data, {}, seen)
             for mirror in session.mirrors:
                 mirror.pictures(drawn, seen)
         if stop and not last:

@@ -23,7 +23,7 @@ from pushforward.training import build
 from pushforward.training.console import quiet, summary
 from pushforward.training.evaluate import choose, evaluate, features_for, measures
 from pushforward.training.missing_results import apart, remedy
-from pushforward.training.pictures import draw
+from pushforward.training.pictures import draw, lacking
 from pushforward.training.signatures import check_targets, taken_only
 
 MEASURING = re.compile(r"[+~]*(metrics|features|measure|density)\b")
@@ -211,7 +211,8 @@ def evaluate_again(
         found, gaps = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
         cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
         before = run.record.get("failed") or {}
-        if not run.record or any(name.startswith("pictures.") for name in before):
+        new = lacking(writer, trained.family, trained.data)
+        if not run.record or new or any(name.startswith("pictures.") for name in before):
             draw(writer, trained.family, trained.data, gaps)
         else:
             draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))

@@ -7,8 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pushforward.bottlenecks import REAL
 from pushforward.data import DataModule
-from pushforward.families import ClassConditional, Denoises, Family, HasCodes, Reconstructs, Samples
+from pushforward.families import (
+    ClassConditional,
+    Denoises,
+    Family,
+    HasCodes,
+    HasPrior,
+    Reconstructs,
+    Samples,
+    ShowsSteps,
+)
+from pushforward.protocol.plane import Plane, as_bytes, bytes_of, share_in_plane
 from pushforward.protocol.subject import as_images
 from pushforward.report.figures import draw_all
 from pushforward.runs import RunDir
@@ -18,16 +29,22 @@ from pushforward.training.build import as_precise_as
 from pushforward.training.missing_results import Gaps, apart
 
 GRID, PAIRS, STEPS, POINTS, ROWS = 64, 16, 11, 2000, 12
+SIDE, FINE, DOTS = 25, 60, 1000
+"""Images across a decoded plane, places across the density over it, and codes that are drawn in it."""
+ENDS, BETWEEN = 8, 9
+"""Images between each pair of which there is a way, and images on the way."""
+TRAJECTORY, MOMENTS, CALLS = 12, 16, 50
+"""Samples that are shown on their way from noise, moments of it, and calls of the network."""
 PIXELS = 2**20
 """Pixels of an array of images, at the most: beyond, fewer images are shown. 64 images of 128×128, 16 of 256×256."""
 
 Arrays = dict[str, Tensor]
 
 
-def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path]:
+def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps, seen: float | None = None) -> list[Path]:
     """Writes the arrays of what the family can show, and draws them. Returns the pictures.
 
-    Each fails alone: `gaps` has it under `pictures.NAME`.
+    Each fails alone: `gaps` has it under `pictures.NAME`. seen: images seen, of a moment of training, which is kept.
     """
     training = family.training
     family.eval()
@@ -36,9 +53,23 @@ def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps) -> list[Path
         with apart(run, gaps, f"pictures.{name}"):
             with torch.no_grad(), as_precise_as(family):
                 arrays = make()
-            run.write_arrays(name, **{key: value.float().cpu().numpy() for key, value in arrays.items()})
+            run.write_arrays(name, **{key: plain(value).cpu().numpy() for key, value in arrays.items()})
+            if seen is not None and name == "samples" and own.spec.is_image:
+                run.write_arrays(f"{name}-{int(seen):09d}", x=bytes_of(arrays["x"][:PAIRS]).numpy())
     family.train(training)
     return draw_all(run.path, lambda name: apart(run, gaps, f"pictures.{name}"))
+
+
+def plain(value: Tensor) -> Tensor:
+    """An array as it is kept: bytes as they are, all else as float32."""
+    return value if value.dtype == torch.uint8 else value.float()
+
+
+def lacking(run: RunDir, family: Family, data: DataModule) -> list[str]:
+    """Arrays of pictures that the family can show and the run has not kept: it was trained before there were any."""
+    shown, own = as_images(family, data)
+    names = (images if own.spec.is_image else points)(shown, own)
+    return [name for name in names if not (run.arrays / f"{name}.npz").is_file()]
 
 
 def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
@@ -58,6 +89,10 @@ def images(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
     if isinstance(family, Reconstructs) and several:
         shown["latent"] = lambda: latent(family, some(family, data, POINTS), shown_batch(data, POINTS).y)
         shown["traversal"] = lambda: traversal(family, some(family, data, POINTS), data)
+        shown["plane"] = lambda: plane(family, some(family, data, POINTS), shown_batch(data, POINTS).y, data)
+        shown["between"] = lambda: between(family, some(family, data, ENDS), data)
+    if isinstance(family, ShowsSteps):
+        shown["trajectory"] = lambda: trajectory(family, data)
     return shown
 
 
@@ -134,6 +169,39 @@ def traversal(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
     shares = torch.linspace(-2, 2, STEPS, device=z.device)
     steps = centre + shares[None, :, None] * torch.diag(spread)[widest][:, None]
     return {"x": family.decode(steps.flatten(0, 1)).unflatten(0, (len(widest), STEPS))}
+
+
+def plane(family: HasCodes, x: Tensor, y: Tensor | None, data: DataModule) -> Arrays:
+    """What the plane of the codes decodes to, (side, side, *shape), rows upwards; codes in it, and the prior's log-density."""
+    z = family.encode(x)
+    found = Plane.of(z)
+    side = min(SIDE, math.isqrt(affordable(data)))
+    decoded = as_bytes(family.decode, found.grid(side)).unflatten(0, (side, side))
+    arrays = {"x": decoded, "extent": found.extent, "codes": found.coordinates(z)[:DOTS]}
+    arrays |= {"dimensions": torch.tensor(z.shape[1]), "share": share_in_plane(z, found)}
+    arrays |= {} if y is None else {"y": y[:DOTS]}
+    if isinstance(family, HasPrior) and family.prior is not None and family.prior.support == REAL:
+        arrays["log_prior"] = family.prior.log_prob(found.grid(FINE)).view(FINE, FINE)
+    return arrays
+
+
+def between(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
+    """Ways between the codes of each pair of images, (pairs, steps, *shape), pairs (0, 1), (0, 2), (1, 2), (0, 3) …"""
+    most = affordable(data) // BETWEEN
+    n = max(k for k in range(2, len(x) + 1) if k == 2 or k * (k - 1) // 2 <= most)
+    z = family.encode(x[:n])
+    a, b = map(list, zip(*((i, j) for j in range(n) for i in range(j)), strict=True))
+    shares = torch.linspace(0, 1, BETWEEN, device=z.device)
+    path = torch.lerp(z[a][:, None], z[b][:, None], shares.view(1, -1, *[1] * (z.ndim - 1)))
+    return {"x": as_bytes(family.decode, path.flatten(0, 1)).unflatten(0, path.shape[:2]), "images": bytes_of(x[:n])}
+
+
+def trajectory(family: ShowsSteps, data: DataModule) -> Arrays:
+    """Samples on their way from noise, (moments, n, *shape), and the number of calls before each; the last is their end."""
+    n = max(1, min(TRAJECTORY, affordable(data) // MOMENTS))
+    seen = family.sampling_steps(n, noise(family), CALLS)  # type: ignore[arg-type]
+    at = torch.linspace(0, len(seen) - 1, min(MOMENTS, len(seen))).round().long()
+    return {"x": torch.stack([bytes_of(seen[i]) for i in at]), "calls": at, "all": torch.tensor(len(seen) - 1)}
 
 
 def points(family: Family, data: DataModule) -> dict[str, Callable[[], Arrays]]:
