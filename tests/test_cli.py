@@ -64,6 +64,8 @@ REFUSED: list[tuple[str, list[str]]] = [  # a command line, and what its message
     ("show thing", ["thing"]),
     ("sample nothing", ["No runs in", "PUSHFORWARD_OUTPUTS"]),
     ("evaluate nothing", ["No runs in"]),
+    ("report --out page.txt", ["page.txt: name a file that ends in .html"]),
+    ("report nothing", ["No runs in"]),
 ]
 
 

@@ -32,6 +32,10 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
     assert len(conf) >= 50 and conf <= names
     assets = {f"pushforward/assets/{name}" for name in files(ROOT / "src" / "pushforward" / "assets", "*.*")}
     assert len(assets) >= 2 and assets <= names
+    page = {
+        f"pushforward/report/page/{name}" for name in files(ROOT / "src" / "pushforward" / "report" / "page", "*.*")
+    }
+    assert {path.rpartition(".")[2] for path in page} >= {"j2", "css", "js"} and page <= names
     modules = files(ROOT / "src", "*.py")
     assert len(modules) >= 90 and modules <= names
     assert "hydra_plugins/pushforward_launchers/launchers.py" in names

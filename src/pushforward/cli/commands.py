@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pushforward.cli.commands_about import doctor, list_, tour
 from pushforward.cli.commands_paper_tables import cite, reproduce
+from pushforward.cli.commands_report import report
 from pushforward.cli.commands_runs import sample, show, status, sync, why
 from pushforward.cli.commands_table import records, table
 from pushforward.cli.commands_train import evaluate, train
@@ -15,6 +16,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "records": records,
     "reproduce": reproduce,
     "cite": cite,
+    "report": report,
     "why": why,
     "status": status,
     "sync": sync,
