@@ -135,9 +135,11 @@ def test_damaged_arrays_are_left_out_with_a_note(make, tmp_path):
     runs = some(make)
     (runs[0].arrays / "plane.npz").write_bytes(b"no archive")
     np.savez(runs[2].arrays / "samples.npz", other=np.zeros(3))
+    (runs[1].path / "metrics.csv").write_bytes(b"val/kl\n1,what\n\x00")
     made = page.content(runs, runs.table(allow_mixed=True))
     assert any("plane.npz is damaged" in gap for gap in made["gaps"])
     assert any("samples.npz has not the arrays" in gap for gap in made["gaps"])
+    assert {curve["row"] for curve in made["data"]["curves"]} == {"ae", "vae", "gan"}
     assert [one["label"] for one in made["explorer"]] == ["ae", "vae", "gan"]  # of another seed
 
 

@@ -64,8 +64,8 @@ if ($("curve-chart")) {
 
 // One number over another, a point for each row of the table
 const scatter = (where, x, y, more = {}) => {
-  const points = DATA.points.filter((point) => x in point && y in point);
-  const values = points.map((point) => ({ model: point.row, likelihood: point.likelihood || "none", x: point[x], y: point[y],
+  const points = DATA.points.filter((point) => x in point && y in point && (!$("trade-data") || point.data === $("trade-data").value));
+  const values = points.map((point) => ({ model: point.row, likelihood: point.likelihood || "its own bound", x: point[x], y: point[y],
     x1: point[x] - (point[`${x} ±`] || 0), x2: point[x] + (point[`${x} ±`] || 0), y1: point[y] - (point[`${y} ±`] || 0), y2: point[y] + (point[`${y} ±`] || 0) }));
   const axis = (name) => {
     const { unit = "", better = null } = DATA.axes[name] || {}, all = points.map((point) => point[name]);
@@ -101,7 +101,9 @@ if ($("frontier-chart")) {
     }
     return [{ data: { values: lines }, mark: { type: "line", strokeDash: [1, 4], color: colour("soft"), strokeWidth: 1 }, encoding: { x: { field: "x", ...across }, y: { field: "y", ...up }, detail: { field: "i" } } }];
   };
-  redraws.push(() => scatter($("frontier-chart"), "rate", "distortion", { by: true, layers: sums }));
+  const draw = () => scatter($("frontier-chart"), "rate", "distortion", { by: true, layers: sums });
+  if ($("trade-data")) $("trade-data").addEventListener("change", draw);
+  redraws.push(draw);
 }
 if ($("cost-chart")) {
   const [x, y] = [$("axis-x"), $("axis-y")], names = Object.keys(DATA.axes);
@@ -111,6 +113,7 @@ if ($("cost-chart")) {
   const draw = () => scatter($("cost-chart"), x.value, y.value);
   x.addEventListener("change", draw);
   y.addEventListener("change", draw);
+  if ($("trade-data")) $("trade-data").addEventListener("change", draw);
   redraws.push(draw);
 }
 for (const draw of redraws) draw();

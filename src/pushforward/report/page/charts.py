@@ -33,7 +33,7 @@ def curves(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _line(columns: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Images seen and a term's values, where there are any."""
     y = columns.get(name)
-    if y is None or not (there := np.isfinite(y)).any():
+    if y is None or "images_seen" not in columns or not (there := np.isfinite(y)).any():
         return None
     return columns["images_seen"][there], y[there]
 
@@ -65,7 +65,7 @@ def points(table: Table) -> list[dict[str, Any]]:
     found = []
     for row in (row for row in table.rows if not row.reference):
         names = dict.fromkeys(name for run in row.runs for name in run.metrics)
-        point: dict[str, Any] = {"row": row.title, "likelihood": _likelihood(row.runs)}
+        point: dict[str, Any] = {"row": row.title, "data": str(row.runs[0].images), "likelihood": _likelihood(row.runs)}
         for name in names:
             values = [value for run in row.runs if (value := run.value(name)) is not None]
             if values and all(map(math.isfinite, values)):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pushforward.report import card_text, table_render
+from pushforward.report import card_text, table_grid
 from pushforward.report.table_layout import Cell, Column, Row, Table
 
 MOST_LINES = 40
@@ -28,9 +28,9 @@ def data(table: Table) -> dict[str, Any]:
     lines, cards = Pool(), list[list[int]]()
     rows = [_row(row, table, lines, cards) for row in table.rows]
     return {
-        "heads": table_render.heads(table),
+        "heads": table_grid.heads(table),
         "columns": [
-            {"name": c.title, "rest": table_render.heading(c).removeprefix(c.title), "better": c.better}
+            {"name": c.title, "rest": table_grid.heading(c).removeprefix(c.title), "better": c.better}
             for c in table.columns
         ],
         "rows": [row for row in rows if not row["reference"]],
@@ -44,24 +44,25 @@ def data(table: Table) -> dict[str, Any]:
 def _row(row: Row, table: Table, lines: Pool, cards: list[list[int]]) -> dict[str, Any]:
     cells = []
     for cell, column in zip(row.cells, table.columns, strict=True):
-        before, middle, after = table_render.content(cell, row, table.digits)
+        piece = table_grid.piece(cell, row, column, table)
         said = card(row, cell, column)
         if said:
             cards.append([lines(line) for line in said])
         cells.append(
             {
-                "text": before + middle + after,
+                "text": piece.text,
                 "sort": cell.mean,
-                "bold": cell.bold,
+                "bold": piece.best,
+                "runner_up": piece.runner_up,
                 "state": cell.state,
                 "note": cell.note,
                 "card": len(cards) - 1 if said else None,
             }
         )
     return {
-        "titles": table_render.names(row),
+        "titles": table_grid.names(row),
         "cells": cells,
-        "seeds": table_render.seeds(row),
+        "seeds": table_grid.seeds(row),
         "reference": row.reference,
     }
 

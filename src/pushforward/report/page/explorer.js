@@ -159,8 +159,8 @@ class Panel {
     const facts = [[plane.dimensions === 2 ? "z₁, z₂" : "place", place.map(round).join(", ")]];
     let near = 0, least = Infinity;
     this.dots.forEach((dot, k) => { const away = Math.hypot(dot[0] - x, dot[1] - y); if (away < least) [near, least] = [k, away]; });
-    if (plane.labels.length) facts.push(["nearest code", `a ${plane.labels[near]}`]);
-    if (this.prior) facts.push(["log p − max", `${at(this.prior) <= -12.7 ? "< −12" : round(at(this.prior))}`]);
+    if (plane.labels.length) facts.push(["nearest", `a ${plane.labels[near]}`]);
+    if (this.prior) facts.push(["log prior", `${at(this.prior) <= -12.7 ? "< −12" : round(at(this.prior))}`]);
     if (this.off) facts.push(["from data", `${round(at(this.off))} radii${at(this.off) > 1 ? ", off" : ""}`]);
     this.facts.replaceChildren(...facts.flatMap(([name, text]) => [make("dt", { text: name }), make("dd", { text })]));
     this.image.setAttribute("aria-label", `what ${label} decodes ${place.map(round).join(", ")} to`);

@@ -56,13 +56,16 @@ def plane(a: Arrays) -> dict[str, Any]:
     side = len(x)
     if x.shape[1] != side or extent.shape != (4,) or codes.ndim != 2 or codes.shape[1] != 2:
         raise ValueError("no plane")
-    labels = a["y"][: len(codes)].astype(int).tolist() if "y" in a else []
+    if not (np.isfinite(extent).all() and np.isfinite(a["share"])):
+        raise ValueError("a plane without bounds")
+    there = np.isfinite(codes).all(1)
+    labels = a["y"][: len(codes)][there].astype(int).tolist() if "y" in a else []
     return {
         "sprite": sprites.tiles(x.reshape(side * side, *x.shape[2:]), side),
         "side": side,
         "grey": x.shape[2] == 1,
         "extent": [float(f"{v:.5g}") for v in extent],
-        "codes": [[float(f"{v:.4g}") for v in code] for code in codes if np.isfinite(code).all()],
+        "codes": [[float(f"{v:.4g}") for v in code] for code in codes[there]],
         "labels": labels,
         "dimensions": int(a["dimensions"]),
         "share": round(float(a["share"]), 3),
