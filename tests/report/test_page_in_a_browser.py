@@ -84,7 +84,7 @@ def test_a_person_looks_at_the_page(browser: Any, make: Any, tmp_path: Path) -> 
     shown = lambda: [image.get_attribute("data-tile") for image in images]  # noqa: E731
     grey = "const c = document.querySelector('.decoded'); return c.getContext('2d').getImageData(0, 0, 1, 1).data[0]"
     until(shown, ["12", "12"])  # the middle of five by five
-    run("arguments[0].scrollIntoView({block: 'center'})", maps[0])
+    run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", maps[0])
     half = maps[0].size["width"] // 2 - 3
     move = webdriver.ActionChains(browser, duration=0).move_to_element_with_offset
     move(maps[0], half, -half).perform()
