@@ -1,7 +1,9 @@
 """Commands that compare runs: the table, and the records that it can be made from elsewhere."""
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pushforward import config
@@ -15,6 +17,19 @@ from pushforward.runs import Run, among, every_run, find, outputs, pack, runs_di
 from pushforward.runs.packed import SUFFIX
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the garbage collector: thousands of records are trees that live to the end, which it would walk again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@uncollected()
 def table(args: list[str]) -> int:
     """pushforward table: means over seeds from run directories, in the terminal and as md, tex, csv, html."""
     parser = Parser("pushforward table", description=table.__doc__)
