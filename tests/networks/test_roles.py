@@ -247,7 +247,7 @@ def test_a_map_is_what_the_encoder_flattens() -> None:
 def test_mlp_forward_is_linear_and_activation_only() -> None:
     layers = [type(m).__name__ for m in MLP(hidden=[400]).encoder((1, 28, 28))]
     assert layers == ["Flatten", "Linear", "ReLU"]
-    assert len(ACTIVATIONS) == 8
+    assert len(ACTIVATIONS) == 9
     assert set(NORMS) == {"none", "batch", "group", "layer"}
 
 

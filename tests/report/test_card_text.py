@@ -28,12 +28,13 @@ def test_what_is_not_applicable_says_why_and_a_typo_what_was_meant(make):
 
 
 def test_two_rows_compared_column_by_column(make):
-    values = {"ae": (1.0, 1.1, 1.2), "vae": (2.0, 2.1, 2.2), "gan": (2.0,)}
+    values = {"ae": (1.0, 1.1, 1.2), "vae": (2.0, 2.2, 2.1), "gan": (2.0,)}
     runs = [make(m, s, mse=v, neg_elbo=(v, {"likelihood": m})) for m, vs in values.items() for s, v in enumerate(vs)]
     table = build(runs)
     (line,) = comparisons(table, runs, "ae", "vae")  # nats of unlike likelihoods are not compared
-    # Welch: variance .01 each of 3, 4 degrees of freedom: t = 2.776; 2.776·√(.02/3) = .227
-    assert line == "mse: ae − vae: -1.000 [-1.227, -0.773] (95 %, n = 3 + 3)"
+    # seeds are shared: differences −1, −1.1, −.9, 2 degrees of freedom: t = 4.303; 4.303·.1/√3 = .248; of 8 flips 2 are as far
+    paired = "3 seeds in pairs; exact sign-flip test: p = 0.25, 3 seeds give at least 0.25"
+    assert line == f"mse: ae − vae: -1.000 [-1.248, -0.752] (95 %, {paired})"
     with pytest.raises(PushforwardError, match="no run has model=flow; there are ae, gan, vae"):
         comparisons(table, runs, "ae", "flow")
     with pytest.raises(PushforwardError, match="--compare ae,gan"):

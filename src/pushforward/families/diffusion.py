@@ -96,9 +96,10 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers, S
         field, calls = self.guided(self.condition.choose(None, n, generator), n, min(evaluations, self.evaluations))
         seen: list[Tensor] = []
 
-        def watched(x: Tensor, t: Tensor) -> Tensor:
+        # one time, of mean flow two
+        def watched(x: Tensor, *times: Tensor) -> Tensor:
             seen.append(self.process.centre.inverse(x))
-            return field(x, t)
+            return field(x, *times)
 
         made = self.process.sample(watched, n, generator, calls)
         return [*seen, made]

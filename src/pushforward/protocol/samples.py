@@ -107,7 +107,7 @@ class SampleQuality(Measure):
             if isinstance(beside, str):
                 raise NotApplicable(beside)
             if way != OWN:
-                subject.need(Reconstructs, "no codes to decode")
+                subject.need(Reconstructs, "no codes to decode" if way in DECODED else "no codes to fit a density to")
             found = part.of(sets, way)
         except (NotApplicable, PushforwardError) as reason:
             return dict.fromkeys(names, NotApplicable(str(reason), **card))
