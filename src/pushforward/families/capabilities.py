@@ -174,7 +174,7 @@ class ShowsSteps(Protocol):
     """Samples in steps that can be looked at."""
 
     def sampling_steps(self, n: int, generator: torch.Generator, evaluations: int) -> list[Tensor]:
-        """What the network is shown at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
+        """Inputs of the network at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
 
 
 class Paths(Protocol):

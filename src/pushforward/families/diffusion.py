@@ -92,7 +92,7 @@ class Diffusion(Family, FollowsPaths, IterativeLikelihood, TakesOtherSamplers, S
         return draw
 
     def sampling_steps(self, n: int, generator: torch.Generator, evaluations: int) -> list[Tensor]:
-        """What the field is shown at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
+        """Inputs of the field at each of at most `evaluations` calls, then the n samples, (n, *shape) each."""
         field, calls = self.guided(self.condition.choose(None, n, generator), n, min(evaluations, self.evaluations))
         seen: list[Tensor] = []
 

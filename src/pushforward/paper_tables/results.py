@@ -1,4 +1,4 @@
-"""What a table's runs measured, cell by cell, beside what was published, and what each rule says of it."""
+"""The results of a table: what its runs measured, cell by cell, beside what was published, and what each rule says of it."""
 
 import math
 import statistics
@@ -267,5 +267,5 @@ def delta(preset: Preset, place: Place, found: Mapping[Place, Result]) -> float 
 
 
 def replicated(preset: Preset, place: Place) -> list[tuple[str, Number]]:
-    """What others obtained, and who."""
+    """The numbers that others obtained, and who."""
     return [(one.by, values[place]) for one, values in preset.table.replications if place in values]

@@ -16,7 +16,7 @@ from pushforward.errors import PushforwardError, near
 from pushforward.recipes import Header, header
 
 Status = Literal["verified", "secondary", "memory"]
-"""How a published number was seen: in the paper or its code; as another quotes it; recalled, which is shown as unverified."""
+"""The way a published number was seen: in the paper or its code; as another quotes it; recalled, which is shown as unverified."""
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 NEEDS = re.compile(r"(.+)=\{([\w-]+)\}")
 """`data.run={vae}`: the run of the row `vae` in the same block and with the same seed."""
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """What makes a row: overrides of its runs, or the label of a reference in the cards of the columns' numbers."""
+    """A row: overrides of its runs, or the label of a reference in the cards of the columns' numbers."""
 
     name: str = ""
     overrides: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Published:
     status: Status
     source: str
     error_is: str = ""
-    """What stands behind ±: `standard error of 10 runs`."""
+    """The words for what follows ±: `standard error of 10 runs`."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def headline(run: Run) -> str | None:
 
 
 def collapses(run: Run) -> list[str]:
-    """What the cards of a run's numbers call collapsed: reconstructions or samples that are nearly all alike."""
+    """Reasons why the cards of a run's numbers call it collapsed: reconstructions or samples that are nearly all alike."""
     return [m["card"]["collapsed"] for m in run.metrics.values() if (m.get("card") or {}).get("collapsed")]
 
 

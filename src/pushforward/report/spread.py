@@ -15,7 +15,7 @@ KINDS = {
     "se": "mean ± standard error (standard deviation / √n)",
     "bootstrap": f"mean [{100 * LEVEL:g} % bootstrap interval: percentiles of {RESAMPLES:,} resamples]",
 }
-"""What a table says of each."""
+"""A table's words for each."""
 
 
 @functools.lru_cache(maxsize=65536)  # the statistics module is exact, and slow; every form of a table asks

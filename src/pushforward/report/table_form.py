@@ -13,7 +13,7 @@ from pushforward.report.table_grid import number
 from pushforward.report.table_layout import Row, Table, key_text
 
 LABEL = re.compile(r"[A-Za-z0-9:._/+-]+")
-"""What stands between the braces of \\label as it is."""
+"""The characters that stand between the braces of \\label as it is."""
 MOST_DIGITS = 15
 """Of a float64 all are sure."""
 

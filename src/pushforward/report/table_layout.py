@@ -113,7 +113,7 @@ class Table:
     across: tuple[str, ...] = ()
     """Config keys whose values part columns into groups."""
     spread: str = "std"
-    """What stands behind a mean: one of `spread.KINDS`."""
+    """The kind of spread behind a mean: one of `spread.KINDS`."""
     transposed: bool = False
 
     def cell(self, row: str, column: str) -> Cell:

@@ -24,7 +24,7 @@ STATUS = ("state", "identity", "commit", "images_seen", "budget_images", "update
 RECORD = ("identity", "improving", "stopped_early", "failed")
 COST = ("parameters", "images_per_second", "train_seconds", "data_wait", "images_seen")
 EXECUTION = ("device", "devices", "threads", "precision", "executed")
-"""What is packed of a run's status and record."""
+"""The parts that are packed of a run's status and record."""
 MOST_PACKED, MOST_BYTES = 2**26, 2**29
 """Bytes of a file, and of what is in it."""
 
@@ -55,7 +55,7 @@ def pack(runs: Iterable[Run], file: Path) -> None:
 
 
 def packed(run: Run) -> dict[str, Any]:
-    """What is packed of a run."""
+    """The parts of a run that are packed."""
     record = run.record
     metrics = {
         metric: {key: value for key, value in entry.items() if value != NO_NUMBER.get(key, ...)}

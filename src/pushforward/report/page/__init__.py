@@ -50,7 +50,7 @@ def render(runs: RunList, table: Table, title: str = "pushforward") -> str:
 
 
 def content(runs: RunList, table: Table) -> dict[str, Any]:
-    """What the template shows, and under `data` what the scripts read."""
+    """Values that the template shows, and under `data` those that the scripts read."""
     kept, rows = pictures.Kept(), table.rows
     compared = comparison.data(table)
     curves, points = charts.curves(rows), charts.points(table)

@@ -1,4 +1,4 @@
-"""What the page's charts show: curves over images seen with bands over seeds, and one number of each row against another."""
+"""Charts of the page: curves over images seen with bands over seeds, and one number of each row against another."""
 
 import math
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ def axes(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
 
 
 COSTS = ("wall_time", "parameters", "images_per_second")
-"""What is first shown of cost, the first of these that runs have."""
+"""Numbers of cost; the first that runs have is shown first."""
 
 
 def quality(runs: Sequence[Run], there: Sequence[dict[str, Any]]) -> str | None:

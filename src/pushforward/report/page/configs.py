@@ -1,4 +1,4 @@
-"""What runs' configurations say differently."""
+"""Differences between runs' configurations."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the explorer of latent spaces shows: what the plane of codes decodes to, ways between images, single units."""
+"""Contents of the explorer of latent spaces: what the plane of codes decodes to, ways between images, single units."""
 
 import base64
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def density(log_p: np.ndarray) -> dict[str, Any]:
 
 
 def off_manifold(a: Arrays, extent: np.ndarray) -> dict[str, Any] | None:
-    """How far off the data manifold the plane decodes to, in twentieths of a radius; None where that is another plane."""
+    """Distance off the data manifold over the plane, in twentieths of a radius; None where that is another plane."""
     width = np.ptp(extent.reshape(2, 2), axis=1).repeat(2)
     if "ratio" not in a or not np.allclose(a["extent"] / width, extent / width, atol=0.02):
         return None

@@ -30,7 +30,7 @@ class Kept:
         self.gaps: list[str] = []
 
     def show(self, run: Run, name: str, make: Callable[[figures.Arrays], T | None]) -> T | None:
-        """What is made of `arrays/NAME.npz`; None where there is none, or it is damaged."""
+        """Pictures of `arrays/NAME.npz`; None where there is none, or it is damaged."""
         path = run.arrays / f"{name}.npz"
         if not path.is_file():
             return None
