@@ -9,9 +9,9 @@ import pytest
 from paper_table import finish
 
 from pushforward.paper_tables import render
+from pushforward.paper_tables.paper_table import Place
 from pushforward.paper_tables.planned import Preset, plan
 from pushforward.paper_tables.results import outcomes, results, verdict
-from pushforward.paper_tables.table_file import Place
 
 
 def comparison(chosen: Preset) -> render.Comparison:

@@ -8,8 +8,9 @@ from paper_table import TABLE
 from pushforward.errors import PushforwardError
 from pushforward.paper_tables import table_file
 from pushforward.paper_tables.cite import cite
+from pushforward.paper_tables.paper_table import Number, Place
 from pushforward.paper_tables.planned import Preset, frozen_of, jobs
-from pushforward.paper_tables.table_file import Number, Place, load, merged
+from pushforward.paper_tables.table_file import load, merged
 
 SHIPPED = sorted(table_file.files())
 

@@ -9,7 +9,8 @@ from pushforward import run_identity
 from pushforward.errors import PushforwardError
 from pushforward.launch import outlook
 from pushforward.paper_tables.composed import composed
-from pushforward.paper_tables.table_file import NEEDS, Budget, PaperTable, Place, merged, needs
+from pushforward.paper_tables.paper_table import Budget, PaperTable, Place
+from pushforward.paper_tables.table_file import NEEDS, merged, needs
 from pushforward.report.eta import Estimates, makespan
 from pushforward.runs import Run, runs_dir
 from pushforward.sweep import devices

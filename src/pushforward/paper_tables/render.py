@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pushforward.atomic_files import write_whole
+from pushforward.paper_tables.paper_table import Number, Place
 from pushforward.paper_tables.planned import Preset
 from pushforward.paper_tables.results import Outcome, Result, delta, replicated, verdict
-from pushforward.paper_tables.table_file import Number, Place
 from pushforward.report.plain_tables import lines
 from pushforward.report.table_grid import number
 from pushforward.untrusted_text import line, md, tex

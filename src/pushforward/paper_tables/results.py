@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pushforward.paper_tables.paper_table import Number, Place, Rule, rule_blocks
 from pushforward.paper_tables.planned import Planned, Preset
-from pushforward.paper_tables.table_file import Number, Place, Rule, rule_blocks
 from pushforward.report.plain_tables import figure
 from pushforward.report.tables import relation
 from pushforward.runs import Run

@@ -63,7 +63,7 @@ def share_in_plane(codes: Tensor, plane: Plane) -> Tensor:
 
 
 def as_bytes(decode: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
-    """Images that codes (n, d) decode to, in [0, 1], as uint8 of 256 levels, (n, *shape), on the CPU; what is not finite is 0."""
+    """Decoded images of codes (n, d), in [0, 1], as uint8 of 256 levels, (n, *shape), on the CPU; what is not finite is 0."""
     return torch.cat([bytes_of(decode(part)) for part in codes.split(AT_ONCE)])
 
 

@@ -172,7 +172,7 @@ def traversal(family: HasCodes, x: Tensor, data: DataModule) -> Arrays:
 
 
 def plane(family: HasCodes, x: Tensor, y: Tensor | None, data: DataModule) -> Arrays:
-    """Decoded images over the plane of the codes, (side, side, *shape), rows upwards; codes in it, and the prior's log-density."""
+    """Decoded images over the codes' plane, (side, side, *shape), rows upwards; codes in it, and the prior's log-density."""
     z = family.encode(x)
     found = Plane.of(z)
     side = min(SIDE, math.isqrt(affordable(data)))
