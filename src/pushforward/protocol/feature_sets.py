@@ -46,6 +46,10 @@ class FeatureSets:
             return subject.raw(subject.split if name == TEST else "train", self.n)
         return subject.levelled(subject.samples(self.n, name))
 
+    def variance(self) -> Tensor:
+        """The held-out images' variance, summed over pixels, ()."""
+        return self.images(TEST).var(0).sum()
+
     def forget(self, name: str) -> None:
         """Lets go of one of `others`, with all that was computed of it."""
         if name in self.others:
@@ -120,8 +124,7 @@ def data_digest(subject: Subject, split: str) -> str:
 
 def frechet(sets: FeatureSets, which: str) -> list[Value]:
     x, real = sets.features(which), sets.features(TEST)
-    made, held_out = sets.images(which).double(), sets.images(TEST).double()
-    varied = float(made.var(0).sum() / held_out.var(0).sum())
+    varied = float(sets.images(which).var(0).sum() / sets.subject.once(("variance", sets.n), sets.variance))
     collapsed = {"collapsed": f"samples have {varied:.0%} of the images' variance"} if varied < LITTLE else {}
     return [value(sample.frechet_distance_of(x, real), standard_error=sample.frechet_error(x, real), **collapsed)]
 

@@ -85,8 +85,7 @@ class Reconstruction(Measure):
 
     def collapse(self, subject: Subject, error: float) -> dict[str, str]:
         """Card entry `collapsed` of a model that decodes little more than the mean image: at most `LITTLE` of the variance."""
-        x = subject.x(n=self.images).double()
-        explained = float(1 - error / (x - x.mean(0)).square().mean())
+        explained = float(1 - error / subject.x(n=self.images).var(0, correction=0).mean())
         return {"collapsed": f"decodes {max(explained, 0):.0%} of the images' variance"} if explained < LITTLE else {}
 
     def too_small(self, subject: Subject) -> str | None:
