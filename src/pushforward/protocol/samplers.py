@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from pushforward.diffusion import Sampler
@@ -13,7 +12,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import TakesOtherSamplers
 from pushforward.families.capabilities import Draw
 from pushforward.metrics.sample import protocol_size
-from pushforward.protocol.feature_sets import FeatureSets, parts
+from pushforward.protocol.feature_sets import OWN, FeatureSets, parts
 from pushforward.protocol.measure import Measure, Number, Value, value
 from pushforward.protocol.subject import NotApplicable, Subject
 
@@ -51,7 +50,7 @@ class Samplers(Measure):
             draw = family.sampled_by(sampler, steps)
             if draw is None:
                 raise NotApplicable("its process is sampled in one way alone")
-            sets = FeatureSets(subject, n, {way: partial(drawn, subject, draw, n)})
+            sets = FeatureSets(subject, n, {way: partial(self.drawn, subject, draw, n)})
             card = {"n": n, "sampler": f"{sampler.describe()}, {steps} evaluations at most", **subject.extractor.card}
             try:
                 (distance,) = part.of(sets, way)
@@ -61,13 +60,6 @@ class Samplers(Measure):
             sets.forget(way)
         return found
 
-
-def drawn(subject: Subject, draw: Draw, n: int) -> Tensor:
-    """n draws, as features take them. Raises NotApplicable where they are not finite."""
-    made: list[Tensor] = []
-    while sum(map(len, made)) < n:
-        made.append(draw(subject.chunk, subject.generator("samples", "own", len(made))).float().cpu())
-    x = torch.cat(made)[:n]
-    if not bool(x.isfinite().all()):
-        raise NotApplicable("its samples are not finite")
-    return subject.levelled(x)
+    def drawn(self, subject: Subject, draw: Draw, n: int) -> Tensor:
+        """n draws, as features take them, of the same noise as the samples of the own prior."""
+        return subject.levelled(subject.drawn(draw, n, OWN, []))

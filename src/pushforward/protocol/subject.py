@@ -255,13 +255,17 @@ class Subject:
 
         Raises NotApplicable where there is no such sampler, or its samples are not finite.
         """
-        draw = self.sampler(density)
-        kept: list[Tensor] = self.once(("samples", density), list)
-        while (
-            sum(map(len, kept)) < n
-        ):  # a chunk's noise depends on its number alone: fewer samples are the first of more
+        return self.drawn(self.sampler(density), n, density, self.once(("samples", density), list))
+
+    def drawn(self, draw: Callable[[int, torch.Generator], Tensor], n: int, name: str, kept: list[Tensor]) -> Tensor:
+        """The first n draws, float32 on the CPU, of the noise that `name` stands for; kept: chunks drawn before, added to.
+
+        Raises NotApplicable where they are not finite.
+        """
+        # a chunk's noise depends on its number alone: fewer samples are the first of more
+        while sum(map(len, kept)) < n:
             with torch.no_grad():
-                kept.append(draw(self.chunk, self.generator("samples", density, len(kept))).float().cpu())
+                kept.append(draw(self.chunk, self.generator("samples", name, len(kept))).float().cpu())
         found = torch.cat(kept)[:n]
         if not bool(found.isfinite().all()):
             raise NotApplicable("its samples are not finite")
