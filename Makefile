@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test lint slow wheel clean
+.PHONY: help demo test lint slow docs wheel clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train every kind of family on real digits, and compare them"
 	@echo "make test    lint, types and tests"
 	@echo "make slow    the tests that take minutes"
+	@echo "make docs    the documentation as a site: site/index.html"
 	@echo "make wheel   dist/*.whl"
 	@echo "make clean   remove the environment and what was built; outputs/ stays"
 
@@ -34,11 +35,15 @@ lint: $(VENV)/.installed-dev
 slow: $(VENV)/.installed-dev
 	PYTHON=$(BIN)/python scripts/test_slow.sh
 
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo site/index.html
+
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache
 
 # The environment: the version is checked first, and a stamp is touched last, so that what was interrupted starts again.
 
@@ -57,7 +62,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(PIP) --editable .
 	@touch $@
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "installing into $(VENV): once, some minutes"
+	@$(PIP) --editable '.[docs]'
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
 	@$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs

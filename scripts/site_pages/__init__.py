@@ -1,0 +1,1 @@
+"""Pages of the documentation's site that are written from the code when it is built."""
