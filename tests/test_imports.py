@@ -106,13 +106,14 @@ MAY: dict[str, set[str]] = {
         ("command_line", "launch", "sweep", "job", "paper_tables"),
         FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"},
     ),
-    "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour"},
+    "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour", "exports"},
+    "exports": FILES | {"errors", "config", "families", "recipes", "paper_tables", "report", "training"},
     "tour": GROUND
     | MATHEMATICS
     | PARTS
     | FILES
     | {"families", "engine", "data", "metrics", "protocol", "report", "composition", "training"},
-    "__init__": FILES | {"report", "errors", "composition", "overrides", "config", "launch", "training"},
+    "__init__": FILES | {"report", "errors", "composition", "overrides", "config", "launch", "training", "exports"},
     "__main__": {"cli"},
 }
 """What each module or folder of the package may import of it, besides itself."""

@@ -77,3 +77,48 @@ def test_a_folder_named_conf_beside_site_packages_is_not_ours(wheel: Path, tmp_p
     env = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert done.stdout.strip() == str((site / "pushforward" / "conf").resolve()), done.stderr
+
+
+@pytest.mark.slow
+def test_an_exported_model_gives_the_same_samples_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    """The wheel with its core dependencies as constraints.txt pins them: needs the package index, and some minutes."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "OMP_NUM_THREADS": "1",
+        "PUSHFORWARD_OUTPUTS": str(tmp_path),
+    }
+    here = [sys.executable, "-c"]
+    make = """
+import torch
+import pushforward as pf
+small = ("budget.images=64", "budget.epochs=null", "metrics=none", "features=none", "logger=none", "trainer.threads=1")
+first = pf.train("model=vae", "data=digits", *small)
+run = pf.train("model=latent_diffusion", "data=codes", f"data.run={first.id}", "model.evaluations=8", *small)
+pf.export(run, "model")
+torch.save(pf.load(run).sample(16, seed=3), "here.pt")
+"""
+    check = """
+import sys
+from pathlib import Path
+import torch
+import pushforward as pf
+assert Path(pf.__file__).is_relative_to(sys.prefix), pf.__file__
+assert torch.equal(pf.load("model").sample(16, seed=3), torch.load("here.pt"))
+print("same")
+"""
+    python = tmp_path / "empty" / "bin" / "python"
+    for command in (
+        [*here, make],
+        [sys.executable, "-m", "venv", str(tmp_path / "empty")],
+        [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)],
+        [str(python), "-c", check],
+    ):
+        installing = "pip" in command
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **env} if installing else env
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "same\n"
+    sample = [str(python.with_name("pushforward")), "sample", "model", "--n", "4", "--out", "grid.png"]
+    assert subprocess.run(sample, cwd=tmp_path, env=env).returncode == 0 and (tmp_path / "grid.png").is_file()

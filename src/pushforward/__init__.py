@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _TURN = threading.RLock()
 """Runs of this process are trained one after the other: the generators and the default precision are the process's."""
 
-__all__ = ["PushforwardError", "Run", "RunList", "find", "load", "runs", "train"]
+__all__ = ["PushforwardError", "Run", "RunList", "export", "find", "load", "runs", "train"]
 
 
 def runs(root: Path | str | None = None, **filters: Any) -> RunList:
@@ -41,21 +41,39 @@ def find(spec: str, root: Path | str | None = None) -> RunList:
     return RunList(_catalogue.find(spec, root))
 
 
-def load(run: "Run | str", allow_modules: Sequence[str] = ()) -> "Trained":
-    """Return the trained model of a run: `sample`, `encode`, `decode`, `reconstruct`, and `family` and `data` themselves.
+def load(run: "Run | str | Path", allow_modules: Sequence[str] = ()) -> "Trained":
+    """Return a trained model: `sample`, `encode`, `decode`, `reconstruct`, `log_prob`, and `family` and `data` themselves.
 
-    run: a Run, or RUN as on the command line; allow_modules: modules of your own that its config may name.
-    Raises PushforwardError where RUN means none or several runs, and where its config names other modules.
+    run: a Run, RUN as on the command line, or an exported model: its folder, or `hf://user/name[@revision]` on the hub.
+    allow_modules: modules of your own that its config may name. No code that lies beside the weights is run.
+    Raises PushforwardError where RUN means none or several runs, where its config names other modules, and where a file is
+    missing or damaged.
     """
     from pushforward.training.load_run import load as load_run
 
-    if isinstance(run, str):
-        found = find(run)
-        if len(found) != 1:
-            raise PushforwardError(f"'{run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
-        run = found[0]
+    chosen = _one(run)
     with allowed(allow_modules):
-        return load_run(run)
+        return load_run(chosen)
+
+
+def export(
+    run: "Run | str", folder: Path | str, *, force: bool = False, license: str = "", allow_modules: Sequence[str] = ()
+) -> Path:
+    """Write a finished run into `folder` as `pushforward export RUN DIR` does, for `load` elsewhere; returns the folder."""
+    from pushforward.exports import export as write
+
+    chosen = _one(run)
+    with allowed(allow_modules):
+        return write(chosen, Path(folder), force, license)
+
+
+def _one(run: "Run | str | Path") -> Run:
+    if isinstance(run, Run):
+        return run
+    found = find(str(run))
+    if len(found) != 1:
+        raise PushforwardError(f"'{run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
+    return found[0]
 
 
 def train(*overrides: str, allow_modules: Sequence[str] = (), **more: Any) -> Run:

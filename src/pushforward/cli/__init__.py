@@ -29,12 +29,14 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward sync                                            sends what was logged offline to Weights & Biases
   pushforward show model vae | run RUN                        equation and parts, or numbers
   pushforward sample RUN --n 64 --out grid.png                samples of a trained run
+  pushforward export RUN DIR                                  the model as safetensors with config, record and card
   pushforward tour                                            the subject in eight plots, drawn here and now on digits
   pushforward list models|data|networks|…                     what there is, one line each
   pushforward doctor                                          what this machine has, and what is missing
   pushforward completion bash|zsh|fish                        a script by which Tab completes commands, overrides, runs
 
 RUN is a folder, an id or its beginning, latest, or a filter such as model=vae,data=mnist or 'bpd<2.5'.
+The folder may be an exported model's, here or on the hub: hf://user/name.
 Each command has --help."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pushforward.cli.commands_about import doctor, list_, tour
 from pushforward.cli.commands_paper_tables import cite, reproduce
 from pushforward.cli.commands_report import report
-from pushforward.cli.commands_runs import sample, show, status, sync, why
+from pushforward.cli.commands_runs import export, sample, show, status, sync, why
 from pushforward.cli.commands_table import records, table
 from pushforward.cli.commands_train import evaluate, train
 
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sync": sync,
     "show": show,
     "sample": sample,
+    "export": export,
     "tour": tour,
     "list": list_,
     "doctor": doctor,

@@ -82,10 +82,37 @@ def show(args: list[str]) -> int:
     return 0
 
 
+def export(args: list[str]) -> int:
+    """pushforward export RUN DIR: a finished run as a folder that loads elsewhere: safetensors, config, record, model card."""
+    parser = Parser("pushforward export", description=export.__doc__)
+    parser.add_argument("run", help="RUN")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="an empty folder, or one that does not exist yet")
+    parser.add_argument("--force", action="store_true", help="replace the model that is in DIR; other files stay")
+    parser.add_argument("--license", default="", help="the weights' license, for the card: mit, cc-by-4.0, …")
+    add_allow_modules(parser)
+    asked = parser.parse_args(args)
+    run = one(asked.run)
+    from pushforward.exports import export as write
+
+    with allowed(words(asked.allow_modules)):
+        write(run, asked.folder, asked.force, asked.license)
+    size = sum(file.stat().st_size for file in asked.folder.rglob("*") if file.is_file())
+    print(f"{asked.folder}: {run.id}, {size / 1e6:.1f} MB; pushforward.load({str(asked.folder)!r}) loads it")
+    return 0
+
+
+def one(spec: str) -> Run:
+    """Return the run that RUN means. Raises PushforwardError where it means several."""
+    found = find(spec)
+    if len(found) > 1:
+        raise PushforwardError(f"'{spec}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …")
+    return found[0]
+
+
 def sample(args: list[str]) -> int:
     """pushforward sample RUN: samples of a trained run as a picture: images in a grid, points in the plane."""
     parser = Parser("pushforward sample", description=sample.__doc__)
-    parser.add_argument("run", help="RUN")
+    parser.add_argument("run", help="RUN, the folder of an exported model, or hf://user/name")
     parser.add_argument("--n", type=int, default=64, help="how many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--label", type=int, help="of a conditional model: the class of all, counted from 0")
@@ -100,16 +127,12 @@ def sample(args: list[str]) -> int:
         raise PushforwardError(
             f"--n {asked.n}: a picture has 1 to {MOST_SAMPLES:,} samples; more, as numbers, by pf.load(RUN).sample(n)"
         )
-    found = find(asked.run)
-    if len(found) > 1:
-        raise PushforwardError(
-            f"'{asked.run}' means {len(found)} runs; name one: {', '.join(r.id for r in found[:4])} …"
-        )
+    run = one(asked.run)
     from pushforward.report.figures import samples
     from pushforward.training.load_run import load
 
     with allowed(words(asked.allow_modules)):
-        drawn = load(found[0]).sample(asked.n, asked.seed, asked.label)
+        drawn = load(run).sample(asked.n, asked.seed, asked.label)
         samples({"x": drawn.numpy()}, asked.out, asked.n)
     print(asked.out)
     return 0

@@ -36,7 +36,7 @@ HOW = {
     "fish": "pushforward completion fish | source     in ~/.config/fish/config.fish",
 }
 TRAIN = ("-m", "--plan", "--help", "--cfg", "--config-dir", "--hydra-help")
-RUNS = ("evaluate", "why", "status", "sync", "sample", "report")
+RUNS = ("evaluate", "why", "status", "sync", "sample", "export", "report")
 """Commands whose words name runs."""
 
 

@@ -3,6 +3,6 @@
 from pushforward.data.augmentation import FlipAndCrop
 from pushforward.data.codes import CodesModule
 from pushforward.data.loader import Stream
-from pushforward.data.module import DataModule, Origin
+from pushforward.data.module import DataModule, ImageCodes, Origin
 
-__all__ = ["CodesModule", "DataModule", "FlipAndCrop", "Origin", "Stream"]
+__all__ = ["CodesModule", "DataModule", "FlipAndCrop", "ImageCodes", "Origin", "Stream"]

@@ -30,11 +30,21 @@ class TakesSeveral(Protocol):
     batches_per_cycle: int
 
 
-class Origin(Protocol):
-    """A trained encoder and decoder whose codes data are, by the name of its run, and the images that it was trained on."""
+class ImageCodes(Protocol):
+    """A trained encoder and decoder by the name of its run: what makes codes of images, and images of codes."""
 
     @property
     def run(self) -> str: ...
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes, (n, *shape), of images in their own unit."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images of codes in their own unit."""
+
+
+class Origin(ImageCodes, Protocol):
+    """A trained encoder and decoder whose codes data are, and the images that it was trained on."""
 
     @property
     def data(self) -> "DataModule": ...
@@ -45,9 +55,6 @@ class Origin(Protocol):
     @property
     def levels(self) -> int | None:
         """The values that a place takes, where codes are their numbers; None where they are real-valued."""
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Images of codes in their own unit."""
 
 
 class DataModule(pl.LightningDataModule):

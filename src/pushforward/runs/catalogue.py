@@ -12,6 +12,7 @@ import yaml
 
 from pushforward.atomic_files import read_plain
 from pushforward.errors import PushforwardError, Unreadable
+from pushforward.runs import hub
 from pushforward.runs.directory import Run, runs_dir
 from pushforward.runs.schema import parse_yaml
 
@@ -157,7 +158,9 @@ def runs(root: Path | str | None = None, **filters: Any) -> list[Run]:
 
 
 def find(spec: str, root: Path | str | None = None) -> list[Run]:
-    """Run meant by RUN: a folder, an id or its beginning, `latest`, or a filter: `model=vae,weighting.beta>=4`."""
+    """Run meant by RUN: a folder, hf://user/name, an id or its beginning, `latest`, or a filter: `model=vae,bpd<2.5`."""
+    if spec.startswith(hub.PREFIX):
+        return [Run(hub.snapshot(spec))]
     if os.path.lexists(Path(spec) / "config.yaml"):
         return [Run(spec)]
     where = runs_dir() if root is None else Path(root)

@@ -95,7 +95,15 @@ def first_stage(frozen: Mapping[str, Any]) -> FirstStage:
     images = build_data(run.config)
     family = build_family(run.config, read_spec(run) or images.spec)
     checkpoints.put(family, file)
-    return FirstStage(run.id, frozen["encoder"]["sha256"], family, images, bool(frozen["data"].get("indices")))
+    return FirstStage(
+        run=run.id, family=family, spec=images.spec, indices=indices(frozen), origin=images.origin,
+        weights=frozen["encoder"]["sha256"], own=images,
+    )  # fmt: skip
+
+
+def indices(frozen: Mapping[str, Any]) -> bool:
+    """Whether a config's data are codes that are shown as numbers of the values that they take."""
+    return bool(frozen["data"].get("indices"))
 
 
 def build_family(frozen: Mapping[str, Any], spec: DataSpec) -> Family:

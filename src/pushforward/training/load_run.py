@@ -12,16 +12,27 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from pushforward import data_identity
-from pushforward.data import DataModule, Origin
+from pushforward import data_identity, initial_weights
+from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
-from pushforward.families import ClassConditional, Decodes, Encodes, Family, Reconstructs, Samples
+from pushforward.families import (
+    ClassConditional,
+    Decodes,
+    DecodesToLikelihood,
+    Encodes,
+    Family,
+    HasLikelihood,
+    Likelihoods,
+    Reconstructs,
+    Samples,
+)
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
-from pushforward.training import build
+from pushforward.training import build, safe_weights
 from pushforward.training.console import quiet, summary
 from pushforward.training.evaluate import choose, evaluate, features_for, measures
+from pushforward.training.first_stage import Coder
 from pushforward.training.missing_results import apart, remedy
 from pushforward.training.pictures import draw, lacking
 from pushforward.training.signatures import check_targets, taken_only
@@ -61,13 +72,19 @@ class Trained:
     def __init__(self, run: Run, config: Mapping[str, Any] | None = None) -> None:
         """config: the run's, where its data lie elsewhere now."""
         complete(run)
-        if not (run.path / "checkpoints" / "last.ckpt").is_file():
+        exported = safe_weights.is_export(run)
+        if exported:
+            safe_weights.check_format(run)
+        elif not (run.path / "checkpoints" / "last.ckpt").is_file():
             raise PushforwardError(f"{run.id} is {run.state} and has no checkpoint; train it first")
         self.run, self.config = run, config or run.config
         with as_configured(run):
             self.spec = build.read_spec(run) or self.data.spec
             self.family: Family = build.build_family(self.config, self.spec)
-        self.weights = choose(RunDir(run.path), self.family, run.config)
+        if exported:
+            self.weights = safe_weights.put(self.family, run)
+        else:
+            self.weights = choose(RunDir(run.path), self.family, run.config)
         self.family.eval()
 
     @cached_property
@@ -95,28 +112,64 @@ class Trained:
         return self.shown(torch.cat([told.sample(size, g, own) for size, own in parts]))
 
     @cached_property
-    def origin(self) -> Origin | None:
-        """The run whose codes this one learnt."""
-        return build.first_stage(self.config) if "encoder" in self.config else None
+    def first(self) -> "Trained | None":
+        """The model whose codes this one learnt; None where it learnt the data themselves."""
+        if "encoder" not in self.config:
+            return None
+        if safe_weights.is_export(self.run):
+            return Trained(Run(self.run.path / safe_weights.FIRST_STAGE))
+        return Trained(initial_weights.encoder_weights(self.config)[0])
+
+    @cached_property
+    def origin(self) -> Coder | None:
+        """What makes the codes of images that this model learnt, and images of them."""
+        first = self.first
+        if first is None:
+            return None
+        return Coder(
+            run=str(self.config["encoder"]["run"]), family=first.family, spec=first.spec,
+            indices=build.indices(self.config), origin=first.origin,
+        )  # fmt: skip
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Images, or points in their own unit, as the model sees them; their codes, where it learnt these."""
+        return self.spec.standardized(x if self.origin is None else self.origin.encode(x))
 
     def shown(self, x: Tensor) -> Tensor:
-        """Samples of the model in the data's own unit; codes as the images that they decode to."""
+        """What the model makes in the data's own unit; codes as the images that they decode to."""
         x = self.spec.original(x)
         return x if self.origin is None else self.origin.decode(x.float())
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """Codes of images, or of points in their own unit."""
-        return self.able(Encodes, "cannot encode").encode(self.spec.standardized(x))
+        """Codes of images, or of points in their own unit; a posterior's means."""
+        return self.able(Encodes, "cannot encode").encode(self.seen(x))
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        return self.spec.original(self.able(Decodes, "cannot decode").decode(z))
+        return self.shown(self.able(Decodes, "cannot decode").decode(z))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         family = self.able(Reconstructs, "cannot reconstruct")
-        return self.spec.original(family.reconstruct(self.spec.standardized(x)))
+        return self.shown(family.reconstruct(self.seen(x)))
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, seed: int = 0) -> Likelihoods:
+        """log p(x) of images, or of points in their own unit, nats each, and of which kind it is; of a model of codes, of these.
+
+        seed: of the noise in bounds and estimates, and of dequantisation.
+        """
+        family = self.able(HasLikelihood, "has no likelihood")
+        if isinstance(family, DecodesToLikelihood) and not family.fits_likelihood:
+            raise PushforwardError(f"{self.run.id}: no term of its objective is a likelihood of images")
+        g = generator(self.family.device, seed, "likelihood")
+        results = [family.log_prob(part, g) for part in self.seen(x).split(500)]
+        parts = {name: torch.cat([one.parts[name] for one in results]) for name in results[0].parts}
+        if "distortion" in parts:
+            parts["distortion"] = parts["distortion"] + self.spec.log_scale
+        values = torch.cat([one.values for one in results]) - self.spec.log_scale
+        return results[0]._replace(values=values, parts=parts)
 
     def able(self, capability: type[C], lacking: str) -> C:
         """The family, as something with a capability. Raises PushforwardError where it has not."""
