@@ -46,6 +46,8 @@ CASES = {
     "pushforward status va": ["vae-digits-s1-aaaa"],
     "pushforward evaluate 'ga": ["gan-digits-s1-bbbb"],
     "pushforward why latest --no": [],
+    "pushforward export va": ["vae-digits-s1-aaaa"],
+    "pushforward export latest model --fo": ["--force"],
     "pushforward table --plo": ["--plot"],
     "pushforward show model sparse_ae_top": ["sparse_ae_topk"],
     "pushforward show ru": ["run"],
@@ -56,7 +58,7 @@ CASES = {
 
 @pytest.mark.parametrize("line", CASES)
 def test_what_may_follow(line: str) -> None:
-    assert len(CASES) == 22 and len(models("v")) >= 3 and completed(line) == CASES[line]
+    assert len(CASES) == 24 and len(models("v")) >= 3 and completed(line) == CASES[line]
 
 
 def test_an_own_folder_s_options_complete_too(tmp_path: Path) -> None:

@@ -146,6 +146,10 @@ def changed(folder: Path, **node: Any) -> None:
     path.write_text(yaml.safe_dump({**frozen, "export": {**frozen["export"], **node}}))
 
 
+def written(folder: Path, text: str) -> None:
+    (folder / "config.yaml").write_text(text)
+
+
 def rewritten(folder: Path, state: dict[str, torch.Tensor]) -> None:
     save_file(state, folder / "model.safetensors")
     changed(folder, sha256=checksum(folder / "model.safetensors"))
@@ -166,8 +170,9 @@ def test_what_is_damaged_or_does_not_fit_is_one_line(outputs: Path, tmp_path: Pa
         changed(folder, sha256=checksum(folder / "model.safetensors"))
 
     def target(folder: Path) -> None:
-        text = (folder / "config.yaml").read_text()
-        (folder / "config.yaml").write_text(text.replace("pushforward.families.Variational", "os.Variational"))
+        written(
+            folder, (folder / "config.yaml").read_text().replace("pushforward.families.Variational", "os.Variational")
+        )
 
     cases = {
         "is damaged: its SHA-256 is not": flip,
@@ -184,8 +189,8 @@ def test_what_is_damaged_or_does_not_fit_is_one_line(outputs: Path, tmp_path: Pa
         r"exported by a later version of pushforward \(format 2": lambda folder: changed(folder, format=2),
         "does not say of which format": lambda folder: changed(folder, format=None),
         "nothing of Python's library may be named": target,
-        r"config\.yaml has no batch_size, data, model": lambda folder: (folder / "config.yaml").write_text("export: {format: 1}\nseed: 1\n"),
-        r"unreadable: config\.yaml is damaged": lambda folder: (folder / "config.yaml").write_text("a: [1\n"),
+        r"config\.yaml has no batch_size, data, model": lambda folder: written(folder, "export: {format: 1}\nseed: 1\n"),
+        r"unreadable: config\.yaml is damaged": lambda folder: written(folder, "a: [1\n"),
     }  # fmt: skip
     for i, (why, damage) in enumerate(cases.items()):
         folder = tmp_path / str(i)

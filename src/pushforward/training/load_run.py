@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pushforward import data_identity, initial_weights
 from pushforward.data import DataModule
-from pushforward.errors import PushforwardError, described
+from pushforward.errors import PushforwardError, Unreadable, described
 from pushforward.families import (
     ClassConditional,
     Decodes,
@@ -117,7 +117,10 @@ class Trained:
         if "encoder" not in self.config:
             return None
         if safe_weights.is_export(self.run):
-            return Trained(Run(self.run.path / safe_weights.FIRST_STAGE))
+            folder = self.run.path / safe_weights.FIRST_STAGE
+            if not (folder / "config.yaml").is_file():
+                raise Unreadable(f"{folder} is not there, which decodes what this model learnt: export the run again")
+            return Trained(Run(folder))
         return Trained(initial_weights.encoder_weights(self.config)[0])
 
     @cached_property
@@ -156,7 +159,7 @@ class Trained:
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, seed: int = 0) -> Likelihoods:
-        """log p(x) of images, or of points in their own unit, nats each, and of which kind it is; of a model of codes, of these.
+        """log p(x) of images, or of points in their own unit, nats each, and its kind; of a model of codes, of these.
 
         seed: of the noise in bounds and estimates, and of dequantisation.
         """
