@@ -14,7 +14,7 @@ NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    train every kind of family on real digits, and compare them"
+	@echo "make demo    train a model of every family on real digits: a table, and a report to look at"
 	@echo "make test    lint, types and tests"
 	@echo "make slow    the tests that take minutes"
 	@echo "make docs    the documentation as a site: site/index.html"
@@ -59,7 +59,7 @@ $(VENV)/.made:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[report]'
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/.made

@@ -89,6 +89,25 @@ def test_a_sweep_s_time_left(known: bool) -> None:
     assert found is not None and true / FACTOR <= found <= true * FACTOR, (found, true)
 
 
+@pytest.mark.parametrize(
+    ("step", "evaluations", "train", "seconds"),
+    [
+        (0.0046, 0, 4.0, 3.3),
+        (0.0045, 0, 5.8, 1.2),
+        (0.0094, 0, 11.2, 0.3),
+        (0.0083, 0, 10.0, 1.6),
+        (0.0512, 50, 71.9, 43.5),
+    ],
+)
+def test_a_run_of_which_no_like_is_known(step: float, evaluations: int, train: float, seconds: float) -> None:
+    """Five families on digits, 40 epochs, on one busy core: by a step of 64 images that was tried on a core as busy."""
+    tried = {**config(50_304, 1_000), "model": {"evaluations": evaluations} if evaluations else {}}
+    tried["metrics"] = {"images": 1_000, **{f"m{i}": {"_target_": "x"} for i in range(3)}}
+    busy = 71.9 / (50_304 / 64 * 0.0512)
+    found, true = eta.whole(tried, 50_304, busy * step / 64, 180), train + seconds
+    assert true / FACTOR <= found <= true * FACTOR, (found, true)
+
+
 def test_measuring_scales_with_its_images() -> None:
     finished(1_000, 10.0, 8.0, 1_000)
     estimates = eta.Estimates()

@@ -111,8 +111,9 @@ def test_a_job_is_tried_once_whatever_its_seed(small: Compose, monkeypatch: pyte
 
     monkeypatch.setattr(VariationalAutoencoder, "loss", counted)
     jobs = [small("model=vae", *BUDGET, f"seed={seed}", f"model.code_dim={d}") for d in (2, 3) for seed in (1, 2)]
-    rehearse(jobs)
-    assert tried == [16, 2] * 2, "a step and a look at validation each"
+    seconds = rehearse(jobs)
+    assert tried == [16, 16, 2] * 2, "a step, another that is timed, and a look at validation each"
+    assert seconds[0] == seconds[1] and seconds[2] == seconds[3] and min(seconds) > 0, "one estimate a job"
     tried.clear()
     rehearse(jobs, here=False)
     assert tried == [2] * 4, "what another machine trains is tried on a few images"

@@ -69,17 +69,31 @@ class Estimates:
     def measuring(
         self, frozen: Mapping[str, Any], alike: Sequence[Run], an_image: float, test: int | None = None
     ) -> float:
-        """Seconds of measuring: as its like took, in proportion to the images; before there is any, as training would.
-
-        A measure is a pass over its images, which costs about what training on them does. test: images of the test split.
-        """
+        """Seconds of measuring: as its like took, in proportion to the images; before there is any, by what training takes."""
         wanted = measured_images(frozen)
         took = [cost["evaluate_seconds"] * wanted / (measured_images(run.config) or wanted or 1)
                 for run in alike if (cost := _cost(run)).get("evaluate_seconds") is not None]  # fmt: skip
         if took:
             return median(took)
-        measures = [node for node in (frozen.get("metrics") or {}).values() if isinstance(node, Mapping)]
-        return sum("_target_" in node for node in measures) * min(wanted, test or wanted) * an_image
+        return unmeasured(frozen, an_image, test)
+
+
+def whole(frozen: Mapping[str, Any], images: int, an_image: float, test: int) -> float:
+    """Seconds of a run of which nothing is known but the seconds of an image in training; test: images of the test split."""
+    return images * an_image + unmeasured(frozen, an_image, test)
+
+
+def unmeasured(frozen: Mapping[str, Any], an_image: float, test: int | None) -> float:
+    """Seconds of measuring by what training takes, where no run of the kind was measured.
+
+    A measure is a pass over its images, which costs about what training on them does. Samples of a model with several
+    evaluations cost as many passes, of which each lacks the two thirds of a training step that its gradient takes.
+    """
+    wanted = measured_images(frozen)
+    measures = [node for node in (frozen.get("metrics") or {}).values() if isinstance(node, Mapping)]
+    passes = sum("_target_" in node for node in measures) * min(wanted, test or wanted)
+    evaluations = (frozen.get("model") or {}).get("evaluations") or 0
+    return (passes + wanted * evaluations / 3) * an_image
 
 
 def image_seconds(alike: Sequence[Run]) -> float:

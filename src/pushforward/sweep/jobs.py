@@ -40,6 +40,8 @@ class Job:
     code: int = 0
     cause: str = ""
     """Why it did not finish, where neither its run's status nor its log can say."""
+    expected: float | None = None
+    """About how many seconds it takes in whole, by a step that was tried."""
     devices: list[str] = field(default_factory=list)
     """GPUs handed out to it."""
     logged: str = "job.log"

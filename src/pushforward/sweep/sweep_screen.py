@@ -130,9 +130,11 @@ class Screen:
             if job.state == "running":
                 rest = remaining(Run(job.path), job.frozen, self.estimates)
                 task = self.progress.tasks[self.index(job)] if job.path in self.tasks else None
-                running.append(task.time_remaining if rest is None and task is not None else rest)
+                rest = task.time_remaining if rest is None and task is not None else rest
+                running.append(job.expected if rest is None else rest)
             elif job.state == "waiting":
-                waiting.append(self.estimates.seconds(job.frozen))
+                known = self.estimates.seconds(job.frozen)
+                waiting.append(job.expected if known is None else known)
         finished = [job for job in unique(self.jobs) if job.state == "finished"]
         ended = [seconds for job in finished if (seconds := took(Run(job.path)))]
         return together(running, waiting, ended, max(1, len(running)))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from pushforward import config
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
+from pushforward.report.eta import whole
 from pushforward.seeds import generator
 from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
@@ -23,26 +25,29 @@ from pushforward.training.lightning_host import make_trainer
 from pushforward.training.loggers import check_logger
 from pushforward.training.memory import check_batch, within_memory
 from pushforward.training.selection import Selector
-from pushforward.training.signatures import check_targets, distinct
+from pushforward.training.signatures import check_targets, distinct, kind
 
 ELSEWHERE = 2
 """Images of a step that is tried here for a run on another device."""
+SLOW = 2.0
+"""Seconds of a first step after which no second is taken to time it."""
 
 
-def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
-    """Builds every distinct job and takes a step of it. Raises PushforwardError with all that is wrong, on one line.
+def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> list[float]:
+    """Builds every distinct job and takes a step of it; returns about how many seconds each job will take.
 
-    here: on this machine's devices; else on its CPU with few images, for runs that another machine trains. What is tried is
-    thrown away, and no generator has moved: a run is the same with and without. A single job's data stay for `build_data`
-    to take; many jobs train in processes of their own.
+    Raises PushforwardError with all that is wrong, on one line. here: on this machine's devices; else on its CPU with few
+    images, for runs that another machine trains. What is tried is thrown away, and no generator has moved: a run is the same
+    with and without. A single job's data stay for `build_data` to take; many jobs train in processes of their own.
     """
     quiet()
     errors: list[str] = []
     modules: dict[str, DataModule] = {}
+    seconds: dict[str, float] = {}
     for frozen in distinct(jobs):
         try:
             with unmoved():
-                rehearsed(frozen, modules, here)
+                seconds[kind(frozen)] = rehearsed(frozen, modules, here)
         except PushforwardError as error:
             errors.append(str(error))
         except (Exception, GeneratorExit, SystemExit) as error:
@@ -51,10 +56,11 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> None:
         raise PushforwardError("; ".join(dict.fromkeys(errors)))
     if len(jobs) == 1:
         build.READY.update(modules)
+    return [seconds[kind(frozen)] for frozen in jobs]
 
 
-def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool) -> None:
-    """Tries one job; modules: data that are loaded already, by their config."""
+def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool) -> float:
+    """Tries one job, and returns about how many seconds it takes; modules: data that are loaded already, by their config."""
     check_targets(frozen)
     check_logger(frozen)
     if here:
@@ -72,11 +78,15 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
     check(frozen, family)
     check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)
-    step(frozen, family, data, here)
+    an_image = step(frozen, family, data, here)
+    return whole(frozen, build.budget_images(frozen, family.spec), an_image, int(data.card["splits"]["test"]))
 
 
-def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool) -> None:
-    """Takes one step of every player on a batch of the run's size, and judges one of validation. Changes the family."""
+def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool) -> float:
+    """Takes a step of every player on a batch of the run's size, and judges one of validation. Changes the family.
+
+    Returns the seconds of an image, here of a second step, which pays for no allocation and no compilation any more.
+    """
     size, trainer = int(frozen["batch_size"]), make_trainer(frozen, []) if here else None
     precise: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if trainer is None or trainer.world_size > 1:  # its processes begin elsewhere, or when it does
@@ -87,14 +97,22 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
     stepper = family.to(device).train().get_stepper()
     with precise:
         batch = next(data.batches("train", n, n)).to(family.device, family.dtype)
-        for player in family.players:
-            if len(batch.x) % (parts := config.accumulate(frozen)) == 0:
-                stepper.player_steps[player.name].parts = parts
-            noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
-            stepper.step(player, batch, noise, 0.0)
+        for _ in range(2 if here else 1):
+            began = time.perf_counter()
+            for player in family.players:
+                if len(batch.x) % (parts := config.accumulate(frozen)) == 0:
+                    stepper.player_steps[player.name].parts = parts
+                noise = family.draw(player.name, len(batch.x), generator(device, family.seed, "rehearsal", player.name))
+                stepper.step(player, batch, noise, 0.0)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds = time.perf_counter() - began
+            if seconds > SLOW:
+                break
         selector = Selector(frozen["selection"]["metric"])
         selector.check(family, features_node(frozen["features"]))
         selector.names(family, data)
+    return seconds / len(batch.x)
 
 
 @contextlib.contextmanager

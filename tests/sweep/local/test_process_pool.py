@@ -79,7 +79,7 @@ run.set_status(state="finished", images_seen=1024)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs that only write what a run would: seed 2 fails, 3 is killed, 8 ends unfinished. They load no torch."""
     monkeypatch.setattr(sweep, "command", lambda file: ["-c", STAND_IN, str(file)])
-    monkeypatch.setattr(sweep, "rehearse", lambda *_: None)
+    monkeypatch.setattr(sweep, "rehearse", lambda *_: [])
 
 
 def run_jobs(jobs: list[dict[str, Any]], folder: Path, parallel: int = 2, **how: Any) -> list[int]:

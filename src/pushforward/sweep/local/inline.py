@@ -19,7 +19,8 @@ def run_jobs(frozen: list[dict[str, Any]], overrides: list[str], fail_fast: bool
         config.calm(waiting[0].frozen)  # before torch is imported
         from pushforward.training.dry_run import rehearse
 
-        rehearse([job.frozen for job in waiting])
+        for job, seconds in zip(waiting, rehearse([job.frozen for job in waiting]), strict=True):
+            job.expected = seconds
     sweep_screen.show(jobs, waiting, 1)
     stop = False
     for job in waiting:

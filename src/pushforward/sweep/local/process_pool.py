@@ -41,7 +41,10 @@ def run_jobs(
     jobs = jobs_of(frozen, overrides, lambda one: machine.threads(side_by_side * config.devices(one)))
     pool = Pool(jobs, at_once, devices.Devices(names), warm, fail_fast, memory_gb)
     if pool.waiting:
-        rehearse(pool.server(), [job.frozen for job in pool.waiting])
+        for job, seconds in zip(
+            pool.waiting, rehearse(pool.server(), [job.frozen for job in pool.waiting]), strict=False
+        ):
+            job.expected = seconds
     sweep_screen.show(jobs, pool.waiting, at_once)
     if replicas != 1:
         stacking.arrange(pool.server(), pool.waiting, at_once, replicas, folder)
@@ -49,12 +52,19 @@ def run_jobs(
     return sweep_screen.finish(jobs)
 
 
-def rehearse(server: Server, jobs: list[dict[str, Any]]) -> None:
-    """Build every distinct job once, in a process of its own. Raises PushforwardError with all that is wrong."""
-    wrong, _ = server.answer("pushforward.sweep.local.process_pool.rehearsed", jobs)
-    if wrong is not None:
-        raise PushforwardError(wrong)
-    # where building fails otherwise, the job will fail and say so; the others are none the worse
+def rehearse(server: Server, jobs: list[dict[str, Any]]) -> list[float]:
+    """Try every distinct job once, in a process of its own; return about how many seconds each job takes.
+
+    Raises PushforwardError with all that is wrong. Where trying fails otherwise, the list is empty: the job will fail and say
+    so, and the others are none the worse.
+    """
+    text, _ = server.answer("pushforward.sweep.local.process_pool.rehearsed", jobs)
+    if text is None:
+        return []
+    answer = json.loads(text)
+    if "wrong" in answer:
+        raise PushforwardError(answer["wrong"])
+    return list(answer["seconds"])
 
 
 def rehearsed(args: list[str]) -> int:
@@ -64,9 +74,10 @@ def rehearsed(args: list[str]) -> int:
     from pushforward.training.dry_run import rehearse
 
     try:
-        rehearse(jobs)
+        answer: dict[str, Any] = {"seconds": rehearse(jobs)}
     except PushforwardError as error:
-        Path(args[1]).write_text(str(error), encoding="utf-8")
+        answer = {"wrong": str(error)}
+    Path(args[1]).write_text(json.dumps(answer), encoding="utf-8")
     return 0
 
 

@@ -49,7 +49,7 @@ class Search:
     """
 
     def __init__(
-        self, study: Study, compose: Compose, pool: Pool, before: Callable[[], None] | None = None,
+        self, study: Study, compose: Compose, pool: Pool, before: Callable[[], object] | None = None,
         arrange: Callable[[list[Job]], None] | None = None,
     ) -> None:  # fmt: skip
         self.study, self.settings, self.compose, self.pool, self.before = study, study.settings, compose, pool, before
