@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from pushforward.allowed_targets import allowed
 from pushforward.errors import PushforwardError
 from pushforward.report.run_list import RunList
+from pushforward.report.table_layout import Table
 from pushforward.runs import Run
 from pushforward.runs import catalogue as _catalogue
 
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
 
 _TURN = threading.RLock()
 """Runs of this process are trained one after the other: the generators and the default precision are the process's."""
+
+
+def _run_html(run: Run) -> str:
+    from pushforward.report import notebook
+
+    return notebook.run(run)
+
+
+def _table_html(table: Table) -> str:
+    from pushforward.report import table_render
+
+    return table_render.html(table)
+
+
+Run.as_html, Table.as_html = _run_html, _table_html
 
 __all__ = ["PushforwardError", "Run", "RunList", "export", "find", "load", "runs", "train"]
 

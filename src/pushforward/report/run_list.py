@@ -48,6 +48,11 @@ class RunList(list[Run]):
         table.notes += damaged
         return table
 
+    def _repr_html_(self) -> str:
+        from pushforward.report import notebook
+
+        return notebook.runs(self)
+
     def split(self) -> tuple["RunList", list[str]]:
         """The runs that can be read, and a line for each other: which it is, and why."""
         sound = RunList(run for run in self if not run.damage())

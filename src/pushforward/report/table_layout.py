@@ -1,9 +1,9 @@
 """The parts of a table: cells over seeds, columns, rows, notes."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from pushforward.runs import Run
 from pushforward.untrusted_text import line
@@ -115,6 +115,11 @@ class Table:
     spread: str = "std"
     """The kind of spread behind a mean: one of `spread.KINDS`."""
     transposed: bool = False
+    as_html: "ClassVar[Callable[[Table], str] | None]" = None
+    """How a notebook shows a table: set by the package, for nothing is known of its forms here."""
+
+    def _repr_html_(self) -> str | None:
+        return Table.as_html and Table.as_html(self)
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of the row whose label (its keys with a space between) is `row`; of a column by its label."""

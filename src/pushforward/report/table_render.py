@@ -37,9 +37,8 @@ def _md(piece: Piece) -> str:
 
 
 STYLE = """<style>
-.pushforward-table { color-scheme: light dark; overflow-x: auto; font: 14px/1.45 system-ui, sans-serif;
-  --line: #c8c8c8; --soft: #5f6368; }
-@media (prefers-color-scheme: dark) { .pushforward-table { --line: #4a4d51; --soft: #a3a8ae; } }
+.pushforward-table { overflow-x: auto; font: 14px/1.45 system-ui, sans-serif;
+  --line: color-mix(in srgb, currentColor 30%, transparent); --soft: color-mix(in srgb, currentColor 72%, transparent); }
 .pushforward-table table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   border-top: 2px solid; border-bottom: 2px solid; }
 .pushforward-table caption { text-align: left; font-weight: 600; padding-bottom: .4em; }
@@ -50,8 +49,7 @@ STYLE = """<style>
 .pushforward-table thead tr:last-child th { border-bottom: 1px solid; }
 .pushforward-table tbody + tbody tr:first-child > * { border-top: 1px solid; }
 .pushforward-table .reference, .pushforward-table .none, .pushforward-table .note { color: var(--soft); }
-.pushforward-table .lost { color: #c5221f; }
-@media (prefers-color-scheme: dark) { .pushforward-table .lost { color: #f28b82; } }
+.pushforward-table .lost { color: color-mix(in srgb, currentColor 35%, #e0352b); }
 .pushforward-table .note { margin: .3em 0; font-size: 12px; }
 </style>"""
 

@@ -5,11 +5,11 @@ import json
 import math
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 
@@ -77,6 +77,9 @@ def _plain(value: Any) -> Any:
 class Run:
     """A run directory, read-only and read lazily. What has been read is kept: make a new `Run` to see changes."""
 
+    as_html: "ClassVar[Callable[[Run], str] | None]" = None
+    """How a notebook shows a run: set by the package, for nothing is known of pictures here."""
+
     def __init__(self, path: Path | str):
         self.path = Path(path).absolute()
         self._damage: dict[str, str] = {}
@@ -100,6 +103,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id}: {self.state}>"
+
+    def _repr_html_(self) -> str | None:
+        return Run.as_html and Run.as_html(self)
 
     @cached_property
     def config(self) -> dict[str, Any]:

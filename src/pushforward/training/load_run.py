@@ -29,7 +29,7 @@ from pushforward.families import (
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
-from pushforward.training import build, safe_weights
+from pushforward.training import build, model_summary, safe_weights
 from pushforward.training.console import quiet, summary
 from pushforward.training.evaluate import choose, evaluate, features_for, measures
 from pushforward.training.first_stage import Coder
@@ -173,6 +173,14 @@ class Trained:
             parts["distortion"] = parts["distortion"] + self.spec.log_scale
         values = torch.cat([one.values for one in results]) - self.spec.log_scale
         return results[0]._replace(values=values, parts=parts)
+
+    def _repr_html_(self) -> str:
+        from pushforward.report import notebook
+
+        return notebook.model(
+            f"{self.run.id}: a trained {self.run.key('model')}",
+            model_summary.of_trained(self.family, self.config, self.weights),
+        )
 
     def able(self, capability: type[C], lacking: str) -> C:
         """The family, as something with a capability. Raises PushforwardError where it has not."""

@@ -11,6 +11,7 @@ from pushforward.errors import PushforwardError
 from pushforward.families import VERBS, Family
 from pushforward.overrides import read
 from pushforward.recipes import FAMILIES, family_of, header, papers
+from pushforward.runs import data_name
 from pushforward.spec import BLOCK
 from pushforward.training import build
 from pushforward.training.console import quiet
@@ -53,6 +54,21 @@ def show_model(name: str, overrides: list[str], config_dir: Path | None = None) 
     return "\n".join(lines)
 
 
+def of_trained(family: Family, frozen: Mapping[str, Any], weights: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each part of a trained model; weights: what cards say of them."""
+    described, spec = family.describe(), family.spec
+    kind = f"{spec.levels} levels" if spec.levels else "real values"
+    yield "family", type(family).__name__
+    yield from described.items()
+    yield from parts(frozen["model"], described)
+    yield from terms(family)
+    yield from players(family, frozen["model"].get("optimizers") or {})
+    yield "parameters", f"{sum(p.numel() for p in family.parameters()):,}"
+    yield "data", f"{data_name(frozen)}: {' × '.join(map(str, spec.shape))}, {kind}, {spec.n_train:,} to train on"
+    yield "weights", f"{weights.get('weights')}, after {weights.get('at_images') or 0:,} images"
+    yield "can", ", ".join(verb for verb, able in VERBS.items() if isinstance(family, able))
+
+
 def parts(model: Mapping[str, Any], described: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield a line for each component of the recipe that is not described: `prior  FlowPrior(transforms=4)`."""
     for key, node in model.items():
@@ -89,7 +105,7 @@ def players(family: Family, tunings: Mapping[str, Any]) -> Iterator[tuple[str, s
     for player in family.players:
         sizes = {part: sum(p.numel() for p in family.get_submodule(part).parameters()) for part in player.modules}
         owned = ", ".join(f"{part.rpartition('.')[2]} {size:,}" for part, size in sizes.items() if size)
-        yield "player", f"{player.name}: {owned} parameters; {called(tunings[player.name])}"
+        yield "player", f"{player.name}: {owned} parameters; {called(tunings.get(player.name) or 'no optimizer')}"
 
 
 def seconds_an_epoch(family: build.Family, data: build.DataModule) -> float:
