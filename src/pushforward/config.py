@@ -92,6 +92,7 @@ class Metrics:
     images: Count | None = None
     costly_images: Count | None = None
     during: list[str] = field(default_factory=list)
+    weights: list[str] | None = None
     densities: dict[str, Any] = field(default_factory=dict)
 
 

@@ -121,12 +121,13 @@ def test_what_is_not_applicable_refuses_nothing(make):
 
 
 def test_how_a_model_samples_bounds_or_averages_weights_is_its_own_affair(make):
-    runs = [make("gan", s, fd_lenet=(1.0 + s / 9, {"sampler": None})) for s in range(3)]
-    own = {"sampler": "heun", "function_evaluations": 50, "weights": "ema"}
+    rule = {"selection": "on validation"}
+    runs = [make("gan", s, fd_lenet=(1.0 + s / 9, {"sampler": None, **rule})) for s in range(3)]
+    own = {"sampler": "heun", "function_evaluations": 50, "weights": "last (EMA)", **rule}
     runs += [make("ddpm", s, fd_lenet=(5.0 + s / 9, own)) for s in range(3)]
     assert build(runs).cell("gan", "fd_lenet").bold
     other = [make("vae", s, fd_lenet=(9.0, {"selection": "by test"})) for s in range(3)]
-    with pytest.raises(PushforwardError, match=r"selection = by test \(vae\), none \(gan, ddpm\)"):
+    with pytest.raises(PushforwardError, match=r"selection = by test \(vae\), on validation \(gan, ddpm\)"):
         build(runs + other)
 
 

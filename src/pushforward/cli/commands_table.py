@@ -13,7 +13,7 @@ from pushforward.crash_report import explain
 from pushforward.errors import PushforwardError
 from pushforward.report.budget_match import TOLERANCES
 from pushforward.report.spread import KINDS
-from pushforward.runs import Run, among, every_run, find, outputs, pack, runs_dir, unpack
+from pushforward.runs import Run, among, by_weights, every_run, find, outputs, pack, runs_dir, unpack
 from pushforward.runs.packed import SUFFIX
 
 
@@ -35,7 +35,9 @@ def table(args: list[str]) -> int:
     parser = Parser("pushforward table", description=table.__doc__)
     parser.add_argument("name", nargs="?", default="table", help="name of the files under outputs/tables")
     parser.add_argument(
-        "--rows", default="model", help="config keys that make a row, such as model,data,weighting.beta"
+        "--rows",
+        default="model",
+        help="config keys that make a row, such as model,data,weighting.beta, weights",
     )
     parser.add_argument("--columns", default="", help="metrics, patterns such as fd_*, or all; default: the main ones")
     parser.add_argument("--across", default="", help="config keys whose values make groups of columns, such as data")
@@ -86,7 +88,9 @@ def table(args: list[str]) -> int:
 
     chosen = RunList(runs_of(asked.runs, asked.records))
     rows, columns = words(asked.rows), words(asked.columns)
-    sound, _ = chosen.split()
+    sound: list[Run] = chosen.split()[0]
+    if rows[:1] == ("weights",):
+        sound = by_weights(sound)
     elsewhere = frontier.texts(sound, *pair["--plot"], rows[0]) if asked.plot else set()
     elsewhere |= {str(run.key("model")) for run in sound} if asked.pictures else set()
     built = chosen.table(
@@ -141,7 +145,7 @@ def runs_of(specs: Sequence[str], records: Sequence[Path]) -> list[Run]:
         chosen = [run for spec in specs for run in find(spec)] if specs else every_run()
         if not chosen:
             raise PushforwardError(f"No runs in {runs_dir()}: train one, or set PUSHFORWARD_OUTPUTS to where they are.")
-        return list({run.path: run for run in chosen}.values())
+        return list({(run.path, run.weights): run for run in chosen}.values())
     known: dict[str, Run] = {}
     for run in (run for file in records for run in unpack(file)):
         if known.setdefault(run.id, run).record != run.record:
@@ -150,7 +154,7 @@ def runs_of(specs: Sequence[str], records: Sequence[Path]) -> list[Run]:
     if not known:
         raise PushforwardError(f"{where}: no runs in it")
     chosen = [run for spec in specs for run in among(list(known.values()), spec, where)] if specs else [*known.values()]
-    return list({run.id: run for run in chosen}.values())
+    return list({(run.id, run.weights): run for run in chosen}.values())
 
 
 def records(args: list[str]) -> int:

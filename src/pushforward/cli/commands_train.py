@@ -11,6 +11,7 @@ from pushforward.cli.parser import Parser, add_allow_modules, words
 from pushforward.output_streams import steady
 from pushforward.overrides import read
 from pushforward.runs import find
+from pushforward.runs.weights import named
 
 
 def train(args: list[str]) -> int:
@@ -42,22 +43,25 @@ def evaluate(args: list[str]) -> int:
     parser.add_argument(
         "run",
         nargs="+",
-        help="RUN; metrics=… to measure otherwise; data.source.path=… where its data are now",
+        help="RUN; metrics=… to measure otherwise; weights=best,last,ema: other weights than the chosen ones; "
+        "data.source.path=… where its data are now",
     )
     parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own measures and densities")
     add_allow_modules(parser)
     asked = parser.parse_intermixed_args(args)
     measuring = [word for word in asked.run if re.match(r"[+~]*(metrics|features|measure|density)(=|\.|@)", word)]
     moved = [word for word in asked.run if re.match(r"data\.source\.[\w.]+=", word)]
+    sets = [word for word in asked.run if word.startswith("weights=")]
+    weights = [name for word in sets for name in named(word.partition("=")[2], word)]
     own = folder(asked.config_dir)
     # all are found before the first is measured
-    runs = [run for spec in asked.run if spec not in (*measuring, *moved) for run in find(spec)]
+    runs = [run for spec in asked.run if spec not in (*measuring, *moved, *sets) for run in find(spec)]
     from pushforward.training.load_run import evaluate_again
 
     failed = False
     with allowed([*beside(own), *words(asked.allow_modules)]):
         for run in {run.id: run for run in runs}.values():
-            said, failures = evaluate_again(run, read(measuring), own, moved)
+            said, failures = evaluate_again(run, read(measuring), own, moved, weights)
             print(said)
             failed |= bool(failures)
     return int(failed)

@@ -98,7 +98,7 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
     if command == "cite":
         return [*tables(before, []), *options("model"), *runs()]
     if command in RUNS or rest[:1] == ["run"] or rest[-1:] == ["--runs"]:
-        return [*runs(), *(overrides(before, partial) if command == "evaluate" else ())]
+        return [*runs(), *(["weights=", *overrides(before, partial)] if command == "evaluate" else ())]
     return []
 
 
@@ -155,11 +155,14 @@ def own(before: list[str]) -> list[Path]:
 
 def choices(before: list[str], key: str) -> list[str]:
     from pushforward.cli.commands_about import launchers, summaries
+    from pushforward.runs.weights import SETS
 
     if key == "hydra/launcher":
         return list(launchers())
     found = list(summaries(key.partition("@")[0], next(iter(own(before)), None)))
-    return found or {"retry": ["stale", "failed"], "precision": ["fp32", "bf16", "fp64"]}.get(key, [])
+    return found or {"retry": ["stale", "failed"], "precision": ["fp32", "bf16", "fp64"], "weights": [*SETS]}.get(
+        key, []
+    )
 
 
 def keys(before: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run
+from pushforward.runs.weights import SETS
 
 Entries = Mapping[str, Mapping[str, Any]]
 
@@ -68,8 +69,12 @@ def chosen(runs: Sequence[Run], columns: Sequence[str]) -> list[str]:
 
 
 def value_order(runs: Iterable[Run]) -> Callable[[Any], tuple[int, float, str]]:
-    """A sort key: recipes by the `order` that they declare, then numbers by size, then text; what is absent comes last."""
-    recipes = {run.key("model"): float(place) for run in runs if (place := run.config.get("row_order")) is not None}
+    """A sort key: recipes by the `order` that they declare, then numbers by size, then text; what is absent comes last.
+
+    Sets of weights stand in their own order.
+    """
+    recipes = {name: float(place) for place, name in enumerate(SETS)}
+    recipes |= {run.key("model"): float(place) for run in runs if (place := run.config.get("row_order")) is not None}
 
     def key(value: Any) -> tuple[int, float, str]:
         if isinstance(value, str) and value in recipes:

@@ -20,8 +20,9 @@ MODELS_OWN = frozenset({"likelihood", "density", "corruption", "modelled"})
 """Card fields that come with the model and say what its number means: nats under a Bernoulli and under a Gaussian, of a
 mass and of a density, of images and of codes, a gain over masking and over noise. Measuring alike cannot make them equal:
 such numbers stand in one column, but are not ranked."""
-WHERE_PRESENT = frozenset({"k", "noise_seed"})
-"""Card fields that not every way to a number has: a flow's likelihood takes no importance samples. Absent is no difference."""
+WHERE_PRESENT = frozenset({"k", "noise_seed", "selection"})
+"""Card fields that not every way to a number has: a flow's likelihood takes no importance samples, and no rule has chosen
+weights that were named. Absent is no difference."""
 
 
 def protocol(metric: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class RunList(list[Run]):
                 "state": UNREADABLE if run.damage() else run.state,
                 "seed": run.key("seed"),
             } | run.choices
+            row |= {"weights": run.weights} if run.weights else {}
             row |= {k: leaves.get(k) for k in vary} | {name: entry["value"] for name, entry in run.metrics.items()}
             rows.append(row)
         return pandas.DataFrame(rows)

@@ -10,7 +10,7 @@ from pushforward.report import budget_match, comparability, table_form
 from pushforward.report.columns import chosen, collapses, value_order
 from pushforward.report.ranking import compare, explain, rank, reference_rows, refusal, settle
 from pushforward.report.table_layout import COLLAPSED, IMPROVING, MIXED, STALE, Cell, Column, Row, Table, key_text
-from pushforward.runs import Run
+from pushforward.runs import Run, by_weights
 
 MEANT = {"=": "exact", "≤": "an upper bound", "≥": "a lower bound", "≈": "an estimate"}
 MEANING = {
@@ -43,7 +43,8 @@ def build(
     """The table of `runs`: a row for each value of the config keys `rows`, a column for each metric.
 
     columns: names of metrics, patterns such as `fd_*`, `all`; without any the main ones.
-    across: config keys; their values make groups of columns, each with its metrics.
+    across: config keys; their values make groups of columns, each with its metrics. The key `weights`, in either, is the set
+        of weights that numbers are of: best, last or ema, of those that runs were measured with.
     transpose: metrics as rows, and what `rows` says as columns.
     match, tolerance: rows at an equal budget alone, `images`, `parameters` or `seconds` (`budget_match.matched`).
     average_rank: a further column (`average_rank.add`).
@@ -62,12 +63,16 @@ def build(
     """
     keys, groups = tuple(rows), tuple(across)
     runs = list(runs)
+    if "weights" in (*keys, *groups):
+        runs = by_weights(runs)
     _check(runs, keys, groups)
     table_form.check(caption, label, digits)
     names = dict(names or {})
     notes: list[str] = []
     if match:
         runs, notes = budget_match.matched(runs, (*keys, *groups), match, tolerance)
+    if runs[0].weights and "weights" not in (*keys, *groups):
+        notes.append(f"measured with weights: {runs[0].weights}")
     order = value_order(runs)
     table = Table(
         keys,
@@ -120,13 +125,13 @@ def _values(run: Run, keys: Sequence[str]) -> tuple[Any, ...]:
 
 def gaps(runs: Sequence[Run]) -> list[str]:
     """A note for each reason for which a measure failed, with the runs that lack its numbers."""
-    lacking: dict[str, list[str]] = {}
+    lacking: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, why in (run.record.get("failed") or {}).items():
             if name.startswith("metrics."):
-                lacking.setdefault(f"{name} failed: {why}", []).append(run.id)
+                lacking.setdefault(f"{name} failed: {why}", {})[run.id] = None
     return [
-        f"– {text} ({', '.join(ids[:3])}{' …' * (len(ids) > 3)}); pushforward evaluate RUN tries again"
+        f"– {text} ({', '.join([*ids][:3])}{' …' * (len(ids) > 3)}); pushforward evaluate RUN tries again"
         for text, ids in lacking.items()
     ]
 
@@ -140,6 +145,10 @@ def _check(runs: Sequence[Run], keys: Sequence[str], groups: Sequence[str]) -> N
                 raise PushforwardError(
                     f"--{flag} {key}: no run's config has this key. Try model, data or weighting.beta."
                 )
+    if "weights" not in (*keys, *groups) and len({run.weights for run in runs}) > 1:
+        raise PushforwardError(
+            "--runs: numbers of several sets of weights would be averaged; name one (weights=last), or add weights to --rows"
+        )
     if both := [key for key in groups if key in keys]:
         raise PushforwardError(f"--across {both[0]}: it is among --rows; leave it out of one of them")
 

@@ -8,6 +8,7 @@ from pushforward.report.plain_tables import figure
 from pushforward.report.table_layout import Table
 from pushforward.report.table_text import rich
 from pushforward.runs import UNREADABLE, Run
+from pushforward.runs.weights import sets
 from pushforward.untrusted_text import markup
 
 
@@ -70,6 +71,9 @@ def show_run(run: Run) -> None:
         out.print(f"  pushforward evaluate {markup(run.id)} tries again", soft_wrap=True)
     if run.status.get("error"):
         out.print(f"  error: {markup(run.status['error'])}")
+    if others := [name for name in sets(run.record) if name != run.key("weights")]:
+        said = f"  weights {', '.join(others)}: pushforward table --rows weights --runs {markup(run.id)}"
+        out.print(said, soft_wrap=True)
     out.print(f"  {markup(run.path)}", soft_wrap=True)
 
 

@@ -1,6 +1,6 @@
 """Run directories: where they are, how to read, write and find them, and which sources they came from. Imports no torch."""
 
-from pushforward.runs.catalogue import among, every_run, find, flatten, runs
+from pushforward.runs.catalogue import among, by_weights, every_run, find, flatten, runs
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.packed import pack, unpack
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
@@ -15,6 +15,7 @@ __all__ = [
     "RunDir",
     "Sweep",
     "among",
+    "by_weights",
     "changed",
     "chosen",
     "data_name",

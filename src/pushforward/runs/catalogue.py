@@ -1,5 +1,6 @@
 """Finding runs: all there are, by folder, by the beginning of an id, by what their config says. Imports no torch."""
 
+import copy
 import difflib
 import operator
 import os
@@ -15,6 +16,7 @@ from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import hub
 from pushforward.runs.directory import Run, runs_dir
 from pushforward.runs.schema import parse_yaml
+from pushforward.runs.weights import SETS, sets
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -121,8 +123,32 @@ def conditions(spec: str) -> list[Condition]:
     return found
 
 
+def by_weights(runs: Iterable[Run]) -> list[Run]:
+    """The runs, each once for every set of weights that it was measured with, and then read as measured with that one.
+
+    One without numbers stands for each set that any of the others has.
+    """
+    known = [(run, [run.weights] if run.weights else sets(run.record)) for run in runs]
+    every = [name for name in SETS if any(name in own for _, own in known)]
+    return [_read_as(run, name) if name else run for run, own in known for name in own or every or [""]]
+
+
+def _read_as(run: Run, name: str) -> Run:
+    if run.weights == name:
+        return run
+    read = copy.copy(run)  # with what is read already
+    read.weights = name
+    read.__dict__.pop("metrics", None)
+    return read
+
+
 def matching(known: Iterable[Run], wanted: Sequence[Condition]) -> list[Run]:
-    """The runs of which all conditions hold; the cheap ones, which tell of most runs that they are others, are asked first."""
+    """The runs of which all conditions hold; the cheap ones, which tell of most runs that they are others, are asked first.
+
+    Where one is on `weights`, a run is as many as sets of weights that it was measured with.
+    """
+    if any(one.key == "weights" for one in wanted):
+        known = by_weights(matching(known, [one for one in wanted if one.key != "weights"]))
     equal = [one for one in wanted if one.sign == "=" and one.key != "state"]
     ordered = sorted(wanted, key=lambda one: one.key != "state")
     return [

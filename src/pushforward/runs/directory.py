@@ -16,6 +16,7 @@ import yaml
 from pushforward.atomic_files import CurveWriter, Lock, is_locked, read_curves, tidy, whole, write_whole
 from pushforward.errors import PushforwardError, Unreadable
 from pushforward.runs import schema
+from pushforward.runs.weights import measured_with, numbers
 from pushforward.untrusted_text import line
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
+def _entries(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `metrics` of a part of a record, each with all of an entry's keys."""
+    metrics = {name: {**NO_NUMBER, **entry} for name, entry in (part.get("metrics") or {}).items()}
+    for entry in metrics.values():
+        entry["card"], entry["column"] = entry["card"] or {}, entry["column"] or {}
+    return metrics
+
+
 class Run:
     """A run directory, read-only and read lazily. What has been read is kept: make a new `Run` to see changes."""
 
@@ -83,6 +92,8 @@ class Run:
     def __init__(self, path: Path | str):
         self.path = Path(path).absolute()
         self._damage: dict[str, str] = {}
+        self.weights: str | None = None
+        """The set of weights whose numbers are read (`catalogue.by_weights`); None: those that were chosen."""
 
     @property
     def id(self) -> str:
@@ -152,10 +163,14 @@ class Run:
     def record(self) -> dict[str, Any]:
         """`record.json`; {} where there is none, or where it is damaged."""
         found = self._read("record.json", schema.RECORD)
-        metrics = {name: {**NO_NUMBER, **entry} for name, entry in (found.get("metrics") or {}).items()}
-        for entry in metrics.values():
-            entry["card"], entry["column"] = entry["card"] or {}, entry["column"] or {}
-        return {**found, "metrics": metrics} if metrics else found
+        if metrics := _entries(found):
+            found = {**found, "metrics": metrics}
+        if blocks := found.get("weights"):
+            found = {
+                **found,
+                "weights": {name: {**(b or {}), "metrics": _entries(b or {})} for name, b in blocks.items()},
+            }
+        return found
 
     def _read(self, name: str, spec: schema.Spec) -> dict[str, Any]:
         self._damage.pop(name, None)
@@ -183,10 +198,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Every number of the record by name, each with its unit and card; the cost of training last."""
+        """Every number of the record by name, each with its unit and card, of the set `weights`; the cost of training last."""
         from pushforward.runs.training_cost import columns
 
-        measured: dict[str, dict[str, Any]] = self.record.get("metrics") or {}
+        measured = numbers(self.record, self.weights)
         return measured | {name: entry for name, entry in columns(self.record).items() if name not in measured}
 
     def value(self, metric: str) -> float | None:
@@ -215,7 +230,10 @@ class Run:
         return (self.config.get("encoder") or {}).get("data") or self.data
 
     def key(self, dotted: str) -> Any:
-        """The config's value at a dotted key; for a group the option chosen, for `data` their name; None where absent."""
+        """The config's value at a dotted key; for a group the option chosen, for `data` their name; None where absent.
+
+        `weights`: the set of weights whose numbers it has.
+        """
         node: Any = self.config
         for part in dotted.split("."):
             if isinstance(node, Mapping):
@@ -226,6 +244,8 @@ class Run:
                 node = None
         if node is not None and not isinstance(node, Mapping):
             return node
+        if dotted == "weights":
+            return self.weights or measured_with(self.record)
         return self.data if dotted == "data" else self.choices.get(dotted.replace(".", "/"))
 
     @property

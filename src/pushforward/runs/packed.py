@@ -57,16 +57,24 @@ def pack(runs: Iterable[Run], file: Path) -> None:
 def packed(run: Run) -> dict[str, Any]:
     """The parts of a run that are packed."""
     record = run.record
-    metrics = {
-        metric: {key: value for key, value in entry.items() if value != NO_NUMBER.get(key, ...)}
-        for metric, entry in (record.get("metrics") or {}).items()
-    }
     parts = {"cost": _some(record.get("cost"), COST), "execution": _some(record.get("execution"), EXECUTION)}
+    if weights := record.get("weights"):
+        parts["weights"] = {
+            name: {"metrics": _numbers(block), **_some(block, ("na",))} for name, block in weights.items()
+        }
     return {
         "id": name(run.path.name, "run"),
         "config": {key: value for key, value in run.config.items() if key not in LEFT_OUT},
         "status": _some(run.status, STATUS),
-        "record": {"metrics": metrics, **_some(record, RECORD), **parts},
+        "record": {"metrics": _numbers(record), **_some(record, RECORD), **parts},
+    }
+
+
+def _numbers(part: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The `metrics` of a part of a record, without what their entries do not say."""
+    return {
+        metric: {key: value for key, value in entry.items() if value != NO_NUMBER.get(key, ...)}
+        for metric, entry in (part.get("metrics") or {}).items()
     }
 
 

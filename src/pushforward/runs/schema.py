@@ -35,8 +35,9 @@ CARD: Spec = {
 }  # fmt: skip
 COLUMN: Spec = {"order": ["number"], "main": "flag?", "headline": "whole?"}
 """A number's place in tables, as its measure declares it."""
+METRICS: Spec = ({"value": "number?", "unit": "text?", "card": CARD, "na": "text?", "column": COLUMN},)
 RECORD: Spec = {
-    "metrics": ({"value": "number?", "unit": "text?", "card": CARD, "na": "text?", "column": COLUMN},),
+    "metrics": METRICS, "weights": ({"metrics": METRICS, "na": "text?"},),
     "improving": "flag?",
     "objective": ("text",),
     "cost": {

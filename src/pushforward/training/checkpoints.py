@@ -178,11 +178,14 @@ def restore(family: Family, state: dict[str, Any]) -> None:
         family.get_stepper().load_state_dict(state)
 
 
-def put(family: Family, path: Path) -> dict[str, Any]:
-    """Puts the weights of a checkpoint that are to be evaluated into the family; returns its state. Raises Unreadable."""
+def put(family: Family, path: Path, averaged: bool = True) -> dict[str, Any]:
+    """Puts the weights of a checkpoint into the family; returns its state. Raises Unreadable.
+
+    averaged: the moving averages where there are any, as for evaluation.
+    """
     state = load(path, family.device)
     with fitting(str(path)):
-        family.load_state_dict(weights(state))
+        family.load_state_dict(weights(state) if averaged else state["state_dict"])
     return state
 
 

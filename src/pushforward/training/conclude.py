@@ -16,10 +16,11 @@ from pushforward.parallel import rank
 from pushforward.report.columns import collapses
 from pushforward.report.terminal import waiting
 from pushforward.runs import RunDir
+from pushforward.runs.weights import BY_CARD, merged
 from pushforward.signals import Interrupted
 from pushforward.training import checkpoints, pictures
 from pushforward.training.console import say, summary
-from pushforward.training.evaluate import choose, evaluate
+from pushforward.training.evaluate import choose, evaluate, evaluate_sets, sets_wanted
 from pushforward.training.missing_results import apart, remedy
 from pushforward.training.session import Session
 
@@ -90,8 +91,13 @@ def record(session: Session) -> None:
     features, measured = session.selector.features, frozen["metrics"]
     found, gaps = evaluate(family, session.data, features, measured, card, run, training=True)
     session.gaps |= gaps
+    run.update_record(found, failed=session.gaps)
+    names = [name for name in sets_wanted(measured) if name != BY_CARD[card["weights"]]]
+    others, gaps = evaluate_sets(names, run, frozen, family, session.data, features, measured, {}, training=True)
+    session.gaps |= gaps
     cost = {**run.record["cost"], "evaluate_seconds": time.perf_counter() - started}
-    run.update_record(found, cost=cost, failed=session.gaps)
+    more = {"weights": merged(run.record, others)} if others else {}
+    run.update_record({}, cost=cost, failed=session.gaps, **more)
 
 
 def close_loggers(session: Session, failed: bool) -> None:

@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from pushforward.data import DataModule
 from pushforward.families import Family
 from pushforward.report.columns import main
 from pushforward.report.plain_tables import figure
-from pushforward.runs import RunDir
+from pushforward.runs import Run, RunDir, by_weights
 from pushforward.training import build
 
 
@@ -57,7 +58,18 @@ def summary(run: RunDir) -> str:
     ]
     if len(measured) > len(names):
         lines.append(f"  {len(measured) - len(names)} more: pushforward show run {run.id}")
+    for other in by_weights([run]):
+        if other.weights != run.key("weights"):
+            lines.append(f"  weights {other.weights}: {', '.join(_with(other, names)) or 'not measured'}")
     return "\n".join(lines)
+
+
+def _with(run: Run, names: Sequence[str]) -> list[str]:
+    """Those of the numbers that were measured with other weights, or why none was."""
+    entries = {name: run.metrics[name] for name in names if name in run.metrics}
+    if reason := next((m["na"] for m in entries.values() if m["na"]), None):
+        return [f"n/a: {reason}"]
+    return [f"{name} {figure(m['value'], 4)}" for name, m in entries.items() if m["value"] is not None]
 
 
 def say(run: RunDir, *lines: str) -> None:

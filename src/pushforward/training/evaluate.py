@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,28 +12,30 @@ from pushforward.errors import PushforwardError, Unreadable
 from pushforward.families import Family
 from pushforward.protocol.features import Features, NoFeatures
 from pushforward.protocol.measure import Measure
-from pushforward.protocol.subject import Entries, Subject, no_images
+from pushforward.protocol.subject import Entries, NotApplicable, Subject, no_images
 from pushforward.runs import RunDir
+from pushforward.runs.weights import named
 from pushforward.training import build, checkpoints
 from pushforward.training.console import say
 from pushforward.training.missing_results import Gaps, Stages, apart
 
-__all__ = ["choose", "during", "evaluate", "features_for"]
+__all__ = ["choose", "during", "evaluate", "evaluate_sets", "features_for", "sets_wanted"]
 
 Settings = Mapping[str, Any]
 Measuring = Callable[[Subject], Entries]
 """A `Measure`, or whatever else measures a subject."""
 
 
-def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, Any]:
+def choose(run: RunDir, family: Family, frozen: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
     """Puts the weights to evaluate into the family: best where validation chose any, else last; EMA where there are any.
 
-    Returns what the card says of them.
+    name: one of the sets `weights.SETS`, whatever this rule chooses.
+    Returns what the card says of them. Raises NotApplicable where the run has no such set.
     """
     best, last = run.checkpoints / checkpoints.BEST, run.checkpoints / checkpoints.LAST
-    chosen = best if os.path.lexists(best) else last
+    chosen = best if os.path.lexists(best) and name in (None, "best") else last
     try:
-        state = checkpoints.put(family, chosen)
+        state = checkpoints.put(family, chosen, averaged=name != "last")
     except Unreadable as error:
         other = f"remove it to measure the last weights ({last.name})" if chosen == best else "train the run again"
         raise PushforwardError(f"{error}; {other}") from None
@@ -42,11 +44,18 @@ def choose(run: RunDir, family: Family, frozen: Mapping[str, Any]) -> dict[str, 
     if settled:
         by += f", from epoch {settled:g} on: until then the objective changes"
     never = math.isinf(build.settled_images(family, build.budget_images(frozen, family.spec)))
-    nothing = "nothing: the objective still changes when the budget ends" if never else None
-    return {
-        "weights": chosen.stem + (" (EMA)" if state["ema"] else ""),
+    changes = "the objective still changes when the budget ends"
+    if name == "best" and chosen != best:
+        raise NotApplicable(f"validation chose no weights ({changes if never else f'selection.metric={metric}'})")
+    if name == "ema" and not state["ema"]:
+        raise NotApplicable("its weights have no moving average (ema=exponential keeps one)")
+    rule = {
         "selection": f"{metric}, on validation; last where nothing chooses",
-        "chosen_by": by if chosen == best else nothing,
+        "chosen_by": by if chosen == best else f"nothing: {changes}" if never else None,
+    }
+    return {
+        "weights": chosen.stem + (" (EMA)" if state["ema"] and name != "last" else ""),
+        **({"chosen_by": f"weights={name}"} if name in ("last", "ema") else rule),
         "at_images": state["progress"]["images_seen"],
     }
 
@@ -83,25 +92,58 @@ def features_for(data: DataModule, settings: Settings | None) -> Features | None
 @torch.no_grad()
 def evaluate(
     family: Family, data: DataModule, features: Features | None, settings: Settings | None, card: dict[str, Any], run: RunDir,
-    training: bool = False,
+    training: bool = False, weights: str = "",
 ) -> tuple[Entries, Gaps]:  # fmt: skip
     """Every number that the metrics of a config ask for; a measure that fails is said and leaves out its own numbers.
 
-    training: the run's status says what is being measured. Returns the numbers, and why measures failed.
+    training: the run's status says what is being measured. weights: the set that is in the family, where it is not the
+    chosen one: nothing is kept for pictures. Returns the numbers, and why measures failed.
     """
     family.eval()
     entries: Entries = {}
     gaps: Gaps = {}
-    subject = subject_of(family, data, features, settings or {}, card=card, keep=keeper(run))
+    keep, place = (None, f"metrics.weights.{weights}") if weights else (keeper(run), "metrics")
+    subject = subject_of(family, data, features, settings or {}, card=card, keep=keep)
     known = measures(settings)
     if known and (n := subject.size(subject.split)) < FEW:
         say(run, f"note: {n} {subject.split} image{'s' * (n != 1)}: numbers measured on so few mean little")
     with Stages(run, list(known), training) as stages:
         for name, measure in known.items():
-            with apart(run, gaps, f"metrics.{name}"):
+            with apart(run, gaps, f"{place}.{name}"):
                 stages.begin(name)
                 entries.update(checked(measured(measure, subject)))
     return entries, gaps
+
+
+def evaluate_sets(
+    names: Iterable[str], run: RunDir, frozen: Mapping[str, Any], family: Family, data: DataModule,
+    features: Features | None, settings: Settings | None, card: Mapping[str, Any], training: bool = False,
+) -> tuple[dict[str, dict[str, Any]], Gaps]:  # fmt: skip
+    """`weights` of a record: numbers of each set of weights named, or the reason why the run has none such; and the gaps.
+
+    card: what every card says beside the weights. The family has the chosen weights again when it returns.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    gaps: Gaps = {}
+    for name in names:
+        with apart(run, gaps, f"metrics.weights.{name}"):
+            try:
+                own = {**card, **choose(run, family, frozen, name)}
+            except NotApplicable as reason:
+                found[name] = {"metrics": {}, "na": str(reason)}
+                continue
+            entries, failed = evaluate(family, data, features, settings, own, run, training, name)
+            found[name] = {"metrics": entries, "na": None}
+            gaps |= failed
+    if found or gaps:
+        choose(run, family, frozen)
+        family.eval()
+    return found, gaps
+
+
+def sets_wanted(settings: Settings | None) -> list[str]:
+    """The sets of weights that `metrics.weights` names. Raises PushforwardError where one is none."""
+    return named((settings or {}).get("weights"), "metrics.weights")
 
 
 def measured(measure: Measuring, subject: Subject) -> Entries:
@@ -139,6 +181,7 @@ def check_measures(settings: Settings | None, family: Family, data: DataModule) 
     """Raises PushforwardError where measures cannot be built, or ask for what the config does not have."""
     subject, known = subject_of(family, data, None, settings or {}), measures(settings)
     check_during(settings, known)
+    sets_wanted(settings)
     for measure in known.values():
         if isinstance(measure, Measure):
             measure.check(subject)

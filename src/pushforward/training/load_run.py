@@ -26,14 +26,16 @@ from pushforward.families import (
     Reconstructs,
     Samples,
 )
+from pushforward.protocol.features import Features
 from pushforward.report.figures import draw_all
 from pushforward.runs import Run, RunDir
+from pushforward.runs.weights import BY_CARD, merged
 from pushforward.seeds import generator
 from pushforward.training import build, model_summary, safe_weights
 from pushforward.training.console import quiet, summary
-from pushforward.training.evaluate import choose, evaluate, features_for, measures
+from pushforward.training.evaluate import choose, evaluate, evaluate_sets, features_for, measures, sets_wanted
 from pushforward.training.first_stage import Coder
-from pushforward.training.missing_results import apart, remedy
+from pushforward.training.missing_results import Gaps, apart, remedy
 from pushforward.training.pictures import draw, lacking
 from pushforward.training.signatures import check_targets, taken_only
 
@@ -247,12 +249,17 @@ def measured_by(run: Run) -> dict[str, Any]:
 
 
 def evaluate_again(
-    run: Run, overrides: list[str], config_dir: Path | None = None, moved: Sequence[str] = ()
+    run: Run,
+    overrides: list[str],
+    config_dir: Path | None = None,
+    moved: Sequence[str] = (),
+    weights: Sequence[str] = (),
 ) -> tuple[str, list[str]]:
     """Measures a run once more, as its config has it and overrides change it. Returns what to say of it, and what failed.
 
     config_dir: a person's own folder of `measure`, `density`, `features` or `metrics`; moved: `data.source.path=NEW` of data
-    that lie elsewhere now.
+    that lie elsewhere now. weights: the sets of weights that are measured, in place of the chosen one and those of
+    `metrics.weights`.
     """
     quiet()
     complete(run)
@@ -263,29 +270,57 @@ def evaluate_again(
     note = [f"note: left out, as there is no such argument any more: {', '.join(gone)}"] if gone else []
     config = data_identity.moved(run.config, moved)
     folder = [] if config_dir is None else ["--config-dir", str(config_dir)]
-    command = shlex.join(["pushforward", "evaluate", run.id, *overrides, *moved, *folder])
+    named = [f"weights={','.join(weights)}"] * bool(weights)
+    command = shlex.join(["pushforward", "evaluate", run.id, *named, *overrides, *moved, *folder])
     writer = RunDir(run.path)
     if not writer.lock.acquire():
         raise PushforwardError(f"{run.id}: another process is training or measuring it; see pushforward status")
     try:
         trained = Trained(run, config)
+        own = BY_CARD[trained.weights["weights"]]
+        wanted = weights or [own, *sets_wanted(settings["metrics"])]
         features = features_for(trained.data, settings["features"])
-        started = time.perf_counter()
-        card = {**trained.weights, "command": command}
-        found, gaps = evaluate(trained.family, trained.data, features, settings["metrics"], card, writer)
-        cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
-        before = run.record.get("failed") or {}
-        new = lacking(writer, trained.family, trained.data)
-        if not run.record or new or any(name.startswith("pictures.") for name in before):
-            draw(writer, trained.family, trained.data, gaps)
-        else:
-            draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))
-        tried = {f"metrics.{name}" for name in measures(settings["metrics"])} | set(found)
-        left = {name: why for name, why in before.items() if name.startswith("metrics.") and name not in tried}
-        by = {**settings, "metrics": {**(measured_by(run)["metrics"] or {}), **(settings["metrics"] or {})}}
-        writer.update_record(found, measured=by, cost=cost, failed=left | gaps, objective=trained.family.describe())
-        if run.state == "finished" and run.status.get("error"):
-            writer.set_status(error=None)  # it had no record
+        gaps = measure_chosen(trained, settings, features, writer, command) if own in wanted else {}
+        others = [name for name in wanted if name != own]
+        gaps |= measure_others(others, trained, settings, features, writer, command) if others else {}
         return "\n".join([*note, summary(writer), *remedy(writer, gaps, command)]), list(gaps)
     finally:
         writer.lock.release()
+
+
+def measure_chosen(
+    trained: Trained, settings: Mapping[str, Any], features: Features | None, writer: RunDir, command: str
+) -> Gaps:
+    """Measures the chosen weights into the record, and draws what pictures there are. Returns what failed."""
+    run, family, data = trained.run, trained.family, trained.data
+    started = time.perf_counter()
+    found, gaps = evaluate(family, data, features, settings["metrics"], {**trained.weights, "command": command}, writer)
+    cost = {**(run.record.get("cost") or {}), "evaluate_seconds": time.perf_counter() - started}
+    before = run.record.get("failed") or {}
+    new = lacking(writer, family, data)
+    if not run.record or new or any(name.startswith("pictures.") for name in before):
+        draw(writer, family, data, gaps)
+    else:
+        draw_all(run.path, lambda name: apart(writer, gaps, f"pictures.{name}"))
+    tried = {f"metrics.{name}" for name in measures(settings["metrics"])} | set(found)
+    left = {name: why for name, why in before.items() if name.startswith("metrics.") and name not in tried}
+    by = {**settings, "metrics": {**(measured_by(run)["metrics"] or {}), **(settings["metrics"] or {})}}
+    writer.update_record(found, measured=by, cost=cost, failed=left | gaps, objective=family.describe())
+    if run.state == "finished" and run.status.get("error"):
+        writer.set_status(error=None)  # it had no record
+    return gaps
+
+
+def measure_others(
+    names: Sequence[str], trained: Trained, settings: Mapping[str, Any], features: Features | None, writer: RunDir,
+    command: str,
+) -> Gaps:  # fmt: skip
+    """Measures sets of weights beside the chosen one into the record, whose other numbers stay. Returns what failed."""
+    found, gaps = evaluate_sets(
+        names, writer, trained.config, trained.family, trained.data, features, settings["metrics"], {"command": command}
+    )
+    places = tuple(f"metrics.weights.{name}" for name in names)
+    before = writer.record.get("failed") or {}
+    left = {name: why for name, why in before.items() if not name.startswith(places)}
+    writer.update_record({}, weights=merged(writer.record, found), failed=left | gaps)
+    return gaps
