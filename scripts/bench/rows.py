@@ -110,7 +110,7 @@ def in_pushforward(frozen: dict[str, Any], folder: Path, period: float, gate: Ga
 def measure(folder: Path) -> float:
     """Seconds that the metrics of a finished run would take, on the run as it stands."""
     from pushforward.runs import Run
-    from pushforward.training.load_run import evaluate_again
+    from pushforward.training.evaluate_again import evaluate_again
 
     evaluate_again(Run(folder), ["features=lenet"])
     return float(Run(folder).record["cost"]["evaluate_seconds"])

@@ -159,7 +159,7 @@ def to_measure(run: Run, frozen: dict[str, Any]) -> list[str] | None:
             lacking.append(key)
     if not lacking:
         return None
-    from pushforward.training.load_run import settings_of
+    from pushforward.training.evaluate_again import settings_of
     from pushforward.training.rerun_command import differing
 
     def left() -> list[str]:

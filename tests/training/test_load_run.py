@@ -14,7 +14,8 @@ from pushforward.cli import main
 from pushforward.composition import compose
 from pushforward.errors import PushforwardError
 from pushforward.runs import Run, RunDir, runs_dir
-from pushforward.training.load_run import changed, evaluate_again, load, settings_of
+from pushforward.training.evaluate_again import changed, evaluate_again, settings_of
+from pushforward.training.load_run import load
 from pushforward.training.train import train
 
 OWN = """

@@ -13,7 +13,8 @@ from pushforward.report import figures
 from pushforward.report.tables import build as table
 from pushforward.runs import Run, RunDir
 from pushforward.training import pictures
-from pushforward.training.load_run import evaluate_again, load
+from pushforward.training.evaluate_again import evaluate_again
+from pushforward.training.load_run import load
 from pushforward.training.train import train
 
 Compose = Callable[..., dict[str, Any]]

@@ -14,7 +14,8 @@ from pushforward.errors import PushforwardError
 from pushforward.runs import Run, by_weights, pack, runs_dir, unpack
 from pushforward.training import checkpoints
 from pushforward.training.evaluate import sets_wanted
-from pushforward.training.load_run import Trained, evaluate_again
+from pushforward.training.evaluate_again import evaluate_again
+from pushforward.training.load_run import Trained
 from pushforward.training.train import train
 
 MEASURED = ("model=ae", "budget.epochs=1", "selection.every=0.5", "+measure@metrics.reconstruction=reconstruction")

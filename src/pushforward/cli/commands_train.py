@@ -56,7 +56,7 @@ def evaluate(args: list[str]) -> int:
     own = folder(asked.config_dir)
     # all are found before the first is measured
     runs = [run for spec in asked.run if spec not in (*measuring, *moved, *sets) for run in find(spec)]
-    from pushforward.training.load_run import evaluate_again
+    from pushforward.training.evaluate_again import evaluate_again
 
     failed = False
     with allowed([*beside(own), *words(asked.allow_modules)]):

@@ -121,7 +121,7 @@ def measure(chosen: Preset, lacking: Sequence[Planned]) -> int:
     """Measure finished runs that lack a number of the table, as the table's configuration asks. Returns 1 where that failed."""
     failed = False
     for one in lacking:
-        from pushforward.training.load_run import evaluate_again
+        from pushforward.training.evaluate_again import evaluate_again
 
         assert one.run is not None and one.frozen is not None
         print(f"{one.run.id}: {one.note}; it is measured again", flush=True)
