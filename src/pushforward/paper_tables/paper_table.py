@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pushforward.domains import Natural, Positive, Real
+from pushforward.domains import Count, Natural, Positive, Real
 from pushforward.recipes import Header, header
 
 Status = Literal["verified", "secondary", "memory"]
@@ -33,6 +33,8 @@ class Row:
     """Columns whose number is another of this row's runs."""
     reference: str | None = None
     """A label among `references` of a card, or floor: what is known without training."""
+    space: Mapping[str, Any] = field(default_factory=dict)
+    """What a budget's search varies of this row beside what it varies of all."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,18 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Search:
+    """A search before the seeds, one of each row in each block: the best of its trials is what is trained with all seeds."""
+
+    trials: Count
+    metric: str
+    """What trials are compared by, as a study has it: `val/criterion`, `test/fd_inception`."""
+    space: Mapping[str, Any] = field(default_factory=dict)
+    """What is varied of every row, as a study has it; a row's own `space` is added."""
+    sampler: str = "random"
+
+
+@dataclass(frozen=True)
 class Budget:
     """A preset: what its runs take. full: as much as was published, so that numbers may be held against published ones."""
 
@@ -68,6 +82,7 @@ class Budget:
     blocks: tuple[str, ...] | None = None
     of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """More overrides of a row or a block."""
+    search: Search | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pushforward.errors import PushforwardError
 from pushforward.launch import outlook
 from pushforward.paper_tables.composed import composed
 from pushforward.paper_tables.paper_table import Budget, PaperTable, Place
+from pushforward.paper_tables.searches import RowSearch, row_search
 from pushforward.paper_tables.table_file import NEEDS, merged, needs
 from pushforward.report.eta import Estimates, makespan
 from pushforward.runs import Run, runs_dir
@@ -64,6 +65,10 @@ class Job:
     overrides: tuple[str, ...]
     metrics: tuple[str, ...]
     """Numbers that the table takes of it."""
+    search: RowSearch | None = None
+    """The search that its configuration comes from."""
+    found: tuple[str, ...] | None = ()
+    """Overrides that the search has found; None while it has not."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,23 @@ def jobs(preset: Preset) -> list[Job]:
             found.setdefault((other, block), [])
     made = []
     for (row, block), metrics in sorted(found.items(), key=lambda item: len(begun(table, item[0][0]))):
+        shared = merged(
+            table.base, budget.overrides, table.blocks[block].overrides, budget.of.get(block, ()),
+            table.rows[row].overrides, budget.of.get(row, ()), [f"tags=[{table.name}]"], preset.overrides,
+        )  # fmt: skip
+        search = row_search(table, preset.name, budget, row, block, shared)
+        best = [] if search is None else search.best
         for seed in preset.seeds:
-            overrides = merged(
-                table.base, budget.overrides, table.blocks[block].overrides, budget.of.get(block, ()),
-                table.rows[row].overrides, budget.of.get(row, ()), [f"seed={seed}", f"tags=[{table.name}]"],
-                preset.overrides,
-            )  # fmt: skip
-            made.append(Job(row, block, seed, tuple(overrides), tuple(dict.fromkeys(metrics))))
+            overrides = tuple(merged(shared, best or [], [f"seed={seed}"]))
+            numbers = tuple(dict.fromkeys(metrics))
+            made.append(Job(row, block, seed, overrides, numbers, search, None if best is None else tuple(best)))
     return made
+
+
+def searches(preset: Preset) -> list[RowSearch]:
+    """Return the searches that have trials left."""
+    waited_for = {job.search.name: job.search for job in jobs(preset) if job.search is not None and job.found is None}
+    return [search for search in waited_for.values() if search.over < search.trials]
 
 
 def begun(table: PaperTable, row: str) -> list[str]:
@@ -121,6 +135,9 @@ def plan(preset: Preset) -> list[Planned]:
         ready: list[Job] = []
         waiting: list[Job] = []
         for job in (job for job in made if len(begun(preset.table, job.row)) == depth):
+            if job.search is not None and job.found is None:
+                stand[key(job)] = Planned(job, "waits", job.search.standing)
+                continue
             known = substituted(job, stand)
             (waiting if known is None else ready).append(known or job)
         for job in waiting:

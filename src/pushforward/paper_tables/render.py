@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pushforward.atomic_files import write_whole
 from pushforward.paper_tables.paper_table import Number, Place
-from pushforward.paper_tables.planned import Preset
+from pushforward.paper_tables.planned import Preset, jobs
 from pushforward.paper_tables.results import Outcome, Result, delta, replicated, verdict
 from pushforward.report.plain_tables import lines
 from pushforward.report.table_grid import number
@@ -133,6 +133,10 @@ class Comparison:
                 )
                 said.append(f"replicated by {one.by}" + (f" ({one.protocol})" if one.protocol else "") + f": {each}")
         said += [f"differs from what was published: {text}" for text in table.differences]
+        searched = {job.search: job.found for job in jobs(self.preset) if job.search is not None and job.found}
+        for search, best in searched.items():
+            name = table.title(search.row) + f", {table.blocks[search.block].name or search.block}" * bool(search.block)
+            said.append(f"{name}: the best of {search.trials} by {search.metric}: {' '.join(best)}")
         several = max((len(result.values) for result in self.found.values()), default=0) > 1
         said.append("ours: mean ± standard deviation over seeds" if several else "ours: one seed")
         if not self.preset.full:

@@ -9,7 +9,7 @@ from pushforward.allowed_targets import allowed, beside
 from pushforward.crash_report import explain
 from pushforward.errors import PushforwardError, near
 from pushforward.paper_tables import render
-from pushforward.paper_tables.planned import KINDS, Planned, Preset, distinct, jobs, key, plan, seconds
+from pushforward.paper_tables.planned import KINDS, Planned, Preset, distinct, jobs, key, plan, searches, seconds
 from pushforward.paper_tables.results import outcomes, results
 from pushforward.paper_tables.table_file import files, load, read
 from pushforward.report.eta import duration
@@ -62,7 +62,7 @@ def show_plan(chosen: Preset) -> int:
     shown = plain("row", *["block"] * several, *(f"{KINDS[kind]}: seed" for kind in kinds), "about")
     for row, block in dict.fromkeys((one.job.row, one.job.block) for one in planned):
         own = [one for one in planned if (one.job.row, one.job.block) == (row, block)]
-        seeds = [" ".join(str(one.job.seed) for one in own if one.kind == kind) for kind in kinds]
+        seeds = [shortened([one.job.seed for one in own if one.kind == kind]) for kind in kinds]
         left = sum(each.get(key(one.job), 0.0) for one in own)
         name = [chosen.table.blocks[block].name or block] * several
         add(shown, chosen.table.title(row), *name, *seeds, duration(left) if left else "")
@@ -70,15 +70,27 @@ def show_plan(chosen: Preset) -> int:
     counts = {kind: sum(one.kind == kind for one in runs) for kind in kinds}
     said = f"{len(runs)} runs: " + ", ".join(f"{count} {KINDS[kind]}" for kind, count in counts.items())
     say(console(), shown, said + (f"; about {duration(whole)}" if whole else "") + ". Nothing was started (--plan).")
-    for note in dict.fromkeys(one.note for one in planned if one.kind in ("refused", "elsewhere") and one.note):
+    noted = ("refused", "elsewhere", "waits")
+    for note in dict.fromkeys(one.note for one in planned if one.kind in noted and one.note):
         print(f"  {line(note)}")
     return 0
 
 
+def shortened(seeds: Sequence[int]) -> str:
+    """`1 2 5..50`: seeds, of more than three in a row the first and the last."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return " ".join(f"{p[0]}..{p[-1]}" if len(p) > 3 else " ".join(map(str, p)) for p in parts)
+
+
 def run(chosen: Preset, folder: Path | None) -> int:
     """Train and measure what is missing, then print the table and write its files. Returns the exit code."""
-    code = 0
     with allowed(beside(chosen.config_dir)):
+        code = search(chosen)
         tried: set[tuple[str, str, int]] = set()
         while not code and (
             ready := [o for o in distinct(plan(chosen)) if o.kind in TO_DO and key(o.job) not in tried]
@@ -106,6 +118,17 @@ def run(chosen: Preset, folder: Path | None) -> int:
             f"{len(left)} of {len(planned)} runs are not finished; the same command finishes them (--plan says which)"
         )
     return code or int(bool(left))
+
+
+def search(chosen: Preset) -> int:
+    """Run the searches of the budget that have trials left, one after another. Returns the code of an interruption, else 0."""
+    from pushforward.command_line import hydra_train
+
+    own = ["--config-dir", str(chosen.config_dir)] if chosen.config_dir else []
+    for one in searches(chosen):  # a trial that fails or diverges is one: the search goes on
+        if hydra_train([*own, "-m", *one.overrides]) == launch.INTERRUPTED:
+            return launch.INTERRUPTED
+    return 0
 
 
 def train(chosen: Preset, ready: Sequence[Planned]) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from pushforward.paper_tables.paper_table import (
     Replication,
     Row,
     Rule,
+    Search,
     Tolerance,
 )
 
@@ -126,6 +127,8 @@ def checked(path: Path, given: Nodes) -> PaperTable:
         among(f"budgets.{name}.of", budget.of, [*rows, *blocks])
         if not budget.seeds:
             raise PushforwardError(f"budgets.{name}.seeds: give at least one")
+        if budget.search is not None:
+            budgets[name] = replace(budget, search=searched(f"budgets.{name}.search", budget.search, rows))
     blocks = blocks or {"": Block()}
     check_needs(rows)
     published, error_is = {}, ""
@@ -141,6 +144,17 @@ def checked(path: Path, given: Nodes) -> PaperTable:
         path, given.base, rows, blocks, columns, budgets, published, error_is, tuple(others), given.differences, rules,
         given.papers,
     )  # fmt: skip
+
+
+def searched(where: str, given: Any, rows: Mapping[str, Row]) -> Search:
+    """Return a budget's search. Raises PushforwardError where a row has nothing to vary, or depends on another's run."""
+    search = node(where, given, Search)
+    for name, row in rows.items():
+        if row.reference is None and not {**search.space, **row.space}:
+            raise PushforwardError(f"{where}: nothing is varied of {name}: give search.space or rows.{name}.space")
+        if needs(row.overrides):
+            raise PushforwardError(f"{where}: {name} begins with another row's run: it cannot be searched")
+    return search
 
 
 def among(where: str, names: Iterable[str] | None, known: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from pushforward.runs.catalogue import among, by_weights, every_run, find, flatt
 from pushforward.runs.directory import HASHED, KILLED, TAKEN, UNREADABLE, Run, RunDir, data_name, outputs, runs_dir
 from pushforward.runs.packed import pack, unpack
 from pushforward.runs.sources import changed, own_sources, source_fingerprint
-from pushforward.runs.sweep_folders import Sweep, chosen, every_study, every_sweep, find_sweep, sweeps_dir
+from pushforward.runs.sweep_folders import Sweep, chosen, every_study, every_sweep, find_sweep, read_study, sweeps_dir
 
 __all__ = [
     "HASHED",
@@ -28,6 +28,7 @@ __all__ = [
     "outputs",
     "own_sources",
     "pack",
+    "read_study",
     "runs",
     "runs_dir",
     "source_fingerprint",
