@@ -46,6 +46,8 @@ CASES = {
     "pushforward status va": ["vae-digits-s1-aaaa"],
     "pushforward evaluate 'ga": ["gan-digits-s1-bbbb"],
     "pushforward why latest --no": [],
+    "pushforward figure rec": ["reconstructions"],
+    "pushforward figure curves --runs va": ["vae-digits-s1-aaaa"],
     "pushforward export va": ["vae-digits-s1-aaaa"],
     "pushforward export latest model --fo": ["--force"],
     "pushforward table --plo": ["--plot"],
@@ -58,7 +60,7 @@ CASES = {
 
 @pytest.mark.parametrize("line", CASES)
 def test_what_may_follow(line: str) -> None:
-    assert len(CASES) == 24 and len(models("v")) >= 3 and completed(line) == CASES[line]
+    assert len(CASES) == 26 and len(models("v")) >= 3 and completed(line) == CASES[line]
 
 
 def test_an_own_folder_s_options_complete_too(tmp_path: Path) -> None:

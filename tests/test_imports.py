@@ -263,7 +263,7 @@ run = RunDir.create(runs_dir() / "vae-digits-s1-000000", {"choices": {"model": "
 run.set_status(state="finished", fingerprint="x", images_seen=100, budget_images=100)
 run.write_record({"mse": {"value": 0.5, "unit": "per pixel", "card": {"better": "lower"}, "na": None}}, improving=False)
 for line in ("--help", "--version", "list models", "status", "table", "show run latest", "train --help", "reproduce",
-             "reproduce iwae_t1 --plan", "cite iwae_t1"):
+             "reproduce iwae_t1 --plan", "cite iwae_t1", "figure bars --columns mse --out bars.png"):
     try:
         main(line.split())
     except SystemExit as done:

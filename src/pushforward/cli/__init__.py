@@ -24,6 +24,7 @@ USAGE = """pushforward: every family of generative models on one bench
   pushforward reproduce [NAME preset=cpu_small]               tables of papers: published beside reproduced; --plan
   pushforward cite NAME                                       BibTeX of what a table, a recipe or a run uses
   pushforward report [RUN...] --out report.html               one page to look at and to send: table, pictures, explorer
+  pushforward figure KIND --runs FILTER --out f.pdf           figures for papers: samples, curves, frontier, latent, …
   pushforward why RUN METRIC                                  how a number came about, and the command that made it
   pushforward status                                          every sweep and run and how it stands; --watch
   pushforward sync                                            sends what was logged offline to Weights & Biases

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from pushforward.cli.commands_about import doctor, list_, tour
+from pushforward.cli.commands_figure import figure
 from pushforward.cli.commands_paper_tables import cite, reproduce
 from pushforward.cli.commands_report import report
 from pushforward.cli.commands_runs import export, sample, show, status, sync, why
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "reproduce": reproduce,
     "cite": cite,
     "report": report,
+    "figure": figure,
     "why": why,
     "status": status,
     "sync": sync,

@@ -85,6 +85,10 @@ def candidates(before: list[str], partial: str) -> Iterable[str]:
         return listed()
     if command == "completion":
         return SCRIPTS
+    if command == "figure" and not rest:
+        from pushforward.report.paper import KINDS
+
+        return KINDS
     if command == "records" and not rest:
         return ["pack"]
     if command == "show" and not rest:

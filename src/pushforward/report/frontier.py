@@ -34,7 +34,7 @@ def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path, names: Mappin
     more than their seed.
     """
     with_both = [run for run in runs if run.value(x) is not None and run.value(y) is not None]
-    _check(runs, with_both, x, y, by)
+    check(runs, with_both, x, y, by)
     names = names or {}
     lines = series(with_both, x, y, by, names)
     left_out = len(runs) - len(with_both)
@@ -66,20 +66,20 @@ def draw(runs: Sequence[Run], x: str, y: str, by: str, path: Path, names: Mappin
                 elinewidth=0.9,
                 capsize=2,
             )
-        ax.set(xlabel=_axis(with_both, x, names), ylabel=_axis(with_both, y, names))
+        ax.set(xlabel=axis(with_both, x, names), ylabel=axis(with_both, y, names))
         ax.set_title(f"by {names.get(by, by)}")
         ax.margins(0.12)
         if any(lines):
             ax.legend()
         below = figure.supxlabel(note, fontsize=7, color="0.35")
-        marks = [(_text(p.label, names), p.x, p.y) for points in lines.values() for p in points]
+        marks = [(text(p.label, names), p.x, p.y) for points in lines.values() for p in points]
         if lost := point_labels.place(figure, ax, marks):
             below.set_text(f"{note}; no room for {lost} labels")
         return plots._save(figure, path)
 
 
 def series(
-    runs: Sequence[Run], x: str, y: str, by: str, names: Mapping[str, str] | None = None
+    runs: Sequence[Run], x: str, y: str, by: str, names: Mapping[str, str] | None = None, flag: str = "--plot"
 ) -> dict[str, list[Point]]:
     """The points of each line in the order of `by`; a line for each model, data set and network where these vary."""
     kinds = _kinds(runs, by)
@@ -87,7 +87,7 @@ def series(
     for kind, own in comparability.partition(runs, lambda run: tuple(run.choices.get(key) for key in kinds)).items():
         groups = comparability.partition(own, lambda run: run.key(by))
         lines[" ".join(map(str, display(kind, names or {})))] = [
-            _point(key, groups[key], x, y, by) for key in sorted(groups, key=value_order(runs))
+            _point(key, groups[key], x, y, by, flag) for key in sorted(groups, key=value_order(runs))
         ]
     return dict(sorted(lines.items()))
 
@@ -107,11 +107,11 @@ def texts(runs: Sequence[Run], x: str, y: str, by: str) -> set[str]:
     return {x, y, *(str(run.choices.get(key)) for key in _kinds(with_both, by) for run in with_both)}
 
 
-def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str) -> Point:
+def _point(label: Any, runs: Sequence[Run], x: str, y: str, by: str, flag: str) -> Point:
     differ = [key for key in comparability.mixed(runs) if key != by]
     if differ:
         raise PushforwardError(
-            f"--plot {x},{y}: runs at {by}={label} differ in {', '.join(differ)} beside their seed; "
+            f"{flag} {x},{y}: runs at {by}={label} differ in {', '.join(differ)} beside their seed; "
             f"filter them (such as {differ[0]}=…), or plot by {differ[0]}"
         )
     xs, ys = ([_number(run, metric) for run in runs] for metric in (x, y))
@@ -122,30 +122,34 @@ def _error(values: Sequence[float]) -> float:
     return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
-def _check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: str) -> None:
+def check(runs: Sequence[Run], with_both: Sequence[Run], x: str, y: str, by: str, flag: str = "--plot") -> None:
+    """Raise PushforwardError where two numbers cannot stand over each other: in no run, or not measured alike.
+
+    flag: the option by which they were named.
+    """
     for metric in (x, y):
         if not any(run.value(metric) is not None for run in runs):
             known = sorted({name for run in runs for name in run.metrics if run.value(name) is not None})
             near = difflib.get_close_matches(metric, known, n=3) or known[:5]
             raise PushforwardError(
-                f"--plot {x},{y}: no run has a number {metric}. Nearest: {', '.join(near) or 'none'}"
+                f"{flag} {x},{y}: no run has a number {metric}. Nearest: {', '.join(near) or 'none'}"
             )
     if not with_both:
-        raise PushforwardError(f"--plot {x},{y}: no run has both; evaluate the runs with the measures of both")
+        raise PushforwardError(f"{flag} {x},{y}: no run has both; evaluate the runs with the measures of both")
     if all(run.key(by) is None for run in with_both):
-        raise PushforwardError(f"--plot {x},{y}: no run's config has {by}. Try model, data or weighting.beta")
+        raise PushforwardError(f"{flag} {x},{y}: no run's config has {by}. Try model, data or weighting.beta")
     for metric in (x, y):
         cards = [comparability.protocol(run.metrics[metric]) for run in with_both]
         differ = [key for key in comparability.differing(cards) if key.split(".")[0] != "data" or by != "data"]
         if differ:
             raise PushforwardError(
-                f"--plot {x},{y}: {metric} was not measured alike in all runs: "
+                f"{flag} {x},{y}: {metric} was not measured alike in all runs: "
                 f"{comparability.grouped(differ[0], cards, [str(run.key('model')) for run in with_both])}. Evaluate them alike"
             )
         meant = [comparability.meaning(run.metrics[metric]) for run in with_both]
         if others := comparability.differing(meant):
             raise PushforwardError(
-                f"--plot {x},{y}: {metric} means one thing for some of these runs and another for others: "
+                f"{flag} {x},{y}: {metric} means one thing for some of these runs and another for others: "
                 f"{comparability.grouped(others[0], meant, [str(run.key('model')) for run in with_both])}. "
                 "Choose --runs that agree"
             )
@@ -157,12 +161,13 @@ def _number(run: Run, metric: str) -> float:
     return float(value)
 
 
-def _text(label: Any, names: Mapping[str, str]) -> str:
+def text(label: Any, names: Mapping[str, str]) -> str:
     (found,) = display((label,), names)
     return f"{found:g}" if isinstance(found, int | float) else str(found)
 
 
-def _axis(runs: Sequence[Run], metric: str, names: Mapping[str, str]) -> str:
+def axis(runs: Sequence[Run], metric: str, names: Mapping[str, str]) -> str:
+    """A number's name with its unit."""
     unit = next((run.metrics[metric].get("unit") for run in runs if run.metrics[metric].get("unit")), "")
     name = names.get(metric, metric.replace("_", " "))
     return f"{name} [{unit}]" if unit else name
