@@ -3,13 +3,19 @@
 python scripts/write_docs_tables.py              # writes them
 python scripts/write_docs_tables.py --check      # which files would change: exit code 1 where one would
 
-A table stands between two comments, the first of which names its records and takes the options of `pushforward table`:
+A table stands between two comments, the first of which names its records and takes the options of `pushforward table`, or
+of `pushforward reproduce`:
 
 <!-- table: zoo --columns bpd,mse --sort bpd -->
 …
 <!-- end of table -->
 
-It is made of docs/records/zoo.json.gz, which `pushforward records pack zoo --runs tags=zoo --out docs/records` writes.
+<!-- paper table: maf_mnist preset=cpu_small -->
+…
+<!-- end of table -->
+
+They are made of docs/records/zoo.json.gz, which `pushforward records pack zoo --runs tags=zoo --out docs/records` writes, and
+of docs/records/maf_mnist.json.gz, which `pushforward records pack maf_mnist --out docs/records` does.
 """
 
 import argparse
@@ -23,24 +29,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pushforward.atomic_files import write_whole
-from pushforward.cli import commands_table
+from pushforward.cli import commands_paper_tables, commands_table
 from pushforward.errors import PushforwardError
 from pushforward.runs.packed import SUFFIX
 
-MARKED = re.compile(r"(<!-- table: (\S+)(.*?) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- ((?:paper )?table): (\S+)(.*?) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+COMMANDS = {"table": commands_table.table, "paper table": commands_paper_tables.reproduce}
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def made(name: str, options: Sequence[str], records: Path) -> str:
+def made(kind: str, name: str, options: Sequence[str], records: Path) -> str:
     """The table in Markdown. Raises PushforwardError where there are no such records, or an option is wrong."""
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        commands_table.table([name, "--records", str(records / f"{name}{SUFFIX}"), "--out", folder, *options])
-        return (Path(folder) / f"{name}.md").read_text(encoding="utf-8")
+        COMMANDS[kind]([name, "--records", str(records / f"{name}{SUFFIX}"), "--out", folder, *options])
+        [file] = Path(folder).glob("*.md")
+        return file.read_text(encoding="utf-8")
 
 
 def written(text: str, records: Path) -> str:
     """A page with its tables as they are now."""
-    return MARKED.sub(lambda m: f"{m[1]}\n{made(m[2], shlex.split(m[3]), records)}\n{m[5]}", text)
+    return MARKED.sub(lambda m: f"{m[1]}\n{made(m[2], m[3], shlex.split(m[4]), records)}\n{m[6]}", text)
 
 
 def main(args: Sequence[str] | None = None) -> int:

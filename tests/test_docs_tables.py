@@ -1,5 +1,6 @@
 """Tables in the documentation are those that their packed records make."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_page_gets_the_table_of_its_records(docs: Path, capsys: pytest.Capture
     assert main(["--docs", str(docs), "--check"]) == 0 and "1 tables, 0 pages would change" in capsys.readouterr().out
 
 
+def test_a_paper_s_table_is_made_of_its_records_too(docs: Path) -> None:
+    page = "<!-- paper table: maf_mnist preset=cpu_small -->\n<!-- end of table -->\n"
+    (docs / "paper.md").write_text(page)
+    pack([], docs / "records" / "maf_mnist.json.gz")
+    assert main(["--docs", str(docs)]) == 0
+    assert "| MADE | -1380.8 ± 4.8 (secondary) | -1393.67 | not run |" in (docs / "paper.md").read_text()
+
+
 def test_a_table_without_records_is_an_error(docs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (docs / "records" / "two.json.gz").unlink()
     assert main(["--docs", str(docs)]) == 2
@@ -45,4 +54,4 @@ def test_a_table_without_records_is_an_error(docs: Path, capsys: pytest.CaptureF
 def test_the_documentation_s_tables_are_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert written(text, DOCS / "records") == text
-    assert text.count("\n<!-- table:") == len(MARKED.findall(text))  # each is closed
+    assert len(re.findall("\n<!-- (?:paper )?table:", text)) == len(MARKED.findall(text))  # each is closed

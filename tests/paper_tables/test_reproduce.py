@@ -10,6 +10,7 @@ from pushforward import cli
 from pushforward.paper_tables import reproduce
 from pushforward.paper_tables.planned import Planned, Preset
 from pushforward.paper_tables.table_file import files
+from pushforward.runs import RunDir, runs_dir
 
 
 def said(capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
@@ -79,3 +80,29 @@ def test_what_is_refused_is_one_line(
 ) -> None:
     text = said(capsys, *words, "--config-dir", str(own), code=2).strip()
     assert "\n" not in text and all(part in text for part in parts), text
+
+
+def test_a_table_of_packed_records_is_that_of_its_runs(
+    own: Path, preset: Callable[..., Preset], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, nll in ((1, 1.0), (2, 2.0)):
+        finish(preset("little"), "vae", "small", seed, nll=nll, neg_elbo=nll)
+    finish(preset("whole"), "beta", "large", 1, nll=3.0, neg_elbo=3.0)
+    RunDir.create(runs_dir() / "vae-digits-s9-other", {}).set_status(state="finished")
+    monkeypatch.setattr(reproduce, "train", lambda *_: 0)
+    shown = said(capsys, "mine", "preset=little", "--config-dir", str(own), code=1)
+    with pytest.raises(SystemExit):
+        cli.main(["records", "pack", "mine", "--config-dir", str(own), "--out", str(own)])
+    assert "3 runs" in capsys.readouterr().out, "those of its presets, and no others"
+    monkeypatch.setenv("PUSHFORWARD_OUTPUTS", str(own / "nothing"))
+    packed = said(capsys, "mine", "preset=little", "--config-dir", str(own), "--records", str(own / "mine.json.gz"))
+    assert packed.partition(str(own))[0] == shown.partition(str(own.parent))[0] and "1.50" in packed
+    plan = said(
+        capsys, "mine", "preset=little", "--config-dir", str(own), "--records", str(own / "mine.json.gz"), "--plan"
+    )
+    assert "8 runs: 2 finished, 6 to run" in plan
+
+
+def test_seeds_in_a_row_are_shortened() -> None:
+    assert reproduce.shortened([1, 2, 3, 5, 7, 8, 9, 10]) == "1 2 3 5 7..10"
+    assert reproduce.shortened([]) == ""

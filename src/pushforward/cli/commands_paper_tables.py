@@ -1,6 +1,7 @@
 """Commands over tables of papers."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pushforward.cli.commands_about import folder
@@ -21,6 +22,9 @@ def reproduce(args: list[str]) -> int:
     parser.add_argument(
         "--plan", action="store_true", help="what is done, what is to run, and about how long; nothing is started"
     )
+    parser.add_argument(
+        "--records", type=Path, default=None, metavar="FILE", help="the table of packed records; nothing is started"
+    )
     parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own groups, tables among them")
     parser.add_argument("--out", type=Path, default=None, help="folder for md, tex and csv; default: outputs/tables")
     asked = parser.parse_intermixed_args(args)
@@ -37,8 +41,13 @@ def reproduce(args: list[str]) -> int:
     chosen = tables.preset(
         asked.name, named.get("preset"), rest, numbers(named["seed"]) if "seed" in named else None, own
     )
+    if asked.records:
+        chosen = replace(chosen, records=asked.records)
     if asked.plan:
         return tables.show_plan(chosen)
+    if asked.records:
+        tables.show(chosen, tables.plan(chosen), asked.out)
+        return 0
     with steady():
         return tables.run(chosen, asked.out)
 

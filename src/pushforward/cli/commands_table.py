@@ -162,11 +162,18 @@ def records(args: list[str]) -> int:
     parser = Parser("pushforward records", description=records.__doc__)
     parser.add_argument("what", choices=["pack"])
     parser.add_argument("name", help=f"the file is outputs/records/NAME{SUFFIX}")
-    parser.add_argument("--runs", action="append", default=[], help="RUN: only these (may be repeated); default: all")
+    parser.add_argument(
+        "--runs", action="append", default=[],
+        help="RUN: only these (may be repeated); default: those of the paper table NAME, else all",
+    )  # fmt: skip
+    parser.add_argument("--config-dir", type=Path, default=None, help="a folder of your own groups, tables among them")
     parser.add_argument("--out", type=Path, default=None, help="folder for the file")
     asked = parser.parse_args(args)
     file = (asked.out or outputs() / "records") / f"{name(asked.name, 'NAME')}{SUFFIX}"
-    found = runs_of(asked.runs, [])
+    from pushforward.cli.commands_about import folder
+    from pushforward.paper_tables.reproduce import packable
+
+    found = ([] if asked.runs else packable(asked.name, folder(asked.config_dir))) or runs_of(asked.runs, [])
     pack(found, file)
     print(f"{file}: {len(found)} runs, {file.stat().st_size:,} bytes")
     return 0

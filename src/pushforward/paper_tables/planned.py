@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pushforward.paper_tables.paper_table import Budget, PaperTable, Place
 from pushforward.paper_tables.searches import RowSearch, row_search
 from pushforward.paper_tables.table_file import NEEDS, merged, needs
 from pushforward.report.eta import Estimates, makespan
-from pushforward.runs import Run, runs_dir
+from pushforward.runs import Run, runs_dir, unpack
 from pushforward.sweep import devices
 
 KINDS = {
@@ -34,6 +35,17 @@ class Preset:
     overrides: tuple[str, ...] = ()
     """A person's own, of all runs."""
     config_dir: Path | None = None
+    records: Path | None = None
+    """A file of packed records that stands in the place of the run directories."""
+
+    @cached_property
+    def packed(self) -> Mapping[str, Run]:
+        """{id: run} of `records`. Raises PushforwardError where that is no such file."""
+        return {} if self.records is None else {run.id: run for run in unpack(self.records)}
+
+    def run(self, run_id: str) -> Run:
+        """The run of an id, which may not have begun."""
+        return Run(runs_dir() / run_id) if self.records is None else self.packed.get(run_id, Run(self.records / run_id))
 
     @property
     def full(self) -> bool:
@@ -79,14 +91,11 @@ class Planned:
     kind: str
     note: str = ""
     frozen: Mapping[str, Any] | None = None
+    run: Run | None = None
 
     @property
     def path(self) -> Path | None:
-        return None if self.frozen is None else runs_dir() / run_identity.run_id(dict(self.frozen))
-
-    @property
-    def run(self) -> Run | None:
-        return None if self.path is None else Run(self.path)
+        return None if self.run is None else self.run.path
 
 
 def jobs(preset: Preset) -> list[Job]:
@@ -145,7 +154,7 @@ def plan(preset: Preset) -> list[Planned]:
             stand[key(job)] = Planned(job, "waits", f"for {others}")
         name = f"{preset.table.name}-{preset.name}" + f"-{depth}" * (depth > 0)
         for job, frozen in zip(ready, frozen_of(preset, name, ready), strict=True):
-            stand[key(job)] = standing(job, frozen)
+            stand[key(job)] = standing(job, frozen, preset.run(run_identity.run_id(frozen)))
     return [stand[key(job)] for job in made]
 
 
@@ -179,13 +188,12 @@ def frozen_of(preset: Preset, name: str, made: Sequence[Job]) -> list[dict[str, 
         raise
 
 
-def standing(job: Job, frozen: dict[str, Any]) -> Planned:
+def standing(job: Job, frozen: dict[str, Any], run: Run) -> Planned:
     """Return how a job stands whose config is known. A finished run that lacks a number is to be measured."""
-    run = Run(runs_dir() / run_identity.run_id(frozen))
     kind, note, _ = outlook(run, frozen["retry"])
     if kind == "done" and (lacking := [name for name in job.metrics if name not in run.metrics]):
-        return Planned(job, "to measure", f"lacks {', '.join(lacking)}", frozen)
-    return Planned(job, kind, note, frozen)
+        return Planned(job, "to measure", f"lacks {', '.join(lacking)}", frozen, run)
+    return Planned(job, kind, note, frozen, run)
 
 
 def distinct(planned: Iterable[Planned]) -> list[Planned]:

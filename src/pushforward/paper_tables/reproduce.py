@@ -15,7 +15,7 @@ from pushforward.paper_tables.table_file import files, load, read
 from pushforward.report.eta import duration
 from pushforward.report.plain_tables import add, plain, say
 from pushforward.report.terminal import console
-from pushforward.runs import outputs
+from pushforward.runs import Run, outputs
 from pushforward.untrusted_text import line
 
 TO_DO = ("to run", "resumes")
@@ -104,6 +104,17 @@ def run(chosen: Preset, folder: Path | None) -> int:
             if one.kind == "done" and one.run is not None and one.frozen is not None:
                 launch.add_tags(one.run, dict(one.frozen))
     planned = plan(chosen)
+    show(chosen, planned, folder)
+    left = [one for one in planned if one.kind != "done"]
+    if left:
+        print(
+            f"{len(left)} of {len(planned)} runs are not finished; the same command finishes them (--plan says which)"
+        )
+    return code or int(bool(left))
+
+
+def show(chosen: Preset, planned: Sequence[Planned], folder: Path | None) -> None:
+    """Print the table as its runs stand, and write its files."""
     found = results(chosen, planned)
     comparison = render.Comparison(chosen, found, outcomes(chosen, found))
     render.show(comparison, console())
@@ -112,12 +123,18 @@ def run(chosen: Preset, folder: Path | None) -> int:
             print(path)
     except OSError as error:
         print(f"the table's files are not written: {explain(error)}, or name a folder by --out")
-    left = [one for one in planned if one.kind != "done"]
-    if left:
-        print(
-            f"{len(left)} of {len(planned)} runs are not finished; the same command finishes them (--plan says which)"
-        )
-    return code or int(bool(left))
+
+
+def packable(name: str, config_dir: Path | None = None) -> list[Run]:
+    """Return the runs of a table that have ended, under any of its presets; none where there is no table of the name."""
+    if name not in files(config_dir):
+        return []
+    table = load(name, config_dir)
+    chosen = (Preset(table, which, budget, budget.seeds, (), config_dir) for which, budget in table.budgets.items())
+    return [
+        one.run for one in distinct(planned for each in chosen for planned in plan(each))
+        if one.run is not None and one.run.state in ("finished", "diverged", "failed")
+    ]  # fmt: skip
 
 
 def search(chosen: Preset) -> int:
