@@ -98,7 +98,7 @@ def test_curves_are_means_with_bands(runs: list[Run], tmp_path: Path) -> None:
         figure = KINDS["curves"](rows_of(vae, ("model",), {}), Settings(width=3.25, columns=("kl",))).figure
     [ax] = figure.axes
     assert list(ax.get_lines()[0].get_ydata()) == [3.5, 3.5] and len(ax.collections) == 1  # type: ignore[arg-type]
-    assert ax.get_ylabel() == "kl [nats]"
+    assert (ax.get_title(loc="left"), ax.get_ylabel()) == ("kl", "nats")
 
 
 def test_points_of_the_plane_are_panels(make: Make, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def points(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
     shown = {"data": data, "samples": x} if data is not None else {"samples": x}
     with _styled():
         figure, axes = _panels(1, len(shown), 3.2, 3.3)
-        extent = _extent(arrays, data if data is not None else x)
+        extent = bounds(arrays, data if data is not None else x)
         for ax, (title, cloud) in zip(axes, shown.items(), strict=True):
             if density is not None:
                 p = np.exp(density - np.nanmax(density))
@@ -179,7 +179,8 @@ def points(arrays: Mapping[str, np.ndarray], path: Path) -> Path:
         return _save(figure, path)
 
 
-def _extent(arrays: Mapping[str, np.ndarray], cloud: np.ndarray) -> tuple[float, float, float, float]:
+def bounds(arrays: Mapping[str, np.ndarray], cloud: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top: of the density where it is known, else around all points."""
     if "extent" in arrays:
         left, right, bottom, top = map(float, arrays["extent"])
         return left, right, bottom, top
@@ -201,7 +202,7 @@ def clouds(named: Mapping[str, np.ndarray], path: Path) -> Path:
         across = min(6, len(named))
         figure, axes = _panels(math.ceil(len(named) / across), across, 1.6, 1.8)
         flat = in_a_plane(named)
-        extent = _extent({}, next(iter(flat.values())))
+        extent = bounds({}, next(iter(flat.values())))
         for ax in axes[len(named) :]:
             ax.set_visible(False)
         for ax, (label, cloud) in zip(axes, flat.items(), strict=False):

@@ -37,11 +37,9 @@ def curves(rows: Sequence[Row], settings: Settings) -> Drawn:
             ax.plot(curve["x"], curve["y"], label=label, marker=mark, **style)
             if "low" in curve:
                 ax.fill_between(curve["x"], curve["low"], curve["high"], color=style["color"], alpha=0.2, linewidth=0)
-        unit = next(
-            (one["unit"] for one in found if one["term"] == term and one["unit"]), "nats" if term in trained else ""
-        )
-        name = settings.names.get(term, term.replace("_", " "))
-        ax.set_ylabel(f"{name} [{unit}]" if unit else name, parse_math=False)
+        own = [one["unit"] or ("nats" if term in trained else "") for one in found if one["term"] == term]
+        ax.set_title(settings.names.get(term, term.replace("_", " ")), parse_math=False)
+        ax.set_ylabel(" or ".join(filter(None, dict.fromkeys(own))), parse_math=False)
         ax.set_xlabel("images seen")
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.locator_params(axis="x", nbins=4)

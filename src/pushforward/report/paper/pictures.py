@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pushforward.errors import PushforwardError
-from pushforward.report import images, plane_grid
+from pushforward.report import images, plots
+from pushforward.report.figures import Arrays
 from pushforward.report.page.pictures import Kept, names
 from pushforward.report.paper.rows import lacking
 from pushforward.report.paper.settings import Drawn, Settings
-from pushforward.report.paper.style import blank, panels, text_width
+from pushforward.report.paper.style import COLOURS, blank, panels, text_width
 from pushforward.report.table_layout import Row
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 GAP, BAND, PAD = 0.02, 0.07, 0.06
 """Inches between rows, between groups of them, and beside their names."""
+MOST = 3000
+"""Points in a panel."""
 SHARE = 0.12
 """Gutter between images by their width: of large images it is as wide as of small ones."""
 
@@ -160,21 +163,45 @@ def thinned(x: np.ndarray, most: int) -> np.ndarray:
 
 
 def _planes(rows: Sequence[Row], settings: Settings, kept: Kept) -> Drawn | None:
-    """Samples over the true density of the plane, a panel for each row; None of images."""
-    found = [(row.title, kept.first(row, "points", plane_grid.panel)) for row in rows]
-    shown = [Strip(title, made[1]) for title, made in found if made]
+    """Samples in the plane over the true density, or over the data, a panel for each row; None of images."""
+    found = [(row, kept.first(row, "points", _points)) for row in rows]
+    shown = [(row, made[1]) for row, made in found if made]
     if not shown:
         return None
     across = min(len(shown), 6 if settings.width > 5 else 3)
-    side = settings.width / across
-    figure, axes = panels(len(shown), settings.width, side + 0.05, across)
-    for ax, strip in zip(axes, shown, strict=True):
-        ax.imshow(enlarged(strip.x, 256), aspect="equal", interpolation="none")
-        ax.set_title(strip.label, loc="center", parse_math=False)
-        ax.set(xticks=[], yticks=[])
+    figure, axes = panels(len(shown), settings.width, settings.width / across + 0.05, across)
+    for ax, (row, a) in zip(axes, shown, strict=True):
+        data = a.get("data", a["x"])
+        extent = plots.bounds(a, data)
+        if "log_density" in a:
+            # the root, so that the edges of narrow modes are seen
+            shade = np.exp((a["log_density"] - np.nanmax(a["log_density"])) / 2)
+            ax.imshow(
+                shade,
+                origin="lower",
+                extent=extent,
+                cmap="Blues",
+                vmin=0,
+                vmax=1.6,
+                aspect="auto",
+                interpolation="bilinear",
+            )
+        else:
+            ax.scatter(*plots.columns(data[:MOST]), s=1.2, color="0.8", linewidths=0, rasterized=True)
+        ax.scatter(*plots.columns(a["x"][:MOST]), s=1.2, color=COLOURS[5], linewidths=0, alpha=0.7, rasterized=True)
+        ax.set_title(row.title, loc="center", parse_math=False)
+        ax.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
+        ax.set_box_aspect(1)
         ax.spines[:].set(visible=True, linewidth=0.4, color="0.7")
-    there = [row for row, (_, made) in zip(rows, found, strict=True) if made]
+    there = [row for row, _ in shown]
     return Drawn(figure, [*lacking(rows, there, "arrays/points.npz", kept), *first_seeds(there)])
+
+
+def _points(a: Arrays) -> Arrays:
+    """Arrays of points in the plane. Raises ValueError where these are none."""
+    if a["x"].ndim != 2 or a["x"].shape[1] != 2:
+        raise ValueError("no points in a plane")
+    return a
 
 
 def _images(x: np.ndarray) -> np.ndarray:
