@@ -68,7 +68,7 @@ class Comparison:
 
     def compared(self, place: Place) -> tuple[str, ...]:
         """A row beside what was published: all of it as text."""
-        published, d = self.preset.table.published.get(place), delta(self.preset, place, self.found)
+        published, d = self.preset.table.published.get(place), delta(self.preset, place, self.found, self.outcomes)
         others = [number for _, number in replicated(self.preset, place)]
         return (
             self.preset.table.title(place.row), printed(published), spread(others), own(self.found[place]),
@@ -274,7 +274,7 @@ def as_csv(comparison: Comparison) -> str:
         others = "; ".join(f"{by}: {printed(one)}" for by, one in replicated(preset, place))
         writer.writerow([
             *place, preset.table.metric(place), result.unit, *said, others, result.mean, result.std, len(result.values),
-            " ".join(map(repr, result.values)), result.absent, delta(preset, place, comparison.found),
+            " ".join(map(repr, result.values)), result.absent, delta(preset, place, comparison.found, comparison.outcomes),
             verdict(preset, place, comparison.outcomes), preset.full,
         ])  # fmt: skip
     return text.getvalue()

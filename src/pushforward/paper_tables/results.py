@@ -258,10 +258,11 @@ def verdict(preset: Preset, place: Place, said: Sequence[Outcome]) -> str:
     return NOT_COMPARABLE
 
 
-def delta(preset: Preset, place: Place, found: Mapping[Place, Result]) -> float | None:
-    """Ours less published; None where the budget is smaller than the published one."""
+def delta(preset: Preset, place: Place, found: Mapping[Place, Result], outcomes: Sequence[Outcome]) -> float | None:
+    """Ours less published; None where the budget is smaller than the published one, and no rule holds the two together."""
     number, own = preset.table.published.get(place), found[place]
-    if number is None or own.mean is None or not (preset.full or own.reference):
+    held = any(one.kind == "tolerance" and place in one.places for one in outcomes)
+    if number is None or own.mean is None or not (preset.full or held):
         return None
     return own.mean - number.value
 
