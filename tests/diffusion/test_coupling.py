@@ -5,11 +5,12 @@ from itertools import permutations
 
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.func import vmap
 
 from pushforward.diffusion import FlowMatching, Heun, OptimalTransport, Pairs, Reflow
-from pushforward.diffusion.coupling import assignment
+from pushforward.diffusion.coupling import MANY, assignment
 from pushforward.seeds import generator
 from pushforward.spec import DataSpec
 
@@ -75,3 +76,12 @@ def test_pairs_are_learnt_in_place_of_images() -> None:
     assert torch.equal(noise["noise"], start[noise["label"]]) and len(noise["label"].unique()) > 15
     found = process.noised(lambda z, t: z / (1 + t[:, None]), torch.full((30, 1), math.nan), noise)
     torch.testing.assert_close(found.prediction, found.target)
+
+
+def test_both_solvers_find_the_same_pairs() -> None:
+    x, noise = drawn(MANY + 44, 2)
+    cost = torch.cdist(x, noise).square()
+    assert torch.equal(assignment(cost), torch.from_numpy(linear_sum_assignment(cost.numpy())[1]))
+    labels = torch.arange(len(x)) % 2
+    apart = cost.masked_fill(labels[:, None] != labels, torch.inf)
+    assert torch.equal(assignment(apart) % 2, labels), "what must not be paired is not, however many there are"

@@ -3,25 +3,44 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from pushforward.domains import Count
 from pushforward.parallel import gather_batch, world
 
+MANY = 256
+"""Images of a batch from which the network simplex pairs them."""
+
 
 @torch.library.custom_op("pushforward::assignment", mutates_args=())
 def assignment(cost: Tensor) -> Tensor:
-    """The columns π(i), (*k, n), of least Σᵢ cost[i, π(i)], of costs (*k, n, n). Jonker & Volgenant 1987, as scipy has it.
+    """The columns π(i), (*k, n), of least Σᵢ cost[i, π(i)], of costs (*k, n, n).
 
     An operator of torch, so that steps with it can be recorded and stacked.
     """
-    from scipy.optimize import linear_sum_assignment
-
     flat = cost.detach().cpu().double().reshape(-1, *cost.shape[-2:])
-    columns = [torch.from_numpy(linear_sum_assignment(one.numpy())[1]) for one in flat]
+    columns = [torch.from_numpy(assigned(one.numpy())) for one in flat]
     return torch.stack(columns).reshape(cost.shape[:-1]).to(cost.device)
+
+
+def assigned(cost: np.ndarray) -> np.ndarray:
+    """The columns of one cost (n, n): Jonker & Volgenant 1987 as scipy has it; of many, the network simplex of POT.
+
+    Both are exact. At n = 512 the second takes half the time for points of the plane; for images it takes longer, by little
+    beside what their networks take.
+    """
+    n = len(cost)
+    if n >= MANY and np.isfinite(cost).all():
+        import ot
+
+        columns = ot.emd(np.full(n, 1 / n), np.full(n, 1 / n), cost, numItermax=10_000_000).argmax(1)
+        if len(np.unique(columns)) == n:
+            return columns
+    return linear_sum_assignment(cost)[1]
 
 
 @assignment.register_fake
