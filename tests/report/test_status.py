@@ -212,7 +212,7 @@ def test_a_thousand_runs_are_read_once(words, lines, opened, yaml, json_, output
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", counted("open", os.open))
         patch.setattr(json, "loads", counted("json", json.loads))
-        patch.setattr(schema, "parse_config", counted("yaml", schema.parse_config))
+        patch.setattr(schema, "_of_parts", counted("yaml", schema._of_parts))
         patch.setattr(catalogue, "parse_yaml", counted("scalar", parse))
         assert cli.run(["status", *words]) == 0
     assert f"{lines} run" in capsys.readouterr().out.splitlines()[-1]

@@ -5,8 +5,9 @@ Whatever lists or shows runs reads them through here; what does not fit is `Unre
 
 import functools
 import json
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,11 @@ def _time(value: Any) -> bool:
     return isinstance(value, str) and moment(value) is not None
 
 
-_SCALARS = {
+def _or_null(fit: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fit(value)
+
+
+_SCALARS: dict[str, Callable[[Any], bool]] = {
     "any": lambda value: True,
     "number": _number,
     "whole": lambda value: _number(value) and abs(value) < 2**63 and float(value).is_integer(),
@@ -96,6 +101,7 @@ _SCALARS = {
     "time": _time,
     "state": lambda value: value in STATES if isinstance(value, str) else False,
 }
+_FITS = {**_SCALARS, **{f"{name}?": _or_null(fit) for name, fit in _SCALARS.items()}}
 _WORDS = {
     "number": "a number", "whole": "a whole number", "text": "text", "flag": "true or false", "time": "a date with time",
     "state": f"one of {', '.join(STATES)}",
@@ -114,18 +120,24 @@ def moment(text: str) -> datetime | None:
 def fits(value: Any, spec: Spec, inner: bool = False) -> bool:
     """Whether `misfit` has nothing to say; inner: of a part. Thousands of records are checked in no time."""
     if isinstance(spec, str):
-        return (value is None and spec[-1] == "?") or _SCALARS[spec.removesuffix("?")](value)
+        return _FITS[spec](value)
     if isinstance(spec, list):
         return isinstance(value, list) and all(fits(item, spec[0], True) for item in value)
     if not isinstance(value, dict):
         return inner and value is None
     if isinstance(spec, tuple):
-        return all(isinstance(key, str) for key in value) and (
-            spec[0] == "any" or all(fits(item, spec[0], True) for item in value.values())
-        )
+        own = spec[0]
+        if not all(isinstance(key, str) for key in value):
+            return False
+        if isinstance(own, str):
+            return own == "any" or all(map(_FITS[own], value.values()))
+        return all(fits(item, own, True) for item in value.values())
     for key, item in value.items():
-        own = spec.get(key, "any") if isinstance(key, str) else None
-        if own is None or (own != "any" and not fits(item, own, True)):
+        own = spec.get(key)
+        if own is None:
+            if not isinstance(key, str):
+                return False
+        elif not (_FITS[own](item) if own.__class__ is str else fits(item, own, True)):
             return False
     return True
 
@@ -168,18 +180,20 @@ def _short(value: Any) -> str:
 
 def too_large(value: Any) -> str | None:
     """Why a value is no config and no record: too deep (or in itself), or too many values. None where it is neither."""
-    level, depth, seen = [value], 0, 0
+    level, depth, seen = [value] if isinstance(value, dict | list) else [], 0, 0
     while level:
         if depth > DEEPEST:
             return f"it is nested more than {DEEPEST} levels deep"
-        below = []
-        for node in level:
-            children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-            seen += len(children)
-            if seen > MOST_NODES:
-                return f"it has more than {MOST_NODES:,} values"
-            below += [child for child in children if isinstance(child, dict | list)]
-        level, depth = below, depth + 1
+        seen += sum(map(len, level))
+        if seen > MOST_NODES:
+            return f"it has more than {MOST_NODES:,} values"
+        level = [
+            child
+            for node in level
+            for child in (node.values() if node.__class__ is dict else node)
+            if child.__class__ is dict or child.__class__ is list  # a parser makes no others
+        ]
+        depth += 1
     return None
 
 
@@ -192,8 +206,10 @@ def read(path: Path, spec: Spec) -> dict[str, Any]:
     content = read_plain(path, MOST_BYTES[path.suffix])
     if content is None:
         return {}
+    if spec is CONFIG and (known := _of_parts(content)) is not None:
+        return known
     try:
-        found = parse_config(content) if path.suffix == ".yaml" else json.loads(content, parse_constant=_no_number)
+        found = parse_yaml(content) if path.suffix == ".yaml" else json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "it is empty" if not content.strip() else str(error) or type(error).__name__
         raise Unreadable(f"{path.name} is damaged ({' '.join(reason.split())[:80]})") from None
@@ -220,24 +236,24 @@ def _all_visible(content: bytes) -> bool:
         return False
 
 
-def parse_config(content: bytes) -> Any:
-    """What `parse_yaml` returns. Parts that stand in many configs alike are parsed once; they are shared: copy before use.
+def _of_parts(content: bytes) -> dict[str, Any] | None:
+    """A config that fits, its text visible. Parts that stand in many alike are parsed and checked once, and copied.
 
-    The lines of a block mapping that begin at the margin begin its keys, and what is between them is parsed alone. Where
-    that may be otherwise, as with anchors, several documents or flow style, or a part is no mapping of one key, all of it
-    is parsed at once.
+    The lines of a block mapping that begin at the margin begin its keys, and what is between them is parsed alone. None
+    where that may be otherwise, as with anchors, several documents or flow style, or a part is no mapping of one key or does
+    not fit: such a config is read as a whole.
     """
     parts = _MARGIN.split(content)
     # anchors, aliases, documents, directives, flow style
-    plain = not any(sign in content for sign in (b"&", b"*", b"\t", b"\n---", b"\n..."))
-    if plain and not any(part[:1] in _OTHER for part in parts):
-        try:
-            found = [_part(part) for part in parts]
-        except yaml.YAMLError:
-            return parse_yaml(content)
-        if all(isinstance(part, dict) and len(part) == 1 for part in found):
-            return {key: value for part in found for key, value in part.items()}
-    return parse_yaml(content)
+    if any(sign in content for sign in (b"&", b"*", b"\t", b"\n---", b"\n...")) or any(p[:1] in _OTHER for p in parts):
+        return None
+    found: dict[str, Any] = {}
+    for part in parts:
+        known = _part(part)
+        if known is None:
+            return None
+        found.update(pickle.loads(known))
+    return found
 
 
 _MARGIN = re.compile(rb"\n(?=[^\s#-])")
@@ -246,8 +262,15 @@ _OTHER = frozenset((b"", *(bytes([code]) for code in b"-.[]{}?!|>'\"%#")))
 
 
 @functools.lru_cache(maxsize=4096)
-def _part(text: bytes) -> Any:
-    return parse_yaml(text)
+def _part(text: bytes) -> bytes | None:
+    """A part of a config, pickled: nothing else copies so fast. None where it is not sound by itself."""
+    try:
+        found = parse_yaml(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return None
+    if not isinstance(found, dict) or len(found) != 1 or too_large(found) or not fits(found, CONFIG):
+        return None
+    return pickle.dumps(everywhere(found))
 
 
 def parse_yaml(content: bytes | str) -> Any:
