@@ -5,7 +5,9 @@ threads.
 """
 
 import copy
+import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import version
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
@@ -149,12 +152,21 @@ class Loader(ConfigLoaderImpl):
 def hydras_own() -> Iterator[None]:
     """Within it, this thread alone uses Hydra, and Hydra behaves as in 1.3 whatever another application in it has set."""
     with TURN:
-        before = version.VersionBase.instance().version_base
+        before, choices_of = version.VersionBase.instance().version_base, defaults_list._create_interpolation_map
         version.setbase("1.3")
+
+        def where_needed(overrides: Any, defaults: list[Any], self_added: bool) -> DictConfig | None:
+            if any(default.is_interpolation() for default in defaults):
+                return choices_of(overrides, defaults, self_added)
+            return None
+
+        # it makes a config of all choices for each file that is read, for interpolations that hardly any file has
+        defaults_list._create_interpolation_map = where_needed  # type: ignore[assignment]
         try:
             yield
         finally:
             version.VersionBase.instance().version_base = before
+            defaults_list._create_interpolation_map = choices_of
 
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, Any]:
@@ -164,6 +176,13 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> dict[str, A
     """
     loader = Loader(config_dir)
     return frozen(loader.load_configuration(ROOT, overrides, RunMode.RUN, from_shell=False))
+
+
+def interpolations(cfg: DictConfig) -> list[str]:
+    """Return what stands between ${ and } in a config, the node `hydra` aside."""
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    plain.pop("hydra", None)
+    return re.findall(r"\$\{([^}]*)", json.dumps(plain, default=str))
 
 
 def frozen(cfg: DictConfig) -> dict[str, Any]:

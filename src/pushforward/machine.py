@@ -1,11 +1,26 @@
-"""Count what this process may use of its machine: cores, threads, memory. Imports no torch."""
+"""Count what this process may use of its machine: cores, threads, memory; keep it from wasting it. Imports no torch."""
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ASKED = os.environ.get("OMP_NUM_THREADS", "")
 """The variable as this process found it: what `config.calm` puts there later is not a person's wish."""
 MEMINFO, CGROUPS, SYSTEM = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the garbage collector: thousands of records are trees that live to the end, which it would walk again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def affinity() -> int:

@@ -1,9 +1,7 @@
 """Commands that compare runs: the table, and the records that it can be made from elsewhere."""
 
-import gc
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from pushforward import config
@@ -11,22 +9,11 @@ from pushforward.atomic_files import name
 from pushforward.cli.parser import Parser, pairs, signed, two, words
 from pushforward.crash_report import explain
 from pushforward.errors import PushforwardError
+from pushforward.machine import uncollected
 from pushforward.report.budget_match import TOLERANCES
 from pushforward.report.spread import KINDS
 from pushforward.runs import Run, among, by_weights, every_run, find, outputs, pack, runs_dir, unpack
 from pushforward.runs.packed import SUFFIX
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Pause the garbage collector: thousands of records are trees that live to the end, which it would walk again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @uncollected()

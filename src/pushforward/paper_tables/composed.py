@@ -1,5 +1,6 @@
 """Frozen configs of a table's runs, composed as a sweep composes them and kept: a plan of hundreds takes no minute then."""
 
+import copy
 import hashlib
 import json
 import re
@@ -11,6 +12,7 @@ from typing import Any
 from pushforward import composition, config, data_identity
 from pushforward.atomic_files import read_plain, write_whole
 from pushforward.errors import Unreadable
+from pushforward.machine import uncollected
 from pushforward.overrides import read
 from pushforward.runs import outputs, source_fingerprint
 from pushforward.sweep.compose_cache import Once
@@ -28,7 +30,7 @@ def composed(name: str, jobs: Sequence[Sequence[str]], config_dir: Path | None) 
     kept = known(file, key)
     loader = None
     found = []
-    with data_identity.looked_at_once():
+    with data_identity.looked_at_once(), uncollected():
         for job in jobs:
             frozen = kept.get(text := json.dumps(list(job)))
             if frozen is None:
@@ -44,16 +46,36 @@ def composed(name: str, jobs: Sequence[Sequence[str]], config_dir: Path | None) 
     return found
 
 
+SEED = re.compile(r"seed=\d{1,9}")
+
+
 class Composer:
-    """Hydra's loader with the config that a sweep begins with."""
+    """Hydra's loader with the config that a sweep begins with. What differs in nothing but its seed is composed once."""
 
     def __init__(self, config_dir: Path | None) -> None:
         loader = composition.Loader(config_dir)
         self.master = loader.load_configuration(composition.ROOT, ["hydra.mode=MULTIRUN"], composition.RunMode.MULTIRUN)
         self.loader = Once(loader)  # type: ignore[arg-type]
+        self.known: dict[tuple[str, ...], dict[str, Any]] = {}
+        """Frozen configs by their overrides without the seed, of those in which it stands in no other place."""
+        self.words: dict[str, list[str]] = {}
+        """Overrides as they were written, and as Hydra reads them."""
 
     def frozen(self, overrides: Sequence[str]) -> dict[str, Any]:
-        return composition.frozen(self.loader.load_sweep_config(self.master, read(overrides)))
+        seeds = [override for override in overrides if SEED.fullmatch(override)]
+        others = tuple(override for override in overrides if override not in seeds)
+        if len(seeds) == 1 and others in self.known:
+            return {**copy.deepcopy(self.known[others]), "seed": int(seeds[0].removeprefix("seed="))}
+        cfg = self.loader.load_sweep_config(self.master, [word for one in overrides for word in self.read(one)])
+        found = composition.frozen(cfg)
+        if len(seeds) == 1 and not any("seed" in text for text in composition.interpolations(cfg)):
+            self.known[others] = found
+        return found
+
+    def read(self, override: str) -> list[str]:
+        if override not in self.words:
+            self.words[override] = read([override])
+        return self.words[override]
 
 
 def known(file: Path, key: str) -> dict[str, dict[str, Any]]:

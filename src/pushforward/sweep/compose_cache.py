@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,6 +20,7 @@ class Once:
         self.loader = loader
         self.composed: dict[tuple[str, ...], DictConfig] = {}
         self.bases: dict[tuple[str, ...], DictConfig] = {}
+        self.parsed: dict[str, Override] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -52,7 +54,10 @@ class Once:
         values: list[tuple[str, Any]] = []
         others: list[str] = []
         changed: list[str] = []
-        for text, override in zip(overrides, OverridesParser.create().parse_overrides(overrides), strict=True):
+        for text in overrides:
+            if text not in self.parsed:
+                self.parsed[text] = OverridesParser.create().parse_override(text)
+            override = self.parsed[text]
             key, value = override.key_or_group, override.value()
             added = override.is_add() or override.is_delete()
             plain = override.package is None and not added and not key.startswith("hydra.")
