@@ -107,7 +107,7 @@ MAY: dict[str, set[str]] = {
         FILES | COMMANDS | TOP | {"domains", "errors", "config", "training", "report"},
     ),
     "cli": FILES | COMMANDS | TOP | {"errors", "config", "training", "report", "tour", "exports"},
-    "exports": FILES | {"errors", "config", "families", "recipes", "paper_tables", "report", "training"},
+    "exports": FILES | {"spec", "errors", "config", "families", "recipes", "paper_tables", "report", "training"},
     "tour": GROUND
     | MATHEMATICS
     | PARTS

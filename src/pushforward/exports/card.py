@@ -12,6 +12,7 @@ from pushforward.paper_tables.cite import of_options
 from pushforward.recipes import family_of, header, papers
 from pushforward.report import card_text, columns
 from pushforward.runs import Run
+from pushforward.spec import DataSpec
 from pushforward.training.load_run import Trained
 from pushforward.training.model_summary import called
 from pushforward.untrusted_text import line, md
@@ -62,8 +63,9 @@ def front_matter(trained: Trained, license: str) -> dict[str, Any]:
         "library_name": "pushforward",
         "tags": list(dict.fromkeys(["pushforward", name, *([kin] if kin else [])])),
     }
-    if trained.spec.is_image and isinstance(trained.family, Samples):
-        found["pipeline_tag"] = "unconditional-image-generation"
+    task = "unconditional-image-generation" if shown_spec(trained).is_image else "other"
+    if task != "other" and isinstance(trained.family, Samples):
+        found["pipeline_tag"] = task
     public = run.key("data.source.name") if run.choices.get("data") == "hub" else run.images
     own = bool(run.config.get("content"))
     if public and not own:
@@ -73,7 +75,7 @@ def front_matter(trained: Trained, license: str) -> dict[str, Any]:
         return found
     found["metrics"] = [metric for metric, _ in measured]
     result = {
-        "task": {"type": "unconditional-image-generation", "name": "generative modelling"},
+        "task": {"type": task, "name": "generative modelling"},
         "dataset": {"type": str(run.images if own else public), "name": str(run.images), "split": split(run)},
         "metrics": [
             {
@@ -87,6 +89,11 @@ def front_matter(trained: Trained, license: str) -> dict[str, Any]:
     return found | {"model-index": [{"name": str(run.status.get("run_id") or run.id), "results": [result]}]}
 
 
+def shown_spec(trained: Trained) -> DataSpec:
+    """Shape and range of what a model takes and gives: of a model over codes, of the images that these are of."""
+    return trained.spec if trained.first is None else shown_spec(trained.first)
+
+
 def split(run: Run) -> str:
     """The split that the numbers were measured on."""
     return next((str(e["card"]["split"]) for e in run.metrics.values() if e["card"].get("split")), "test")
@@ -97,10 +104,7 @@ def usage(trained: Trained, name: str) -> str:
     family, modules = trained.family, own_modules(trained.run.config)
     more = f", allow_modules={modules}" if modules else ""
     told = isinstance(family, ClassConditional) and bool(family.condition.classes)
-    images = trained
-    while images.first is not None:
-        images = images.first
-    shape = ", ".join(map(str, ("n", *images.spec.shape)))
+    shape = ", ".join(map(str, ("n", *shown_spec(trained).shape)))
     lines = [
         "import pushforward as pf",
         "",
