@@ -1,63 +1,25 @@
 """The tutorial docs/own_module.md, block by block: files are written, commands run, and what it says of them holds."""
 
-import contextlib
-import io
 import math
-import os
 import re
 import runpy
-import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tutorial
 
 import pushforward as pf
-from pushforward import cli, config
+from pushforward import config
 
-PAGE = (Path(__file__).parents[1] / "docs" / "own_module.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = "own_module.md"
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What each command printed; the page's files are in the working directory."""
-    folder, before = tmp_path_factory.mktemp("bars"), Path.cwd()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PUSHFORWARD_OUTPUTS", str(folder / "outputs"))
-        os.chdir(folder)
-        try:
-            yield {command: run(command) for command in written(folder)}
-        finally:
-            os.chdir(before)
-            sys.modules.pop("bars", None)
-
-
-def written(folder: Path) -> Iterator[str]:
-    """Write a file's blocks one after the other, and yield the commands where they stand."""
-    for kind, text in BLOCKS:
-        if kind == "bash":
-            yield from text.splitlines()
-            continue
-        first, _, rest = text.partition("\n")
-        path = folder / first.removeprefix("# ")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(rest)
-
-
-def run(command: str) -> str:
-    """Run a command in this process. Return what it printed."""
-    name, *args = shlex.split(command)
-    assert name == "pushforward"
-    args += ["hydra/launcher=basic"] * ("-m" in args)
-    out = io.StringIO()
-    sys.modules.pop("bars", None)  # each command is a process: it reads the module as it is by then
-    with contextlib.redirect_stdout(out):
-        code = cli.run(args)
-    assert code == 0, (command, out.getvalue())
-    return out.getvalue()
+    with tutorial.reading(PAGE, tmp_path_factory.mktemp("bars")) as printed:
+        yield dict(printed)
 
 
 def one(shown: dict[str, str], beginning: str) -> str:
@@ -66,7 +28,7 @@ def one(shown: dict[str, str], beginning: str) -> str:
 
 
 def test_every_block_is_taken(shown: dict[str, str]) -> None:
-    assert {kind for kind, _ in BLOCKS} == {"python", "yaml", "bash"} and len(shown) == 6
+    assert {block.kind for block in tutorial.blocks(PAGE)} == {"python", "yaml", "bash"} and len(shown) == 6
     assert {path.name for path in Path().rglob("*.yaml") if "conf" in path.parts} == {
         "bars.yaml", "rows.yaml", "bars_ae.yaml", "pixels.yaml", "stray.yaml"
     }  # fmt: skip
