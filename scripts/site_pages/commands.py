@@ -3,6 +3,8 @@
 import contextlib
 import io
 import os
+import re
+import textwrap
 from unittest import mock
 
 from pushforward.cli import COMMANDS, USAGE
@@ -11,8 +13,10 @@ from pushforward.config import conf_dir
 from pushforward.untrusted_text import md
 from site_pages.text import code, page, table
 
-WIDTH = "110"
-"""Columns of the help."""
+WIDTH = 84
+"""Columns of the help, as many as a page shows."""
+EXAMPLE = re.compile(r"^  (pushforward (\w+).*?)\s{2,}(.*)$", re.MULTILINE)
+"""A line of the usage: an example of a command, and what it does."""
 
 
 def pages() -> dict[str, str]:
@@ -21,20 +25,26 @@ def pages() -> dict[str, str]:
 
 
 def commands() -> str:
+    examples = [[f"[`{shown}`](#{name})", md(text)] for shown, name, text in EXAMPLE.findall(USAGE)]
     return page(
         "# Commands",
-        code(USAGE.partition("\n\n")[2], "text"),
+        USAGE.rpartition("\n\n")[2].replace("RUN is", "`RUN` is", 1).replace("--help", "`--help`"),
+        table(["", ""], examples),
         *(f"## {name}\n\n{code(help_of(name), 'text')}" for name in COMMANDS),
     )
 
 
 def help_of(name: str) -> str:
-    """What a command prints for --help. Hydra's groups are wrapped to the page."""
+    """What a command prints for --help; lines that are longer than the page are folded."""
     shown = io.StringIO()
-    plain_terminal = mock.patch.dict(os.environ, {"COLUMNS": WIDTH, "NO_COLOR": "1", "TERM": "dumb"})
-    with plain_terminal, contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+    terminal = mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb"})
+    with terminal, contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
         COMMANDS[name](["--help"])
-    return shown.getvalue()
+    return "\n".join(folded(line) for line in shown.getvalue().splitlines())
+
+
+def folded(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent=" " * 4, drop_whitespace=True) if len(line) > WIDTH else line
 
 
 def configuration() -> str:

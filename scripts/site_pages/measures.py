@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,7 +75,6 @@ def every_measure() -> tuple[dict[str, Measure], dict[str, dict[str, Number]]]:
 
 def part(name: str, measure: Measure, declared: dict[str, Number]) -> str:
     file = conf_dir() / "measure" / f"{name}.yaml"
-    doc = inspect.getdoc(type(measure)) or ""
     rows = [
         [f"**`{number.name}`**" if number.main else f"`{number.name}`", md(number.unit), ARROWS[number.better]]
         for number in declared.values()
@@ -83,21 +83,30 @@ def part(name: str, measure: Measure, declared: dict[str, Number]) -> str:
         f"## {name}",
         md(sentence(file)),
         table(["number", "unit", "better"], rows),
-        f"**Definition** (`{type(measure).__module__}.{type(measure).__qualname__}`). {paragraphs(doc)}",
+        f"**Definition** (`{type(measure).__module__}.{type(measure).__qualname__}`). {definition(measure)}",
         f"**Cost**: {COSTS[price(file)]}. {' '.join(map(md, notes(file)))}".strip(),
         code("\n".join(commands(file)), "console"),
         folded(f"conf/measure/{name}.yaml", code(body(file), "yaml")),
     ).rstrip()
 
 
-def paragraphs(doc: str) -> str:
-    """A docstring as Markdown: what stands in backquotes stays code, the rest is plain."""
+def definition(measure: Measure) -> str:
+    """A measure's docstring as Markdown; what it says of each setting is an item of a list."""
+    settings = "|".join(field.name for field in fields(measure))  # type: ignore[arg-type]
+    doc = inspect.getdoc(type(measure)) or ""
+    said = re.compile(rf"(?:^|(?<=\.)\s)((?:(?:{settings})(?:, )?)+): ", re.MULTILINE)
+    first, *rest = map(escaped, said.split(doc))
+    parts = [first.strip()]
+    for name, about in zip(rest[::2], rest[1::2], strict=True):
+        item, _, further = about.partition("\n\n")
+        parts += [f"- **{name}**: {' '.join(item.split())}", further.strip()]
+    return page(*parts).rstrip()
+
+
+def escaped(doc: str) -> str:
+    """Prose in which nothing is Markdown but code in backquotes."""
     pieces = re.split(r"(`[^`]+`)", doc)
-    return "".join(piece if piece.startswith("`") else lines(piece) for piece in pieces)
-
-
-def lines(text: str) -> str:
-    return "\n".join(re.sub(r"([\\|*_<])", r"\\\1", line) for line in text.split("\n"))
+    return "".join(piece if piece.startswith("`") else re.sub(r"([\\|*_<])", r"\\\1", piece) for piece in pieces)
 
 
 def notes(file: Path) -> Iterator[str]:

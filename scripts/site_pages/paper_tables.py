@@ -17,10 +17,10 @@ def pages() -> dict[str, str]:
     tables = {name: read(path) for name, path in files(None).items()}
     rows = [[f"[{md(name)}](#{name})", md(one.header.sentence)] for name, one in tables.items()]
     return {
-        "paper_tables.md": page(
+        "tables/index.md": page(
             "# Tables of papers",
             "Tables that `pushforward reproduce NAME preset=…` regenerates and prints beside what was published. "
-            "[Tables](tables.md) says how they are read, and how to write your own.",
+            "[Tables](../tables.md) says how they are read, and how to write your own.",
             table(["table", ""], rows),
             *(part(name, one) for name, one in tables.items()),
         )
@@ -43,5 +43,5 @@ def part(name: str, of: PaperTable) -> str:
         table(["preset", "runs", "about", "seeds", ""], presets, "lrrrl"),
         code("\n".join(said.commands), "console"),
         "Differences from the paper:\n\n" + "\n".join(differences) if differences else "",
-        f"Printed: [{name}](tables/{name}.md)." if Path(printed).is_file() else "",
+        f"Printed: [{name}]({name}.md)." if Path(printed).is_file() else "",
     ).rstrip()

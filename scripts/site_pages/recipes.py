@@ -37,7 +37,8 @@ class Shown(NamedTuple):
 
 def pages() -> dict[str, str]:
     """{path: text}: a page for each family, and one that lists them."""
-    families, shown = by_family([conf_dir()]), list(tables_shown(DOCS))
+    families = by_family([conf_dir()])
+    shown = sorted(tables_shown(DOCS), key=lambda one: -len(one.runs))
     made = {"recipes/index.md": index(families)}
     for heading, files in families.items():
         made[path_of(heading)] = page(
