@@ -1,4 +1,4 @@
-"""The site builds strictly: no warning, no link into nothing, nothing that is loaded from elsewhere, every page in the navigation."""
+"""The site builds strictly: no warning, no link into nothing, nothing loaded from elsewhere, every page in the navigation."""
 
 import json
 import re
@@ -81,9 +81,10 @@ def test_signatures_have_their_shapes(site: Path) -> None:
 
 def test_what_a_page_loads_from_elsewhere_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings of the site's own check count in a strict build."""
-    import site_hooks
     from mkdocs.config import load_config
     from mkdocs.exceptions import Abort
+
+    import site_hooks
 
     (tmp_path / "docs").mkdir()
     page = tmp_path / "docs" / "index.md"

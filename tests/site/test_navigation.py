@@ -4,7 +4,12 @@ from site_pages.navigation import expanded
 
 
 def test_patterns_take_what_is_placed_nowhere() -> None:
-    nav = ["index.md", {"Guides": ["a.md", "*.md", "z.md"]}, {"Tables": ["tables/*.md"]}, {"None": [{"Empty": ["e/*.md"]}]}]
+    nav = [
+        "index.md",
+        {"Guides": ["a.md", "*.md", "z.md"]},
+        {"Tables": ["tables/*.md"]},
+        {"None": [{"Empty": ["e/*.md"]}]},
+    ]
     pages = ["z.md", "index.md", "new.md", "a.md", "tables/two.md", "tables/one.md"]
     assert expanded(nav, pages) == [
         "index.md",

@@ -37,10 +37,14 @@ def test_what_a_page_shows_stands_in_what_was_printed(wanted: str, text: str, fi
 
 def test_a_page_that_shows_something_else_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    page = [Block("python", "# a/b.py\nprint(1)\n"), Block("python", "# a/b.py\nprint(2)\n"), Block("bash", "python a/b.py\n")]
+    page = [
+        Block("python", "# a/b.py\nprint(1)\n"),
+        Block("python", "# a/b.py\nprint(2)\n"),
+        Block("bash", "python a/b.py\n"),
+    ]
     [(_, text)] = run([*page, Block("text", "1\n2\n")])
     assert text == "1\n2\n" and Path("a/b.py").read_text() == "print(1)\nprint(2)\n"
-    with pytest.raises(AssertionError, match="'3' is not in what 'python a/b.py' printed"):
+    with pytest.raises(AssertionError, match=r"'3' is not in what 'python a/b\.py' printed"):
         list(run([*page, Block("text", "1\n3\n")]))
     with pytest.raises(AssertionError, match="what is a block of rust"):
         list(run([Block("rust", "")]))
