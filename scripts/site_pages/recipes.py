@@ -112,9 +112,12 @@ def tables_shown(docs: Path) -> Iterator[Shown]:
     for file in sorted(docs.glob("*.md")):
         text = file.read_text(encoding="utf-8")
         for marked in MARKED.finditer(text):
+            _, kind, name, given, *_ = marked.groups()
+            if kind != "table":
+                continue
             title = re.findall(r"^#+ (.+)$", text[: marked.start()], re.MULTILINE)[-1]
-            asked, _ = options.parse_known_args(shlex.split(marked[3]))
-            runs = unpack(docs / "records" / f"{marked[2]}{SUFFIX}")
+            asked, _ = options.parse_known_args(shlex.split(given))
+            runs = unpack(docs / "records" / f"{name}{SUFFIX}")
             yield Shown(
                 title, f"{file.name}#{slugify(title, '-')}", list(runs), words(asked.columns), words(asked.across)
             )
