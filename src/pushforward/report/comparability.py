@@ -65,7 +65,8 @@ def meaning(metric: Mapping[str, Any]) -> dict[str, Any]:
 def differing(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys, in order of appearance, whose values are not equal in all items; an absent key equals null."""
     keys = dict.fromkeys(key for item in items for key in item)
-    found = {key: {_text(item.get(key)) for item in items} for key in keys}
+    every = {key: {repr(value): value for value in (item.get(key) for item in items)} for key in keys}
+    found = {key: set(map(_text, values.values())) for key, values in every.items()}  # few values stand in thousands
     return [key for key, values in found.items() if len(values - ({"null"} if key in WHERE_PRESENT else set())) > 1]
 
 

@@ -101,6 +101,8 @@ _SCALARS: dict[str, Callable[[Any], bool]] = {
     "time": _time,
     "state": lambda value: value in STATES if isinstance(value, str) else False,
 }
+_NAMES = frozenset({str})
+"""The types that a key may have."""
 _FITS = {**_SCALARS, **{f"{name}?": _or_null(fit) for name, fit in _SCALARS.items()}}
 _WORDS = {
     "number": "a number", "whole": "a whole number", "text": "text", "flag": "true or false", "time": "a date with time",
@@ -127,17 +129,16 @@ def fits(value: Any, spec: Spec, inner: bool = False) -> bool:
         return inner and value is None
     if isinstance(spec, tuple):
         own = spec[0]
-        if not all(isinstance(key, str) for key in value):
+        if not _NAMES.issuperset(map(type, value)):
             return False
         if isinstance(own, str):
             return own == "any" or all(map(_FITS[own], value.values()))
         return all(fits(item, own, True) for item in value.values())
-    for key, item in value.items():
-        own = spec.get(key)
-        if own is None:
-            if not isinstance(key, str):
-                return False
-        elif not (_FITS[own](item) if own.__class__ is str else fits(item, own, True)):
+    if not _NAMES.issuperset(map(type, value)):
+        return False
+    for key in value.keys() & spec.keys():
+        own = spec[key]
+        if not (_FITS[own](value[key]) if own.__class__ is str else fits(value[key], own, True)):
             return False
     return True
 
