@@ -55,7 +55,8 @@ def test_what_is_missing_is_trained_once_and_the_table_is_written(
 
     monkeypatch.setattr(reproduce, "train", train)
     words = ("mine", "preset=little", "--config-dir", str(own))
-    assert "1 of 8 runs are not finished; the same command finishes them" in said(capsys, *words, code=130)
+    line = "interrupted: 1 of 8 runs are not finished; the same command finishes them\n"
+    assert said(capsys, *words, code=130) == line and not (tmp_path / "outputs/tables").exists()
     text = said(capsys, *words)
     assert [len(one) for one in handed] == [8, 1] and handed[1][0] in handed[0]
     assert "batches of 64: nll: VAE < β-VAE: 101.5, 110.5: order holds" in text

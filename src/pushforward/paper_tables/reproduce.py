@@ -104,8 +104,11 @@ def run(chosen: Preset, folder: Path | None) -> int:
             if one.kind == "done" and one.run is not None and one.frozen is not None:
                 launch.add_tags(one.run, dict(one.frozen))
     planned = plan(chosen)
-    show(chosen, planned, folder)
     left = [one for one in planned if one.kind != "done"]
+    if code == launch.INTERRUPTED:
+        print(f"interrupted: {len(left)} of {len(planned)} runs are not finished; the same command finishes them")
+        return code
+    show(chosen, planned, folder)
     if left:
         print(
             f"{len(left)} of {len(planned)} runs are not finished; the same command finishes them (--plan says which)"
