@@ -77,12 +77,15 @@ def read_spec(run: Run) -> DataSpec | None:
     return DataSpec(**values)
 
 
-def build_data(frozen: Mapping[str, Any]) -> DataModule:
-    """The run's data, set up, with the run's seed for order and data noise."""
+def build_data(frozen: Mapping[str, Any], origin: FirstStage | None = None) -> DataModule:
+    """The run's data, set up, with the run's seed for order and data noise.
+
+    origin: of codes, what makes them where it is at hand; else the run that the config names.
+    """
     key = json.dumps(frozen["data"], sort_keys=True)
     data: DataModule = READY.pop(key) if key in READY else make(frozen["data"], "data")
     if isinstance(data, CodesModule) and data.origin is None:
-        data.attach(first_stage(frozen))
+        data.attach(origin or first_stage(frozen))
     data.setup()
     data.seed = int(frozen["seed"])
     return data

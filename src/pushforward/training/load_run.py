@@ -26,7 +26,7 @@ from pushforward.runs import Run, RunDir
 from pushforward.seeds import generator
 from pushforward.training import build, model_summary, safe_weights
 from pushforward.training.evaluate import choose
-from pushforward.training.first_stage import Coder
+from pushforward.training.first_stage import Coder, FirstStage
 
 NEEDED = ("seed", "batch_size", "data", "model", "budget", "selection")
 """Keys of a config without which no run can be taken up again."""
@@ -78,7 +78,14 @@ class Trained:
     def data(self) -> DataModule:
         """The run's data. Raises PushforwardError where they are not there, or not what it was trained on."""
         data_identity.check(self.config)
-        return build.build_data(self.config)
+        first = self.first if safe_weights.is_export(self.run) else None
+        if first is None:
+            return build.build_data(self.config)
+        return build.build_data(self.config, FirstStage(
+            run=str(self.config["encoder"]["run"]), family=first.family, spec=first.spec,
+            indices=build.indices(self.config), origin=first.origin, weights=str(first.run.config["export"]["sha256"]),
+            own=first.data,
+        ))  # fmt: skip
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, y: Tensor | int | None = None) -> Tensor:
