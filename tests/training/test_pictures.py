@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,14 +15,16 @@ from pushforward.families import PlainAutoencoder, Tuning
 from pushforward.networks import MLP
 from pushforward.objectives import Reconstruction
 from pushforward.protocol.plane import Plane
+from pushforward.report.page.pictures import Kept
+from pushforward.report.page.pictures import moments as shown_moments
+from pushforward.report.table_layout import Row
+from pushforward.runs import RunDir
 from pushforward.training.build import build_family
-from pushforward.training.pictures import PIXELS, SIDE, bytes_of, images, noise, some
+from pushforward.training.pictures import PIXELS, SIDE, bytes_of, draw, images, noise, some
 
 
 @pytest.mark.parametrize(("side", "pairs", "lines"), [(8, 16, 8), (128, 16, 5), (256, 16, 1)])
 def test_an_array_of_large_images_holds_fewer(side, pairs, lines, tmp_path):
-    import numpy as np
-
     path = tmp_path / "x.npz"
     np.savez(path, x_train=np.zeros((20, side, side), np.uint8), x_test=np.zeros((20, side, side), np.uint8))
     data = DataModule(Npz(str(path)), batch_size=4, validation=4)
@@ -76,3 +79,20 @@ def digits(recipe):
     data = DataModule(Digits(), batch_size=64, validation=180)
     data.setup()
     return data, build_family(cfg, data.spec).eval()
+
+
+@pytest.mark.parametrize(("recipe", "kept"), [("vae", "samples"), ("denoising_ae", "reconstructions")])
+def test_a_moment_of_training_keeps_samples_or_else_reconstructions(recipe, kept, tmp_path):
+    data, family = digits(recipe)
+    run, gaps = RunDir.create(tmp_path / f"{recipe}-digits-s1", {"choices": {"model": recipe, "data": "digits"}}), {}
+    draw(run, family, data, gaps, 128)
+    draw(run, family, data, gaps, 256)
+    draw(run, family, data, gaps)
+    assert not gaps
+    moments = sorted(path.stem for path in run.arrays.glob("*-*.npz"))
+    assert moments == [f"{kept}-000000128", f"{kept}-000000256"]
+    with np.load(run.arrays / f"{moments[0]}.npz") as then, np.load(run.arrays / f"{kept}.npz") as at_the_end:
+        assert set(then.files) == set(at_the_end.files) and then["x"].dtype == np.uint8
+    assert (run.path / "samples" / f"{moments[0]}.png").is_file()
+    [shown] = shown_moments([Row((recipe,), [], [run])], Kept())
+    assert [step["at"] for step in shown["steps"]] == ["128 images", "256 images", "the end"]

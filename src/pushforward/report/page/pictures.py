@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,9 +110,9 @@ def _samples(rows: Sequence[Row], kept: Kept) -> list[dict[str, Any]]:
     return strips
 
 
-def _images(a: figures.Arrays) -> sprites.Sprite | None:
+def _images(a: figures.Arrays, key: str = "x") -> sprites.Sprite | None:
     """A strip; None of points in the plane, which are shown in their own way."""
-    return None if a["x"].ndim == 2 else strip(a["x"])
+    return None if a[key].ndim == 2 else strip(a[key])
 
 
 def reconstructions(rows: Sequence[Row], kept: Kept) -> list[dict[str, Any]]:
@@ -155,17 +156,18 @@ def _picture(path: Path) -> str | None:
 
 
 def moments(rows: Sequence[Row], kept: Kept) -> list[dict[str, Any]]:
-    """For each row samples at moments of training, the last at its end: a strip each."""
+    """For each row samples at moments of training, the last at its end: a strip each; reconstructions where it has no prior."""
     found = []
     for row in (row for row in rows if not row.reference):
-        for run in row.runs:
-            at = [(int(name.partition("-")[2]), name) for name in names([run], r"samples-\d{1,15}")]
+        for run, (what, key) in product(row.runs, (("samples", "x"), ("reconstructions", "reconstruction"))):
+            at = [(int(name.partition("-")[2]), name) for name in names([run], what + r"-\d{1,15}")]
             at = [at[i] for i in np.unique(np.linspace(0, len(at) - 1, MOMENTS).round().astype(int))] if at else []
-            shown = [(f"{seen:,} images", kept.show(run, name, _images)) for seen, name in at]
-            shown.append(("the end", kept.show(run, "samples", _images)))
+            moments = [*((f"{seen:,} images", name) for seen, name in at), ("the end", what)]
+            shown = [(label, kept.show(run, name, lambda a, key=key: _images(a, key))) for label, name in moments]  # type: ignore[misc]
             steps = [{"at": label, "sprite": sprite} for label, sprite in shown if sprite is not None]
             if len(steps) > 2:
-                found.append({"label": row.title, "run": run.id, "steps": steps})
+                label = row.title + ", reconstructions" * (what == "reconstructions")
+                found.append({"label": label, "run": run.id, "steps": steps})
                 break
     return _fitting(found, "moments of training", kept)
 
