@@ -65,7 +65,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
 	@$(PIP) --editable '.[docs]'
-	@touch $@ $(VENV)/.installed
+	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV): once, some minutes"
