@@ -63,6 +63,28 @@ if ($("curve-chart")) {
 }
 
 // One number over another, a point for each row of the table
+// where the name of each point stands: beside it, to its left or below; nowhere where another name or point is
+const SIDES = { right: { align: "left", dx: 7, dy: -5 }, left: { align: "right", dx: -7, dy: -5 }, below: { align: "left", dx: 7, dy: 12 } };
+const named = (values, across, up, width, height) => {
+  const place = (key, axis, length) => {
+    const f = axis.scale.type === "log" ? Math.log : (v) => v, all = values.map((value) => f(value[key]));
+    const low = Math.min(...all), span = Math.max(...all) - low || 1;
+    return all.map((v) => ((v - low) / span) * length);
+  };
+  const [xs, ys] = [place("x", across, width), place("y", up, height).map((y) => height - y)];
+  const taken = xs.map((x, i) => [x - 4, ys[i] - 4, x + 4, ys[i] + 4]);
+  return values.map((value, i) => {
+    const long = 6.4 * value.model.length;
+    const side = Object.keys(SIDES).find((name) => {
+      const { align, dx, dy } = SIDES[name], from = align === "left" ? xs[i] + dx : xs[i] + dx - long;
+      const box = [from, ys[i] + dy - 10, from + long, ys[i] + dy + 2];
+      const free = box[0] > -8 && box[2] < width + 8 && !taken.some((t, k) => k !== i && t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
+      if (free) taken.push(box);
+      return free;
+    });
+    return { ...value, side: side || "" };
+  });
+};
 const scatter = (where, x, y, more = {}) => {
   const points = DATA.points.filter((point) => x in point && y in point && (!$("trade-data") || point.data === $("trade-data").value));
   const values = points.map((point) => ({ model: point.row, likelihood: point.likelihood || "its own bound", x: point[x], y: point[y],
@@ -82,11 +104,13 @@ const scatter = (where, x, y, more = {}) => {
   const bars = [["x1", "x2", "x"], ["y1", "y2", "y"]].map(([low, high, along]) => ({
     transform: [{ filter: `datum.${low} < datum.${high}` + (along === "x" ? "" : "") }], mark: { type: "rule", opacity: 0.45 },
     encoding: along === "x" ? { x: { field: low, ...across }, x2: { field: high }, y: dots.y, color: hue } : { x: dots.x, y: { field: low, ...up }, y2: { field: high }, color: hue } }));
-  return embed(where, { width, height: Math.min(440, Math.max(280, width * 0.55)), data: { values }, layer: [
+  const height = Math.min(440, Math.max(280, width * 0.55));
+  return embed(where, { width, height, data: { values: few ? named(values, across, up, width, height) : values }, layer: [
     ...(more.layers ? more.layers(points, across, up) : []), ...bars,
     { mark: { type: "point", filled: true, size: 60, opacity: 0.9 }, encoding: { ...dots, color: hue,
       tooltip: [{ field: "model" }, { field: "x", type: "quantitative", format: ".5g", title: x }, { field: "y", type: "quantitative", format: ".5g", title: y }, ...(more.by ? [{ field: "likelihood" }] : [])] } },
-    ...(few ? [{ mark: { type: "text", align: "left", dx: 7, dy: -5, fontSize: 11, opacity: 0.85 }, encoding: { ...dots, text: { field: "model" } } }] : []),
+    ...(few ? Object.entries(SIDES).map(([side, at]) => ({ transform: [{ filter: `datum.side === '${side}'` }],
+      mark: { type: "text", ...at, fontSize: 11, opacity: 0.85 }, encoding: { ...dots, text: { field: "model" } } })) : []),
   ] });
 };
 if ($("frontier-chart")) {
