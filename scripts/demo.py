@@ -1,4 +1,4 @@
-"""What `make demo` runs: a model of each family on digits, then the table, a picture of their samples, and the report."""
+"""Run `make demo`: a model of each family on digits, then the table, a picture of their samples, and the report."""
 
 import sys
 

@@ -35,7 +35,7 @@ def commands() -> str:
 
 
 def help_of(name: str) -> str:
-    """What a command prints for --help; lines that are longer than the page are folded."""
+    """Return a command's --help; lines that are longer than the page are folded."""
     shown = io.StringIO()
     terminal = mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb"})
     with terminal, contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):

@@ -35,7 +35,7 @@ def problems(site: Path) -> Iterator[str]:
     """Yield a line for each link into nothing and each resource from elsewhere."""
 
     def place(page: Path, path: str) -> Path:
-        """Where a link's path leads; 404.html stands for any page, so it names all from the site's root."""
+        """The file that a link's path leads to; 404.html stands for any page, so it names all from the site's root."""
         return site / unquote(path).lstrip("/") if path.startswith("/") else page.parent / unquote(path)
 
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}

@@ -104,7 +104,7 @@ def test_a_run_of_which_no_like_is_known(step: float, evaluations: int, train: f
     tried = {**config(50_304, 1_000), "model": {"evaluations": evaluations} if evaluations else {}}
     tried["metrics"] = {"images": 1_000, **{f"m{i}": {"_target_": "x"} for i in range(3)}}
     busy = 71.9 / (50_304 / 64 * 0.0512)
-    found, true = eta.whole(tried, 50_304, busy * step / 64, 180), train + seconds
+    found, true = eta.expected_seconds(tried, 50_304, busy * step / 64, 180), train + seconds
     assert true / FACTOR <= found <= true * FACTOR, (found, true)
 
 

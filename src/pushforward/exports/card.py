@@ -43,7 +43,7 @@ def text(trained: Trained, picture: str | None, name: str, license: str = "") ->
 
 
 def recipe(run: Run) -> tuple[str, str]:
-    """What the recipe's file says of it, with its sources, and its title; of a person's own recipe its name alone."""
+    """The header of the recipe's file, with its sources, and its title; of a person's own recipe its name alone."""
     name = line(run.choices.get("model") or run.id)
     file = config.conf_dir() / "model" / f"{name}.yaml"
     if not file.is_file():

@@ -34,7 +34,7 @@ class Row:
     reference: str | None = None
     """A label among `references` of a card, or floor: what is known without training."""
     space: Mapping[str, Any] = field(default_factory=dict)
-    """What a budget's search varies of this row beside what it varies of all."""
+    """The dimensions in which a budget's search varies this row, beside those of all."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Search:
 
     trials: Count
     metric: str
-    """What trials are compared by, as a study has it: `val/criterion`, `test/fd_inception`."""
+    """The number that trials are compared by, as a study has it: `val/criterion`, `test/fd_inception`."""
     space: Mapping[str, Any] = field(default_factory=dict)
     """What is varied of every row, as a study has it; a row's own `space` is added."""
     sampler: str = "random"

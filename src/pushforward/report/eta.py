@@ -78,7 +78,7 @@ class Estimates:
         return unmeasured(frozen, an_image, test)
 
 
-def whole(frozen: Mapping[str, Any], images: int, an_image: float, test: int) -> float:
+def expected_seconds(frozen: Mapping[str, Any], images: int, an_image: float, test: int) -> float:
     """Seconds of a run of which nothing is known but the seconds of an image in training; test: images of the test split."""
     return images * an_image + unmeasured(frozen, an_image, test)
 

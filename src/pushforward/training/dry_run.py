@@ -14,7 +14,7 @@ from pushforward import config
 from pushforward.data import DataModule
 from pushforward.errors import PushforwardError, described
 from pushforward.families import Family
-from pushforward.report.eta import whole
+from pushforward.report.eta import expected_seconds
 from pushforward.seeds import generator
 from pushforward.training import build, checkpoints
 from pushforward.training.acceleration import check
@@ -35,8 +35,9 @@ SLOW = 2.0
 """Seconds of steps after which no further one is taken to time it."""
 
 
-def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> list[float]:
-    """Builds every distinct job and takes a step of it; returns about how many seconds each job will take.
+def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> list[float | None]:
+    """Builds every distinct job and takes a step of it; returns about how many seconds each job will take, where a step of it
+    could be tried as it will be taken, on one device of this machine.
 
     Raises PushforwardError with all that is wrong, on one line. here: on this machine's devices; else on its CPU with few
     images, for runs that another machine trains. What is tried is thrown away, and no generator has moved: a run is the same
@@ -45,7 +46,7 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> list[float
     quiet()
     errors: list[str] = []
     modules: dict[str, DataModule] = {}
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float | None] = {}
     for frozen in distinct(jobs):
         try:
             with unmoved():
@@ -61,7 +62,7 @@ def rehearse(jobs: Sequence[Mapping[str, Any]], here: bool = True) -> list[float
     return [seconds[kind(frozen)] for frozen in jobs]
 
 
-def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool, steps: int) -> float:
+def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: bool, steps: int) -> float | None:
     """Tries one job, and returns about how many seconds it takes; modules: data that are loaded already, by their config."""
     check_targets(frozen)
     check_logger(frozen)
@@ -81,13 +82,18 @@ def rehearsed(frozen: Mapping[str, Any], modules: dict[str, DataModule], here: b
     check_callbacks(frozen, family, data)
     check_measures(frozen["metrics"], family, data)
     an_image = step(frozen, family, data, here, steps)
-    return whole(frozen, build.budget_images(frozen, family.spec), an_image, int(data.card["splits"]["test"]))
+    if an_image is None:
+        return None
+    return expected_seconds(
+        frozen, build.budget_images(frozen, family.spec), an_image, int(data.card["splits"]["test"])
+    )
 
 
-def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool, steps: int) -> float:
+def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool, steps: int) -> float | None:
     """Takes steps of every player on a batch of the run's size, and judges one of validation. Changes the family.
 
-    Returns the seconds of an image: of the fastest of so many steps, since the first pay for allocation and compilation.
+    Returns the seconds of an image: of the fastest of so many steps, since the first pay for allocation and compilation;
+    None where only a part of the batch was tried, on another device.
     """
     size, trainer = int(frozen["batch_size"]), make_trainer(frozen, []) if here else None
     precise: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
@@ -113,7 +119,7 @@ def step(frozen: Mapping[str, Any], family: Family, data: DataModule, here: bool
         selector = Selector(frozen["selection"]["metric"])
         selector.check(family, features_node(frozen["features"]))
         selector.names(family, data)
-    return min(taken) / len(batch.x)
+    return min(taken) / len(batch.x) if n == size else None
 
 
 @contextlib.contextmanager

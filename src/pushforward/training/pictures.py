@@ -50,13 +50,13 @@ def draw(run: RunDir, family: Family, data: DataModule, gaps: Gaps, seen: float 
     family.eval()
     shown, own = as_images(family, data)
     made = (images if own.spec.is_image else points)(shown, own)
+    # of a model that has no prior of its own, reconstructions show how far it is
+    shown_then = "samples" if "samples" in made else "reconstructions"
     for name, make in made.items():
         with apart(run, gaps, f"pictures.{name}"):
             with torch.no_grad(), as_precise_as(family):
                 arrays = make()
             run.write_arrays(name, **{key: plain(value).cpu().numpy() for key, value in arrays.items()})
-            # of a model that has no prior of its own, reconstructions show how far it is
-            shown_then = "samples" if "samples" in made else "reconstructions"
             if seen is not None and own.spec.is_image and name == shown_then:
                 moment = {key: bytes_of(value[:PAIRS]).numpy() for key, value in arrays.items()}
                 run.write_arrays(f"{name}-{int(seen):09d}", **moment)

@@ -52,7 +52,7 @@ def run_jobs(
     return sweep_screen.finish(jobs)
 
 
-def rehearse(server: Server, jobs: list[dict[str, Any]]) -> list[float]:
+def rehearse(server: Server, jobs: list[dict[str, Any]]) -> list[float | None]:
     """Try every distinct job once, in a process of its own; return about how many seconds each job takes.
 
     Raises PushforwardError with all that is wrong. Where trying fails otherwise, the list is empty: the job will fail and say
